@@ -1,0 +1,318 @@
+import * as z from 'zod';
+import { change, didYouMean, duration, type Located, parseYaml, percent, strict } from '../shared/schema.ts';
+
+/*
+ * Everything that reaches the quality gate from outside: the contract, the event, the direct invocation,
+ * the environment, and its part of tocsin.yaml. The construct and lib/config.ts read the same schemas.
+ */
+
+// ---------------------------------------------------------------------------------------------------------
+// The contract
+// ---------------------------------------------------------------------------------------------------------
+
+const COLUMN_TYPES = ['integer', 'number', 'string', 'boolean', 'timestamp', 'date'] as const;
+export type ColumnType = (typeof COLUMN_TYPES)[number];
+
+const NUMERIC: readonly ColumnType[] = ['integer', 'number'];
+const TEMPORAL: readonly ColumnType[] = ['timestamp', 'date'];
+
+const bound = z.union([z.number(), z.string(), z.null()], {
+  error: 'a number, a date, or null for no bound',
+});
+
+const effect = z.number().positive().max(100);
+
+const driftSchema = strict({
+  psi: effect.optional().describe('Largest population stability index (natural logarithm)'),
+  js: effect.max(1).optional().describe('Largest Jensen-Shannon distance, base 2, from 0 to 1'),
+  ks: effect.max(1).optional().describe('Largest Kolmogorov-Smirnov statistic, from 0 to 1; numbers only'),
+  wasserstein: effect
+    .optional()
+    .describe('Largest Wasserstein-1 distance, in standard deviations of the baseline; numbers only'),
+  linf: effect
+    .max(1)
+    .optional()
+    .describe('Largest change of the share of one category; strings and booleans only'),
+  mean: effect.optional().describe('Largest shift of the mean, in standard deviations of the baseline'),
+  quantiles: z
+    .record(z.string().regex(/^0?\.\d+$/, 'a quantile between 0 and 1, such as 0.5'), effect)
+    .optional()
+    .describe('Largest shift of a quantile, in standard deviations of the baseline: { 0.5: 0.2, 0.99: 0.5 }'),
+});
+
+/** Checks that a column can be told to warn of instead of failing. */
+const COLUMN_CHECKS = [
+  'type',
+  'nulls',
+  'empty',
+  'nan',
+  'zeros',
+  'invalid',
+  'range',
+  'values',
+  'pattern',
+  'length',
+  'constant',
+  'dominant',
+  'distinct',
+  'newCategories',
+  'vanishedCategories',
+  'psi',
+  'js',
+  'ks',
+  'wasserstein',
+  'linf',
+  'mean',
+  'quantiles',
+] as const;
+export type ColumnCheck = (typeof COLUMN_CHECKS)[number];
+
+/** Checks on the whole dataset that can be told to warn. */
+const DATASET_CHECKS = [
+  'rows',
+  'rowsChange',
+  'key',
+  'duplicateRows',
+  'freshness',
+  'columnOrder',
+  'extraColumns',
+] as const;
+export type DatasetCheck = (typeof DATASET_CHECKS)[number];
+
+const columnSchema = strict({
+  type: z.enum(COLUMN_TYPES).describe('Logical type'),
+  physical: z.string().optional().describe('Physical type as the file stores it (Parquet only), e.g. BIGINT'),
+  timeFormat: z.string().optional().describe('strptime format of a text timestamp or date, e.g. %d/%m/%Y'),
+  required: z
+    .boolean()
+    .optional()
+    .describe(
+      'true: every row has a value; false: the column may be absent; left out: the column must exist',
+    ),
+  pii: z.boolean().optional().describe('Personal data: no value of this column is kept or shown anywhere'),
+  nulls: percent.optional().describe('Largest share of nulls'),
+  empty: percent.optional().describe('Largest share of empty or blank strings'),
+  nan: percent.optional().describe('Largest share of NaN and infinities (default 0%)'),
+  zeros: percent.optional().describe('Largest share of zeros'),
+  invalid: percent
+    .optional()
+    .describe('Largest share of values that do not convert to the type (default 0%)'),
+  range: z.tuple([bound, bound], { error: 'a pair [lowest, highest]' }).optional(),
+  outOfRange: percent.optional().describe('Share that may lie outside the range (default 0%)'),
+  values: z
+    .array(z.union([z.string(), z.number(), z.boolean()]))
+    .min(1)
+    .max(1000)
+    .optional(),
+  otherValues: percent.optional().describe('Share that may lie outside the set of values (default 0%)'),
+  pattern: z.string().optional().describe('Regular expression (RE2) that the whole string matches'),
+  mismatches: percent.optional().describe('Share that may miss the pattern (default 0%)'),
+  length: z.tuple([z.int().min(0), z.int().min(0)], { error: 'a pair [shortest, longest]' }).optional(),
+  outOfLength: percent.optional().describe('Share that may have another length (default 0%)'),
+  constant: z
+    .literal(false, { error: 'false (a column may not be constant); leave it out otherwise' })
+    .optional(),
+  dominant: percent.optional().describe('Largest share of the most frequent value'),
+  distinct: z
+    .tuple([z.int().min(0), z.int().min(0).nullable()], { error: 'a pair [fewest, most]' })
+    .optional()
+    .describe('Number of distinct values'),
+  newCategories: percent.optional().describe('Largest share of values that the baseline does not have'),
+  vanishedCategories: percent
+    .optional()
+    .describe("Largest share of the baseline's rows whose value no longer occurs"),
+  drift: driftSchema.optional(),
+  warn: z.array(z.enum(COLUMN_CHECKS)).optional().describe('Checks that warn instead of failing'),
+});
+
+/** What the contract says of one column. Shares are fractions. */
+export type ColumnRule = z.output<typeof columnSchema>;
+
+const csvSchema = strict({
+  delimiter: z.string().min(1).max(4).default(','),
+  quote: z.string().length(1).default('"'),
+  header: z.boolean().default(true),
+  nullValues: z.array(z.string()).max(20).default(['']),
+  encoding: z.enum(['utf-8', 'utf-16', 'latin-1']).default('utf-8'),
+});
+
+export type CsvOptions = z.output<typeof csvSchema>;
+
+const ruleSchema = strict({
+  name: z.string().min(1).max(120),
+  sql: z.string().min(1).max(2000).describe('One boolean expression over the columns; true for a good row'),
+  violations: percent.default(0).describe('Largest share of rows for which it is not true (default 0%)'),
+  warn: z.boolean().optional(),
+});
+
+export type RowRule = z.output<typeof ruleSchema>;
+
+const identifier = z
+  .string()
+  .regex(/^[a-z0-9](-?[a-z0-9])*$/, 'lower-case letters, digits and single hyphens')
+  .max(60);
+
+export const contractSchema = strict({
+  contract: z.literal(1).describe('Version of this format'),
+  dataset: identifier.describe('Name of the dataset'),
+  format: z.enum(['csv', 'jsonl', 'parquet']),
+  csv: csvSchema.optional().describe('How the text is written; format csv only'),
+  batch: z
+    .enum(['object', 'marker'])
+    .default('object')
+    .describe('marker: a prefix is one dataset, complete when _SUCCESS lands'),
+  rows: strict({
+    min: z.int().min(0).optional(),
+    max: z.int().min(0).optional(),
+    changeFromBaseline: change.optional().describe('Largest relative change of the row count'),
+  }).optional(),
+  key: strict({
+    columns: z.array(z.string()).min(1).max(16),
+    duplicates: percent
+      .default(0)
+      .describe('Largest share of rows that repeat the key of another (default 0%)'),
+  }).optional(),
+  duplicateRows: percent.optional().describe('Largest share of rows that repeat another in every column'),
+  freshness: strict({
+    column: z.string(),
+    maxAge: duration.optional().describe('The newest value is at most this old'),
+    future: duration.default(86_400_000).describe('The newest value is at most this far ahead (default 1d)'),
+    span: z
+      .tuple([duration, duration])
+      .optional()
+      .describe('Time between the oldest and the newest value: [least, most]'),
+    asOf: z
+      .enum(['upload', 'key'])
+      .default('upload')
+      .describe(
+        'Measured from the upload, or from the end of the period in the object key (2001-02, 2001-02-14)',
+      ),
+  }).optional(),
+  columnOrder: z.enum(['any', 'contract']).default('any'),
+  extraColumns: z.enum(['allow', 'warn', 'forbid']).default('forbid'),
+  confidence: z
+    .number()
+    .min(0.5)
+    .max(0.99999)
+    .default(0.99)
+    .describe('Of all drift checks together (default 0.99)'),
+  columns: z.record(z.string().min(1), columnSchema),
+  rules: z.array(ruleSchema).max(100).default([]),
+  warn: z
+    .array(z.enum(DATASET_CHECKS))
+    .optional()
+    .describe('Checks on the dataset that warn instead of failing'),
+}).superRefine((contract, context) => {
+  const names = Object.keys(contract.columns);
+  const complain = (path: PropertyKey[], message: string) =>
+    context.addIssue({ code: 'custom', path, message });
+  if (names.length === 0) complain(['columns'], 'name at least one column');
+  if (names.length > 2000) complain(['columns'], `at most 2000 columns, got ${names.length}`);
+  if (contract.csv !== undefined && contract.format !== 'csv')
+    complain(['csv'], `only with format: csv, got ${contract.format}`);
+  const known = (path: PropertyKey[], column: string) => {
+    if (!Object.hasOwn(contract.columns, column)) {
+      complain(path, `no column "${column}" in this contract${didYouMean(column, names)}`);
+      return undefined;
+    }
+    return contract.columns[column];
+  };
+  contract.key?.columns.forEach((column, index) => {
+    known(['key', 'columns', index], column);
+  });
+  if (contract.freshness !== undefined) {
+    const column = known(['freshness', 'column'], contract.freshness.column);
+    if (column !== undefined && !TEMPORAL.includes(column.type)) {
+      complain(
+        ['freshness', 'column'],
+        `needs a timestamp or a date, "${contract.freshness.column}" is ${column.type}`,
+      );
+    }
+  }
+  if (new Set(contract.rules.map((rule) => rule.name)).size < contract.rules.length) {
+    complain(['rules'], 'two rules have the same name');
+  }
+  const { min = 0, max = Number.POSITIVE_INFINITY } = contract.rows ?? {};
+  if (min > max) complain(['rows'], `min ${min} is above max ${max}`);
+  for (const [name, column] of Object.entries(contract.columns)) {
+    const at = (key: string) => ['columns', name, key];
+    const only = (key: keyof ColumnRule, types: readonly ColumnType[]) => {
+      if (column[key] !== undefined && !types.includes(column.type)) {
+        complain(at(key), `does not apply to a ${column.type} (only to ${types.join(', ')})`);
+      }
+    };
+    only('zeros', NUMERIC);
+    only('nan', NUMERIC);
+    only('empty', ['string']);
+    only('pattern', ['string']);
+    only('length', ['string']);
+    only('range', [...NUMERIC, ...TEMPORAL]);
+    only('values', ['string', 'integer', 'number', 'boolean']);
+    only('timeFormat', TEMPORAL);
+    only('newCategories', ['string', 'boolean']);
+    only('vanishedCategories', ['string', 'boolean']);
+    const pairs: [keyof ColumnRule, keyof ColumnRule][] = [
+      ['outOfRange', 'range'],
+      ['otherValues', 'values'],
+      ['mismatches', 'pattern'],
+      ['outOfLength', 'length'],
+    ];
+    for (const [share, rule] of pairs) {
+      if (column[share] !== undefined && column[rule] === undefined)
+        complain(at(share), `says nothing without ${rule}`);
+    }
+    checkRange(column, (message) => complain(at('range'), message));
+    if (column.length !== undefined && column.length[0] > column.length[1])
+      complain(at('length'), 'the shortest is above the longest');
+    if (
+      column.distinct !== undefined &&
+      column.distinct[1] !== null &&
+      column.distinct[0] > column.distinct[1]
+    ) {
+      complain(at('distinct'), 'the fewest is above the most');
+    }
+    if (column.required === true && (column.nulls ?? 0) > 0)
+      complain(at('nulls'), 'required: true allows no nulls');
+    for (const measure of Object.keys(column.drift ?? {})) {
+      const fits =
+        NUMERIC.includes(column.type) || TEMPORAL.includes(column.type)
+          ? measure !== 'linf'
+          : ['psi', 'js', 'linf'].includes(measure);
+      if (!fits) complain(['columns', name, 'drift', measure], `does not apply to a ${column.type}`);
+    }
+    if (column.pii === true) {
+      for (const key of ['drift', 'newCategories', 'vanishedCategories', 'values'] as const) {
+        if (column[key] !== undefined)
+          complain(at(key), 'needs values to be kept, and pii: true forbids that');
+      }
+    }
+  }
+});
+
+function checkRange(column: ColumnRule, complain: (message: string) => void): void {
+  if (column.range === undefined) return;
+  const numeric = NUMERIC.includes(column.type);
+  const [low, high] = column.range.map((end) => {
+    if (end === null) return null;
+    if (numeric) {
+      if (typeof end !== 'number') complain(`bounds of a ${column.type} are numbers, got "${end}"`);
+      return Number(end);
+    }
+    const time = typeof end === 'string' ? Date.parse(end) : Number.NaN;
+    if (Number.isNaN(time))
+      complain(`bounds of a ${column.type} are ISO 8601 dates such as 2001-01-31, got ${end}`);
+    return time;
+  }) as [number | null, number | null];
+  if (low !== null && high !== null && low > high) complain('the lowest is above the highest');
+}
+
+/** What a dataset must look like. Shares are fractions, durations milliseconds. */
+export type Contract = z.output<typeof contractSchema>;
+
+/** A contract that knows the lines of its rules. */
+export type LocatedContract = Located<Contract>;
+
+/** @throws ConfigError with every mistake. `file` is the name to show in messages. */
+export function parseContract(text: string, file: string): LocatedContract {
+  return parseYaml(contractSchema, text, file);
+}

@@ -1,0 +1,159 @@
+import { closest } from 'fastest-levenshtein';
+import { isMap, isNode, isPair, isScalar, LineCounter, type Node, parseDocument } from 'yaml';
+import * as z from 'zod';
+import { GateInputError } from './errors.ts';
+import type { SourceLocation } from './verdict.ts';
+
+const PERCENT = 'a percentage such as 2%, or a fraction from 0 to 1';
+
+/** A share: `2%`, `0.5 %` or a fraction between 0 and 1. Parsed to a fraction. */
+export const percent = z
+  .union([z.string().regex(/^\d+(\.\d+)?\s*%$/, PERCENT), z.number().min(0, PERCENT).max(1, PERCENT)], {
+    error: PERCENT,
+  })
+  .transform((value) => (typeof value === 'number' ? value : Number.parseFloat(value) / 100))
+  .pipe(z.number().max(1, 'at most 100%'));
+
+/** A relative change: like {@link percent}, but it may exceed 100 %. */
+export const change = z
+  .union([z.string().regex(/^\d+(\.\d+)?\s*%$/, PERCENT), z.number().min(0, PERCENT)], { error: PERCENT })
+  .transform((value) => (typeof value === 'number' ? value : Number.parseFloat(value) / 100));
+
+const UNIT_MS = { s: 1e3, m: 60e3, h: 3600e3, d: 86_400e3 } as const;
+
+/** A duration: `30s`, `10m`, `2h`, `40d`. Parsed to milliseconds. */
+export const duration = z
+  .string({ error: 'a duration such as 30s, 10m, 2h or 40d' })
+  .regex(/^\d+(\.\d+)?[smhd]$/, 'a duration such as 30s, 10m, 2h or 40d')
+  .transform((text) => Number.parseFloat(text) * UNIT_MS[text.at(-1) as keyof typeof UNIT_MS]);
+
+/** A parsed file that still knows where each of its values stands. */
+export interface Located<T> {
+  value: T;
+  file: string;
+  /** Position of the value at `path`; of its nearest ancestor where the path itself is absent. */
+  locate(path: readonly PropertyKey[]): SourceLocation;
+}
+
+/** One thing wrong with a configuration file. */
+export interface ConfigIssue extends SourceLocation {
+  /** `columns.delay.zeros` */
+  path: string;
+  message: string;
+}
+
+/** A configuration file that does not hold; `issues` has every mistake, not just the first. */
+export class ConfigError extends GateInputError {
+  readonly issues: readonly ConfigIssue[];
+
+  constructor(issues: readonly ConfigIssue[]) {
+    super(issues.map((issue) => `${issue.file}:${issue.line}:${issue.column} ${issue.message}`).join('\n'));
+    this.issues = issues;
+  }
+}
+
+/** `', did you mean "delay"?'`, or nothing where no candidate is close. */
+export function didYouMean(word: string, candidates: readonly string[]): string {
+  if (candidates.length === 0) return '';
+  const best = closest(word, candidates as string[]);
+  const shared = [...word.toLowerCase()].filter((letter) => best.toLowerCase().includes(letter)).length;
+  return shared >= Math.max(word.length, best.length) / 2 ? `, did you mean "${best}"?` : '';
+}
+
+/**
+ * Parses and validates one YAML (or JSON) file.
+ *
+ * @throws ConfigError with every mistake: file, line, column, what was got, what is allowed.
+ */
+export function parseYaml<S extends z.ZodType>(schema: S, text: string, file: string): Located<z.output<S>> {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true });
+  const at = (offset: number): SourceLocation => {
+    const { line, col } = lines.linePos(offset);
+    return { file, line: Math.max(line, 1), column: Math.max(col, 1) };
+  };
+  if (document.errors.length > 0) {
+    throw new ConfigError(
+      document.errors.map((error) => ({
+        ...at(error.pos[0]),
+        path: '',
+        message: (error.message.split('\n')[0] ?? '').replace(/ at line \d+, column \d+:?$/, ''),
+      })),
+    );
+  }
+
+  const locate = (path: readonly PropertyKey[]): SourceLocation => {
+    let node: unknown = document.contents;
+    let offset = isNode(node) ? (node.range?.[0] ?? 0) : 0;
+    for (const part of path) {
+      if (isMap(node)) {
+        const pair = node.items.find(
+          (item) => isPair(item) && isScalar(item.key) && String(item.key.value) === String(part),
+        );
+        if (pair === undefined) break;
+        offset = (pair.key as Node).range?.[0] ?? offset;
+        node = pair.value;
+      } else {
+        const child: unknown = document.getIn([...path.slice(0, path.indexOf(part)), part], true);
+        if (!isNode(child)) break;
+        offset = child.range?.[0] ?? offset;
+        node = child;
+      }
+    }
+    return at(offset);
+  };
+
+  let plain: unknown;
+  try {
+    // An alias bomb is refused here.
+    plain = document.toJS({ maxAliasCount: 100 });
+  } catch (error) {
+    throw new ConfigError([{ ...at(0), path: '', message: (error as Error).message }]);
+  }
+  const result = schema.safeParse(plain, { reportInput: true });
+  if (result.success) return { value: result.data, file, locate };
+  throw new ConfigError(
+    result.error.issues
+      .flatMap(explain)
+      .map(({ path, message }) => ({ ...locate(path), path: path.join('.'), message })),
+  );
+}
+
+/**
+ * An object that refuses keys it does not know, and names those that it does.
+ * Every object in a configuration file is one: a misspelt key must not switch a check off.
+ */
+export function strict<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
+  return z.strictObject(shape, {
+    error: (issue) => (issue.code === 'unrecognized_keys' ? Object.keys(shape).join(', ') : undefined),
+  });
+}
+
+/** One issue of zod's as sentences that say what was got and what is allowed. */
+function explain(issue: z.core.$ZodIssue): { path: PropertyKey[]; message: string }[] {
+  if (issue.code === 'unrecognized_keys') {
+    const allowed = issue.message.split(', ');
+    return issue.keys.map((key) => ({
+      path: [...issue.path, key],
+      message: `unknown key "${key}"${didYouMean(key, allowed)}; allowed: ${allowed.join(', ')}`,
+    }));
+  }
+  const where = issue.path.length > 0 ? `${issue.path.map(String).join('.')}: ` : '';
+  if (issue.code === 'custom') return [{ path: [...issue.path], message: `${where}${issue.message}` }];
+  const missing = issue.code === 'invalid_type' && issue.input === undefined;
+  const expected = issue.message
+    .replace(/, received .*$/, '')
+    .replace(
+      /^(Invalid input|Invalid option|Invalid string|Too small|Too big|Invalid discriminator value\.)[:\s]*/,
+      '',
+    )
+    .replace(/^expected /i, '');
+  const got = missing ? 'it is missing' : `got ${show(issue.input)}`;
+  return [{ path: [...issue.path], message: `${where}expected ${expected}, ${got}` }];
+}
+
+/** A value as it may stand in a message: short, on one line. */
+function show(value: unknown): string {
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+}
