@@ -316,3 +316,141 @@ export type LocatedContract = Located<Contract>;
 export function parseContract(text: string, file: string): LocatedContract {
   return parseYaml(contractSchema, text, file);
 }
+
+// ---------------------------------------------------------------------------------------------------------
+// Its part of tocsin.yaml
+// ---------------------------------------------------------------------------------------------------------
+
+const bucketName = z
+  .string()
+  .regex(
+    /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/,
+    'a bucket name: 3 to 63 lower-case letters, digits, dots and hyphens',
+  );
+
+const prefix = z
+  .string()
+  .regex(/^[A-Za-z0-9!_.*'()/=-]+\/$/, 'a key prefix that ends in a slash, such as raw/flights/')
+  .max(512);
+
+export const datasetSchema = strict({
+  contract: z.string().min(1).describe('Path of the contract, from this file'),
+  bucket: bucketName.optional().describe('An existing bucket; left out: the bucket that Tocsin creates'),
+  prefix: prefix.describe('Every object below it is gated'),
+  inconclusive: z
+    .enum(['block', 'allow'])
+    .default('block')
+    .describe('allow: an inconclusive dataset may be read'),
+  onAccept: strict({
+    pipeline: z
+      .string()
+      .regex(/^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,255}$/, 'a SageMaker pipeline name')
+      .describe('SageMaker pipeline to start with each accepted dataset'),
+    uriParameter: z
+      .string()
+      .min(1)
+      .default('DatasetUri')
+      .describe('Pipeline parameter for the s3:// address'),
+    versionParameter: z.string().min(1).optional().describe('Pipeline parameter for the object version'),
+  }).optional(),
+});
+
+export type DatasetConfig = z.output<typeof datasetSchema>;
+
+/** `datasets:` of tocsin.yaml, by name of the dataset. */
+export const datasetsSchema = z.record(identifier, datasetSchema);
+
+/** What the deployed function reads: the datasets and the text of their contracts, as one JSON object in S3. */
+export const bundleSchema = strict({
+  bundle: z.literal(1),
+  datasets: datasetsSchema,
+  /** Text by path. */
+  contracts: z.record(z.string(), z.string()),
+});
+
+export type Bundle = z.output<typeof bundleSchema>;
+
+// ---------------------------------------------------------------------------------------------------------
+// The environment of the function
+// ---------------------------------------------------------------------------------------------------------
+
+export const environmentSchema = z.object({
+  /** Where the {@link Bundle} is. */
+  CONFIG_BUCKET: z.string().min(1),
+  CONFIG_KEY: z.string().min(1),
+  EVIDENCE_BUCKET: z.string().min(1),
+  /** The bucket of datasets that name none; absent where all name one. */
+  DATA_BUCKET: z.string().min(1).optional(),
+  TOPIC_ARN: z.string().startsWith('arn:'),
+  EVENT_BUS: z.string().min(1).default('default'),
+  /** Bytes of objects that one verdict may download. */
+  MAX_DATASET_BYTES: z.coerce.number().int().positive(),
+  /** Bytes of /tmp for the download and for what DuckDB spills. */
+  TMP_BYTES: z.coerce.number().int().positive(),
+  /** Bytes of memory that DuckDB may take. */
+  ENGINE_MEMORY_BYTES: z.coerce.number().int().positive(),
+});
+
+export type Environment = z.output<typeof environmentSchema>;
+
+// ---------------------------------------------------------------------------------------------------------
+// What invokes it, what it answers and what it emits
+// ---------------------------------------------------------------------------------------------------------
+
+/** EventBridge's `Object Created`. Keys are not URL-encoded here, unlike in S3 notifications. */
+export const objectCreatedSchema = z.object({
+  source: z.literal('aws.s3'),
+  'detail-type': z.literal('Object Created'),
+  detail: z.object({
+    bucket: z.object({ name: z.string().min(1) }),
+    object: z.object({
+      key: z.string().min(1),
+      size: z.number().nonnegative().optional(),
+      etag: z.string().optional(),
+      'version-id': z.string().optional(),
+      sequencer: z.string().optional(),
+    }),
+  }),
+});
+
+export type ObjectCreated = z.output<typeof objectCreatedSchema>;
+
+/** Direct invocation, for a SageMaker Pipelines Lambda step or Step Functions. */
+export const invocationSchema = strict({
+  dataset: identifier,
+  uri: z.string().regex(/^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\/.+$/, 's3://bucket/key'),
+  versionId: z.string().min(1).optional(),
+});
+
+export type Invocation = z.output<typeof invocationSchema>;
+
+/** What the function answers; also the detail of `Dataset Accepted` and `Dataset Rejected`. */
+export const resultSchema = z.object({
+  dataset: z.string(),
+  uri: z.string(),
+  versionId: z.string(),
+  outcome: z.enum(['pass', 'fail', 'inconclusive']),
+  /** Whether the dataset may be read now. */
+  accepted: z.boolean(),
+  reason: z.string(),
+  verdict: z.string(),
+  evidence: z.string(),
+  /** At most 10 messages of the worst findings. */
+  findings: z.array(z.string()),
+});
+
+export type GateResult = z.output<typeof resultSchema>;
+
+/** Source and detail types of what the gate emits. */
+export const EVENT_SOURCE = 'tocsin';
+export const ACCEPTED = 'Dataset Accepted';
+export const REJECTED = 'Dataset Rejected';
+
+/** Object tags that only the gate may set; the bucket policy reads the first. */
+export const QUALITY_TAG = 'tocsin:quality';
+export const VERDICT_TAG = 'tocsin:verdict';
+/** Value of {@link QUALITY_TAG} by outcome. */
+export const QUALITY_VALUES = { pass: 'passed', fail: 'failed', inconclusive: 'inconclusive' } as const;
+
+/** A zero-byte object of this name completes a `batch: marker` dataset. */
+export const MARKER = '_SUCCESS';
