@@ -71,7 +71,7 @@ export async function judge(
   const measurements = await measureDataset({
     dataset,
     sha256: datasetHash(dataset),
-    contract: contract.value,
+    contract,
     baseline: baseline?.profile,
     asOf: contract.value.freshness === undefined ? null : freshnessReference(dataset, contract),
     limits,

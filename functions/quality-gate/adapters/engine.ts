@@ -1,0 +1,154 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type DuckDBConnection, DuckDBInstance, type JS } from '@duckdb/node-api';
+import { GateDependencyError, GateInputError, messageOf } from '../../shared/errors.ts';
+import type { EngineLimits } from '../profile.ts';
+
+/** The bytes are not what their format promises: a truncated file, a corrupt footer. */
+export class UnreadableError extends Error {
+  readonly file: string;
+
+  constructor(file: string, reason: string) {
+    super(reason);
+    this.name = 'UnreadableError';
+    this.file = file;
+  }
+}
+
+/** A DuckDB session that stays within its bounds and can see nothing but the files that it was given. */
+export interface Engine {
+  /** A directory of this session's own; removed with it. */
+  readonly scratch: string;
+  run(sql: string): Promise<void>;
+  /** The result by column. Numbers come as numbers where the SQL casts them to DOUBLE or INTEGER. */
+  columns(sql: string): Promise<JS[][]>;
+  /** The result by row. */
+  rows(sql: string): Promise<Record<string, JS>[]>;
+}
+
+/** A SQL string literal. */
+export function text(value: string): string {
+  return `'${value.replaceAll("'", "''")}'`;
+}
+
+/** A SQL identifier. */
+export function identifier(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+/**
+ * Runs `work` in a DuckDB of its own: in memory, spilling into a fresh directory below `scratch`, which is removed
+ * afterwards whatever happens. Nothing but `readable` and that directory can be reached from SQL.
+ *
+ * @throws GateInputError where a bound is hit (memory, disk, time): the dataset is too large for this engine
+ * @throws UnreadableError where DuckDB cannot read the data
+ * @throws GateDependencyError where the disk or DuckDB itself fails
+ */
+export async function withEngine<T>(
+  options: { limits: EngineLimits; scratch: string; readable: string[] },
+  work: (engine: Engine) => Promise<T>,
+): Promise<T> {
+  const { limits, readable } = options;
+  const scratch = await mkdtemp(join(options.scratch, 'engine-')).catch((cause: unknown) => {
+    throw new GateDependencyError(`Cannot write to ${options.scratch}: ${messageOf(cause)}`, { cause });
+  });
+  let instance: DuckDBInstance | undefined;
+  let connection: DuckDBConnection | undefined;
+  let expired = false;
+  let timer: NodeJS.Timeout | undefined;
+  try {
+    instance = await DuckDBInstance.create(':memory:', {
+      threads: String(limits.threads),
+      memory_limit: `${Math.floor(limits.memoryBytes / 1024)}KiB`,
+      temp_directory: join(scratch, 'spill'),
+      max_temp_directory_size: `${Math.floor(limits.diskBytes / 1024)}KiB`,
+      autoinstall_known_extensions: 'false',
+      autoload_known_extensions: 'false',
+    });
+    connection = await instance.connect();
+    const session = connection;
+    timer = setTimeout(() => {
+      expired = true;
+      session.interrupt();
+    }, limits.timeoutMs);
+    await session.run("SET TimeZone = 'UTC'");
+    await session.run(`SET allowed_paths = [${readable.map(text).join(', ')}]`);
+    await session.run(`SET allowed_directories = [${text(`${scratch}/`)}]`);
+    await session.run('SET enable_external_access = false');
+    await session.run('SET lock_configuration = true');
+    return await work({
+      scratch,
+      run: async (sql) => {
+        // A deadline that passed between two statements must stop the next one too.
+        if (expired) throw new Error('INTERRUPT Error: the time is up');
+        await session.run(sql);
+      },
+      columns: async (sql) => {
+        if (expired) throw new Error('INTERRUPT Error: the time is up');
+        return (await session.runAndReadAll(sql)).getColumnsJS();
+      },
+      rows: async (sql) => {
+        if (expired) throw new Error('INTERRUPT Error: the time is up');
+        return (await session.runAndReadAll(sql)).getRowObjectsJS();
+      },
+    });
+  } catch (error) {
+    throw explainFailure(error, expired, limits, readable[0] ?? '');
+  } finally {
+    clearTimeout(timer);
+    connection?.closeSync();
+    instance?.closeSync();
+    await rm(scratch, { recursive: true, force: true });
+  }
+}
+
+const MIB = 1024 * 1024;
+
+function explainFailure(error: unknown, expired: boolean, limits: EngineLimits, file: string): unknown {
+  if (
+    error instanceof GateInputError ||
+    error instanceof GateDependencyError ||
+    error instanceof UnreadableError
+  ) {
+    return error;
+  }
+  const message = messageOf(error);
+  const tooLarge = (bound: string, help: string) =>
+    new GateInputError(`The dataset is too large for this engine: ${bound}.`, { cause: error, help });
+  if (expired || message.startsWith('INTERRUPT')) {
+    return tooLarge(
+      `it could not be measured within ${Math.round(limits.timeoutMs / 1000)} s`,
+      'Split the dataset, or allow more time (engine.timeout).',
+    );
+  }
+  if (/max_temp_directory_size|failed to offload data block/.test(message)) {
+    return tooLarge(
+      `measuring it takes more than ${Math.round(limits.diskBytes / MIB)} MiB of temporary disk`,
+      'Split the dataset, or give the engine more disk (engine.disk).',
+    );
+  }
+  if (/^Out of Memory/.test(message)) {
+    return tooLarge(
+      `measuring it takes more than ${Math.round(limits.memoryBytes / MIB)} MiB of memory`,
+      'Split the dataset, or give the engine more memory (engine.memory).',
+    );
+  }
+  // What DuckDB says of bytes that it cannot decode. "TProtocolException" and the like come from Parquet's footer.
+  if (
+    /^(Invalid Input|Invalid|IO|Conversion|Serialization|Not implemented|Out of Range|Parquet|TProtocol|Error)\b/i.test(
+      message,
+    ) &&
+    !/No space left|Permission denied|Too many open files|No files found/i.test(message)
+  ) {
+    return new UnreadableError(file, firstSentence(message));
+  }
+  return new GateDependencyError(`DuckDB failed: ${firstSentence(message)}`, { cause: error });
+}
+
+/** The first line of DuckDB's message, without its class and without local paths. */
+function firstSentence(message: string): string {
+  return (message.split('\n')[0] ?? '')
+    .replace(/^[A-Za-z ]*Error: /, '')
+    .replaceAll(/(["']?)\/[^\s"']*\/([^/\s"']+)\1/g, '$2')
+    .slice(0, 300);
+}

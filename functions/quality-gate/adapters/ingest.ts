@@ -1,0 +1,534 @@
+import { createReadStream, createWriteStream } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Transform } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { createGunzip, createZstdDecompress } from 'node:zlib';
+import { GateInputError, messageOf } from '../../shared/errors.ts';
+import type { Breach, EngineLimits, LocalDataset, LocalFile, Measurements } from '../profile.ts';
+import type { ColumnRule, ColumnType, Contract, CsvOptions } from '../schema.ts';
+import { physicalFits } from '../types.ts';
+import { type Engine, identifier, text, UnreadableError } from './engine.ts';
+
+/*
+ * Makes one relation, `source`, of a dataset in any format. For column number i of the contract that the data has:
+ *
+ *   v<i>  the value in the logical type; null where there is none or where it does not convert
+ *   x<i>  the text of a value that does not convert, otherwise null (only where that can happen)
+ *   pos   number of the record: file index * 2^40 + row, both from 0
+ *
+ * Parquet stays where it is and becomes a view, because reading single columns of it is cheap; text is parsed
+ * once into a table.
+ */
+
+export interface SourceColumn {
+  name: string;
+  rule: ColumnRule;
+  /** Name of the value's column in `source`. */
+  value: string;
+  /** Name of the column of texts that do not convert; absent where every value converts. */
+  invalid?: string;
+  physical: string;
+}
+
+export interface Source {
+  columns: SourceColumn[];
+  /** SQL expressions that together are the whole record, for finding duplicate rows. */
+  record: string[];
+  actualColumns: string[];
+  inconsistentFiles: Measurements['inconsistentFiles'];
+  malformed: Breach & { reasons: string[] };
+}
+
+/** `pos` holds the index of the file above this many bits. */
+const FILE_SHIFT = 2 ** 40;
+
+/** Bytes of one line of text; longer ones are refused before DuckDB buffers them. */
+const MAX_LINE_BYTES = 2 * 1024 * 1024;
+
+/** Malformed records that are counted one by one; beyond it the count is a lower bound. */
+export const MAX_MALFORMED = 10_000;
+
+/** File name and 1-based row of a `pos`. */
+export function placeOf(pos: number, dataset: LocalDataset): { file?: string; row: number } {
+  const index = Math.floor(pos / FILE_SHIFT);
+  const row = (pos % FILE_SHIFT) + 1;
+  const file = dataset.files[index];
+  return dataset.files.length > 1 && file !== undefined ? { file: file.name, row } : { row };
+}
+
+/**
+ * @throws UnreadableError where the bytes are not what the format promises
+ * @throws GateInputError where a bound is hit
+ */
+export async function ingest(
+  engine: Engine,
+  dataset: LocalDataset,
+  contract: Contract,
+  limits: EngineLimits,
+): Promise<Source> {
+  const budget = { bytes: limits.diskBytes };
+  const files: LocalFile[] = [];
+  for (const [index, file] of dataset.files.entries()) {
+    files.push(await decompress(file, join(engine.scratch, `input-${index}`), budget));
+  }
+  if (contract.format === 'parquet') return ingestParquet(engine, files, contract, limits);
+  const csv = contract.csv ?? DEFAULT_CSV;
+  for (const file of files) await inspectText(file, contract.format === 'csv' ? csv.encoding : 'utf-8');
+  return contract.format === 'csv'
+    ? ingestCsv(engine, files, contract, csv, limits)
+    : ingestJsonLines(engine, files, contract, limits);
+}
+
+const DEFAULT_CSV: CsvOptions = {
+  delimiter: ',',
+  quote: '"',
+  header: true,
+  nullValues: [''],
+  encoding: 'utf-8',
+};
+
+// --- Bytes -------------------------------------------------------------------------------------------------
+
+/** Decompresses `.gz` and `.zst` to `target` within what is left of the disk; other files stay where they are. */
+async function decompress(file: LocalFile, target: string, budget: { bytes: number }): Promise<LocalFile> {
+  const decoder = file.name.endsWith('.gz')
+    ? createGunzip()
+    : file.name.endsWith('.zst')
+      ? createZstdDecompress()
+      : undefined;
+  if (decoder === undefined) return file;
+  const allowed = budget.bytes;
+  const meter = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      budget.bytes -= chunk.length;
+      if (budget.bytes >= 0) done(null, chunk);
+      else {
+        done(
+          new GateInputError(
+            `${file.name}: ${file.bytes} bytes decompress to more than the ${allowed} bytes of disk that are left.`,
+            { help: 'Split the dataset, or give the engine more disk (engine.disk).' },
+          ),
+        );
+      }
+    },
+  });
+  try {
+    await pipeline(createReadStream(file.path), decoder, meter, createWriteStream(target));
+  } catch (error) {
+    if (error instanceof GateInputError) throw error;
+    const code = (error as NodeJS.ErrnoException).code ?? '';
+    if (/^(Z_|ZSTD_|ERR_ZSTD|ERR_STREAM_PREMATURE|ERR_)/.test(code)) {
+      throw new UnreadableError(file.name, `it cannot be decompressed (${messageOf(error)})`);
+    }
+    throw error;
+  }
+  return { ...file, path: target };
+}
+
+/** Refuses text that would cost DuckDB its bounds: binary bytes and endless lines. One sequential read. */
+async function inspectText(file: LocalFile, encoding: CsvOptions['encoding']): Promise<void> {
+  let sinceLineEnd = 0;
+  for await (const chunk of createReadStream(file.path, {
+    highWaterMark: 1024 * 1024,
+  }) as AsyncIterable<Buffer>) {
+    if (encoding !== 'utf-16' && chunk.includes(0)) {
+      throw new UnreadableError(
+        file.name,
+        'it holds NUL bytes: it is binary, or in another encoding such as UTF-16',
+      );
+    }
+    const last = Math.max(chunk.lastIndexOf(0x0a), chunk.lastIndexOf(0x0d));
+    const first =
+      last < 0 ? -1 : Math.min(...[0x0a, 0x0d].map((end) => chunk.indexOf(end)).filter((at) => at >= 0));
+    if (sinceLineEnd + (first < 0 ? chunk.length : first) > MAX_LINE_BYTES) {
+      throw new UnreadableError(file.name, `it has a line of more than ${MAX_LINE_BYTES} bytes`);
+    }
+    sinceLineEnd = last < 0 ? sinceLineEnd + chunk.length : chunk.length - 1 - last;
+  }
+}
+
+// --- Types -------------------------------------------------------------------------------------------------
+
+/** SQL of a text in a logical type: null where it does not convert. */
+function fromText(raw: string, rule: ColumnRule): string {
+  switch (rule.type) {
+    case 'string':
+      return raw;
+    case 'integer':
+      // The cast alone would round 1.5 to 2.
+      return `CASE WHEN TRY_CAST(${raw} AS BIGINT) = TRY_CAST(${raw} AS DOUBLE) THEN TRY_CAST(${raw} AS BIGINT) END`;
+    case 'number':
+      return `TRY_CAST(${raw} AS DOUBLE)`;
+    case 'boolean':
+      return `TRY_CAST(${raw} AS BOOLEAN)`;
+    default: {
+      const time =
+        rule.timeFormat === undefined
+          ? `TRY_CAST(${raw} AS TIMESTAMP)`
+          : `try_strptime(${raw}, ${text(rule.timeFormat)})`;
+      return finiteTime(rule.type === 'date' ? `date_trunc('day', ${time})` : time);
+    }
+  }
+}
+
+/** `infinity` is a timestamp to DuckDB; nothing can be measured from it. */
+function finiteTime(time: string): string {
+  return `CASE WHEN isfinite(${time}) THEN ${time} END`;
+}
+
+/** SQL of a Parquet column in a logical type; `lossless` where every value converts. */
+function fromPhysical(raw: string, physical: string, rule: ColumnRule): { value: string; lossless: boolean } {
+  const { type } = rule;
+  if (!physicalFits(type, physical))
+    return { value: fromText(`CAST(${raw} AS VARCHAR)`, rule), lossless: type === 'string' };
+  if (type === 'integer' && /^(FLOAT|DOUBLE|DECIMAL)/.test(physical)) {
+    return { value: `CASE WHEN ${raw} = round(${raw}) THEN TRY_CAST(${raw} AS BIGINT) END`, lossless: false };
+  }
+  if (type === 'number')
+    return { value: physical === 'DOUBLE' ? raw : `CAST(${raw} AS DOUBLE)`, lossless: true };
+  if (type === 'timestamp' || type === 'date') {
+    const time = physical === 'TIMESTAMP' ? raw : `CAST(${raw} AS TIMESTAMP)`;
+    if (type === 'date' && physical !== 'DATE') {
+      return { value: `CASE WHEN ${time} = date_trunc('day', ${time}) THEN ${time} END`, lossless: false };
+    }
+    return { value: time, lossless: true };
+  }
+  return {
+    value: type === 'string' && physical !== 'VARCHAR' ? `CAST(${raw} AS VARCHAR)` : raw,
+    lossless: true,
+  };
+}
+
+// --- Parquet -----------------------------------------------------------------------------------------------
+
+async function ingestParquet(
+  engine: Engine,
+  files: LocalFile[],
+  contract: Contract,
+  limits: EngineLimits,
+): Promise<Source> {
+  let rows = 0;
+  const schemas: { names: string[]; types: string[]; signature: string }[] = [];
+  for (const file of files) {
+    try {
+      const [counts] = await engine.columns(
+        `SELECT num_rows::DOUBLE FROM parquet_file_metadata(${text(file.path)})`,
+      );
+      rows += Number(counts?.[0] ?? 0);
+      const described = await engine.columns(`DESCRIBE SELECT * FROM read_parquet(${text(file.path)})`);
+      const names = (described[0] ?? []) as string[];
+      const types = (described[1] ?? []) as string[];
+      schemas.push({ names, types, signature: JSON.stringify([names, types]) });
+    } catch (error) {
+      throw new UnreadableError(file.name, `it is no complete Parquet file (${plain(messageOf(error))})`);
+    }
+  }
+  if (rows > limits.maxRows) {
+    throw new GateInputError(
+      `The dataset has ${rows} rows, more than the ${limits.maxRows} that this engine measures.`,
+      {
+        help: 'Split the dataset.',
+      },
+    );
+  }
+  const [first] = schemas;
+  const actualColumns = first?.names ?? [];
+  const inconsistentFiles = files.flatMap((file, index) =>
+    schemas[index]?.signature === first?.signature
+      ? []
+      : [{ file: file.name, columns: schemas[index]?.names ?? [] }],
+  );
+  const source: Source = {
+    columns: [],
+    record: [],
+    actualColumns,
+    inconsistentFiles,
+    malformed: { count: 0, samples: [], reasons: [] },
+  };
+  if (inconsistentFiles.length > 0 || actualColumns.length > limits.maxColumns) return source;
+
+  const selected: string[] = [];
+  for (const [index, [name, rule]] of Object.entries(contract.columns).entries()) {
+    const at = actualColumns.indexOf(name);
+    if (at < 0) continue;
+    const physical = first?.types[at] ?? '';
+    const { value, lossless } = fromPhysical(identifier(name), physical, rule);
+    const column: SourceColumn = { name, rule, value: `v${index}`, physical };
+    selected.push(`${value} AS v${index}`);
+    if (!lossless) {
+      column.invalid = `x${index}`;
+      selected.push(
+        `CASE WHEN ${identifier(name)} IS NOT NULL AND (${value}) IS NULL THEN CAST(${identifier(name)} AS VARCHAR) END AS x${index}`,
+      );
+    }
+    source.columns.push(column);
+  }
+  const list = files.map((file) => text(file.path)).join(', ');
+  const position =
+    files.length === 1
+      ? 'file_row_number'
+      : `file_row_number + ${FILE_SHIFT} * (list_position([${list}], filename) - 1)`;
+  // Raw columns come along under names of our own, for rows that repeat another in every column.
+  source.record = actualColumns.map((_, index) => `r${index}`);
+  await engine.run(
+    `CREATE VIEW source AS SELECT ${[
+      ...selected,
+      ...actualColumns.map((name, index) => `${identifier(name)} AS r${index}`),
+      `${position} AS pos`,
+    ].join(', ')} FROM read_parquet([${list}], file_row_number = true, filename = ${files.length > 1})`,
+  );
+  return source;
+}
+
+function plain(message: string): string {
+  return (message.split('\n')[0] ?? '').replaceAll(/'?[^'\s]*\/([^/'\s]+)'?/g, '$1').slice(0, 200);
+}
+
+// --- CSV ---------------------------------------------------------------------------------------------------
+
+async function ingestCsv(
+  engine: Engine,
+  files: LocalFile[],
+  contract: Contract,
+  csv: CsvOptions,
+  limits: EngineLimits,
+): Promise<Source> {
+  const contractNames = Object.keys(contract.columns);
+  const source: Source = {
+    columns: [],
+    record: [],
+    actualColumns: [],
+    inconsistentFiles: [],
+    malformed: { count: 0, samples: [], reasons: [] },
+  };
+  for (const [index, file] of files.entries()) {
+    const first = await readHeader(file, csv);
+    // Without a header the columns are the contract's, in its order.
+    const names = csv.header
+      ? first
+      : contractNames.slice(0, first.length).concat(first.slice(contractNames.length));
+    if (index === 0) {
+      source.actualColumns = names;
+      if (names.length > limits.maxColumns) return source;
+      source.columns = contractNames.flatMap((name, number): SourceColumn[] => {
+        const rule = contract.columns[name];
+        if (rule === undefined || !names.includes(name)) return [];
+        const column: SourceColumn = { name, rule, value: `v${number}`, physical: 'TEXT' };
+        return [rule.type === 'string' ? column : { ...column, invalid: `x${number}` }];
+      });
+    } else if (JSON.stringify(names) !== JSON.stringify(source.actualColumns)) {
+      source.inconsistentFiles.push({ file: file.name, columns: names });
+      continue;
+    }
+    if (names.length === 0) continue;
+    const raw = source.columns.flatMap(({ name, rule, value, invalid }) => {
+      const cell = `c${names.indexOf(name)}`;
+      const typed = fromText(cell, rule);
+      return invalid === undefined
+        ? [`${typed} AS ${value}`]
+        : [
+            `${typed} AS ${value}`,
+            `CASE WHEN ${cell} IS NOT NULL AND ${value} IS NULL THEN ${cell} END AS ${invalid}`,
+          ];
+    });
+    const whole =
+      contract.duplicateRows === undefined
+        ? []
+        : [`hash(${names.map((_, at) => `c${at}`).join(', ')}) AS whole`];
+    const select = `SELECT ${[...raw, ...whole, `${index * FILE_SHIFT}::BIGINT AS base`].join(', ')} FROM read_csv(${text(file.path)},
+      auto_detect = false, header = ${csv.header}, delim = ${text(csv.delimiter)}, quote = ${text(csv.quote)}, escape = ${text(csv.quote)},
+      nullstr = [${csv.nullValues.map(text).join(', ')}], allow_quoted_nulls = false, encoding = ${text(csv.encoding)},
+      columns = {${names.map((_, at) => `c${at}: 'VARCHAR'`).join(', ')}}, strict_mode = true, null_padding = false,
+      max_line_size = ${MAX_LINE_BYTES}, store_rejects = true, rejects_limit = ${MAX_MALFORMED})`;
+    try {
+      await engine.run(`${index === 0 ? 'CREATE TABLE parsed AS' : 'INSERT INTO parsed'} ${select}`);
+    } catch (error) {
+      // Mixed line ends and the like: DuckDB's parser gives up on the file as a whole.
+      if (!/state machine reached an invalid state|sniff/i.test(messageOf(error))) throw error;
+      throw new UnreadableError(file.name, 'it is no well-formed CSV (mixed line ends, or stray quotes)');
+    }
+    await collectRejects(engine, file, files.length > 1, source.malformed);
+  }
+  source.record = contract.duplicateRows === undefined ? [] : ['whole'];
+  if (source.actualColumns.length > 0 && source.inconsistentFiles.length === 0)
+    await numberRows(engine, files.length);
+  return source;
+}
+
+/** Gives the rows of `parsed` their `pos`: insertion order is file order, so the row is the distance to its file's first. */
+async function numberRows(engine: Engine, files: number): Promise<void> {
+  if (files === 1) {
+    await engine.run('CREATE VIEW source AS SELECT *, rowid AS pos FROM parsed');
+    return;
+  }
+  await engine.run('CREATE TABLE starts AS SELECT base, min(rowid) AS start FROM parsed GROUP BY base');
+  await engine.run(
+    'CREATE VIEW source AS SELECT parsed.*, parsed.base + parsed.rowid - starts.start AS pos FROM parsed JOIN starts USING (base)',
+  );
+}
+
+async function collectRejects(
+  engine: Engine,
+  file: LocalFile,
+  named: boolean,
+  malformed: Breach & { reasons: string[] },
+): Promise<void> {
+  const rows = await engine.rows(
+    `SELECT line::DOUBLE AS line, min(error_type::VARCHAR) AS kind FROM reject_errors GROUP BY line ORDER BY line`,
+  );
+  malformed.count += rows.length;
+  for (const row of rows) {
+    const kind = REJECT_REASONS[String(row.kind)] ?? String(row.kind).toLowerCase();
+    if (!malformed.reasons.includes(kind)) malformed.reasons.push(kind);
+    if (malformed.samples.length < 5)
+      malformed.samples.push({ ...(named ? { file: file.name } : {}), row: Number(row.line) });
+  }
+  await engine.run('DELETE FROM reject_errors');
+}
+
+const REJECT_REASONS: Record<string, string> = {
+  'MISSING COLUMNS': 'too few columns',
+  'TOO MANY COLUMNS': 'too many columns',
+  'UNQUOTED VALUE': 'a quote that is not closed',
+  'LINE SIZE OVER MAXIMUM': 'a record that is too long',
+  'INVALID ENCODING': 'bytes that are not in the encoding',
+};
+
+/** The cells of the first record, without reading more of the file than the longest line that is allowed. */
+async function readHeader(file: LocalFile, csv: CsvOptions): Promise<string[]> {
+  const handle = await open(file.path);
+  const buffer = Buffer.alloc(Math.min(MAX_LINE_BYTES, (await handle.stat()).size));
+  try {
+    await handle.read(buffer, 0, buffer.length, 0);
+  } finally {
+    await handle.close();
+  }
+  const decoder = new TextDecoder(
+    csv.encoding === 'latin-1' ? 'latin1' : csv.encoding === 'utf-16' ? 'utf-16le' : 'utf-8',
+  );
+  const head = decoder.decode(buffer);
+  const cells: string[] = [];
+  let cell = '';
+  let quoted = false;
+  let at = 0;
+  for (; at < head.length; at++) {
+    const letter = head[at] as string;
+    if (quoted) {
+      if (letter !== csv.quote) cell += letter;
+      else if (head[at + 1] === csv.quote) {
+        cell += letter;
+        at++;
+      } else quoted = false;
+    } else if (letter === csv.quote && cell === '') quoted = true;
+    else if (head.startsWith(csv.delimiter, at)) {
+      cells.push(cell);
+      cell = '';
+      at += csv.delimiter.length - 1;
+    } else if (letter === '\n' || letter === '\r') break;
+    else cell += letter;
+  }
+  if (head.length === 0) return [];
+  return [...cells, cell];
+}
+
+// --- JSON Lines --------------------------------------------------------------------------------------------
+
+/** Types of JSON values that a logical type accepts; each value must still convert. */
+const JSON_TYPES: Record<ColumnType, string[]> = {
+  integer: ['BIGINT', 'UBIGINT', 'HUGEINT', 'DOUBLE'],
+  number: ['BIGINT', 'UBIGINT', 'HUGEINT', 'DOUBLE'],
+  string: ['VARCHAR'],
+  boolean: ['BOOLEAN'],
+  timestamp: ['VARCHAR'],
+  date: ['VARCHAR'],
+};
+
+async function ingestJsonLines(
+  engine: Engine,
+  files: LocalFile[],
+  contract: Contract,
+  limits: EngineLimits,
+): Promise<Source> {
+  const source: Source = {
+    columns: [],
+    record: contract.duplicateRows === undefined ? [] : ['whole'],
+    actualColumns: [],
+    inconsistentFiles: [],
+    malformed: { count: 0, samples: [], reasons: [] },
+  };
+  const entries = Object.entries(contract.columns);
+  for (const [index, file] of files.entries()) {
+    await engine.run(
+      `CREATE OR REPLACE TABLE lines AS SELECT json, json_keys(json) AS keys FROM read_ndjson_objects(${text(file.path)},
+       ignore_errors = true, maximum_object_size = ${MAX_LINE_BYTES})`,
+    );
+    const bad = `json IS NULL OR json_type(json) <> 'OBJECT' OR len(keys) <> len(list_distinct(keys))`;
+    const broken = await engine.rows(
+      `SELECT rowid::DOUBLE AS row, CASE WHEN json IS NULL THEN 'not valid JSON' WHEN json_type(json) <> 'OBJECT' THEN 'not an object'
+       ELSE 'a key that stands twice' END AS reason FROM lines WHERE ${bad} ORDER BY rowid LIMIT ${MAX_MALFORMED}`,
+    );
+    source.malformed.count += broken.length;
+    for (const { row, reason } of broken) {
+      if (!source.malformed.reasons.includes(String(reason))) source.malformed.reasons.push(String(reason));
+      if (source.malformed.samples.length < 5) {
+        source.malformed.samples.push({
+          ...(files.length > 1 ? { file: file.name } : {}),
+          row: Number(row) + 1,
+        });
+      }
+    }
+    // Order of first appearance, so that the same file always gives the same order.
+    const [keys = []] = await engine.columns(
+      `SELECT key FROM (SELECT unnest(keys) AS key, rowid AS row, generate_subscripts(keys, 1) AS place FROM lines WHERE NOT (${bad}))
+       GROUP BY key ORDER BY min(row * 100000 + place) LIMIT ${limits.maxColumns + 1}`,
+    );
+    for (const key of keys as string[])
+      if (!source.actualColumns.includes(key)) source.actualColumns.push(key);
+    if (source.actualColumns.length > limits.maxColumns) return source;
+    const selected = entries.flatMap(([name, rule], number) => {
+      const path = text(pointer(name));
+      const raw = `CASE WHEN json_type(json, ${path}) IN (${JSON_TYPES[rule.type].map(text).join(', ')}) THEN json_extract_string(json, ${path}) END`;
+      return [
+        `${fromText(`(${raw})`, rule)} AS v${number}`,
+        `CASE WHEN json_type(json, ${path}) <> 'NULL' AND v${number} IS NULL THEN json_extract_string(json, ${path}) END AS x${number}`,
+        `json_type(json, ${path}) AS t${number}`,
+      ];
+    });
+    const whole = contract.duplicateRows === undefined ? [] : ['hash(json::VARCHAR) AS whole'];
+    await engine.run(
+      `${index === 0 ? 'CREATE TABLE parsed AS' : 'INSERT INTO parsed'} SELECT ${[
+        ...selected,
+        ...whole,
+        `${index * FILE_SHIFT}::BIGINT AS base`,
+      ].join(', ')} FROM lines WHERE NOT (${bad})`,
+    );
+  }
+  await engine.run('DROP TABLE lines');
+  const types =
+    entries.length === 0
+      ? []
+      : await engine.columns(
+          `SELECT ${entries.map((_, number) => `array_to_string(list_sort(list(DISTINCT t${number}) FILTER (t${number} <> 'NULL')), '|')`).join(', ')} FROM parsed`,
+        );
+  source.columns = entries.flatMap(([name, rule], number) =>
+    source.actualColumns.includes(name)
+      ? [
+          {
+            name,
+            rule,
+            value: `v${number}`,
+            invalid: `x${number}`,
+            physical: String(types[number]?.[0] ?? ''),
+          },
+        ]
+      : [],
+  );
+  await numberRows(engine, files.length);
+  return source;
+}
+
+/** The JSON Pointer (RFC 6901) of a key. */
+function pointer(name: string): string {
+  return `/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`;
+}

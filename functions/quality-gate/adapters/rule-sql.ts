@@ -1,0 +1,164 @@
+import { GateInputError, messageOf } from '../../shared/errors.ts';
+import { didYouMean } from '../../shared/schema.ts';
+import type { LocatedContract } from '../schema.ts';
+import { type Engine, identifier, text, withEngine } from './engine.ts';
+
+/** What one row rule may be made of: an expression over the row's own columns, the same on every run. */
+const NODES = new Set([
+  'BETWEEN',
+  'CASE',
+  'CAST',
+  'COLLATE',
+  'COLUMN_REF',
+  'COMPARISON',
+  'CONJUNCTION',
+  'CONSTANT',
+  'FUNCTION',
+  'OPERATOR',
+]);
+
+const SQL_TYPES = {
+  integer: 'BIGINT',
+  number: 'DOUBLE',
+  string: 'VARCHAR',
+  boolean: 'BOOLEAN',
+  timestamp: 'TIMESTAMP',
+  date: 'TIMESTAMP',
+} as const;
+
+/** One mistake in the SQL of a rule. */
+export interface RuleMistake {
+  rule: string;
+  line: number;
+  message: string;
+}
+
+/** Columns that each rule reads, by the rule's name. */
+export type RuleColumns = Map<string, string[]>;
+
+/**
+ * Checks that the SQL of every rule is one boolean expression over the contract's columns: no statement, no
+ * subquery, no aggregate, nothing that differs from run to run, nothing that reaches out of the row.
+ *
+ * @throws GateInputError with every mistake and its line
+ */
+export async function checkRules(engine: Engine, contract: LocatedContract): Promise<RuleColumns> {
+  const { rules, columns } = contract.value;
+  const mistakes: RuleMistake[] = [];
+  const used: RuleColumns = new Map();
+  for (const [index, rule] of rules.entries()) {
+    const names = await readsOf(engine, rule.sql, Object.keys(columns)).catch((error: unknown) => {
+      mistakes.push({
+        rule: rule.name,
+        line: contract.locate(['rules', index, 'sql']).line,
+        message: messageOf(error),
+      });
+    });
+    if (names === undefined) continue;
+    used.set(rule.name, names);
+    const typed = names.map((name) => {
+      const type = columns[name]?.type ?? 'string';
+      return `NULL::${SQL_TYPES[type]} AS ${identifier(name)}`;
+    });
+    const from = typed.length === 0 ? '' : ` FROM (SELECT ${typed.join(', ')})`;
+    try {
+      const [, types] = await engine.columns(`DESCRIBE SELECT (${rule.sql}\n) AS holds${from}`);
+      if (types?.[0] !== 'BOOLEAN') throw new Error(`it yields ${types?.[0]}, expected true or false`);
+    } catch (error) {
+      mistakes.push({
+        rule: rule.name,
+        line: contract.locate(['rules', index, 'sql']).line,
+        message: (messageOf(error).split('\n')[0] ?? '').replace(/^[A-Za-z ]*Error: /, ''),
+      });
+    }
+  }
+  if (mistakes.length > 0) {
+    throw new GateInputError(
+      mistakes
+        .map(({ rule, line, message }) => `${contract.file}:${line} rule "${rule}": ${message}`)
+        .join('\n'),
+      { help: 'A rule is one boolean SQL expression over the columns, true for a good row.' },
+    );
+  }
+  return used;
+}
+
+/** {@link checkRules} with a database of its own, for `tocsin contract validate`. */
+export async function validateRules(contract: LocatedContract, scratch: string): Promise<void> {
+  if (contract.value.rules.length === 0) return;
+  const limits = {
+    memoryBytes: 256 * 2 ** 20,
+    diskBytes: 2 ** 20,
+    threads: 1,
+    timeoutMs: 30_000,
+    maxColumns: 2000,
+    maxRows: 1,
+  };
+  await withEngine({ limits, scratch, readable: [] }, (engine) => checkRules(engine, contract));
+}
+
+/** The columns that an expression reads. */
+async function readsOf(engine: Engine, sql: string, columns: string[]): Promise<string[]> {
+  // Parsed without brackets around it: `a) or (b` must not become an expression.
+  const [json] = await engine.columns(`SELECT json_serialize_sql(${text(`SELECT ${sql}\n`)})`);
+  const tree = JSON.parse(String(json?.[0])) as {
+    error: boolean;
+    error_message?: string;
+    statements?: { node: Record<string, unknown> }[];
+  };
+  if (tree.error) throw new Error(`not valid SQL: ${tree.error_message ?? ''}`.trim());
+  const node = tree.statements?.length === 1 ? tree.statements[0]?.node : undefined;
+  const list = node?.select_list as { class: string }[] | undefined;
+  const bare =
+    node !== undefined &&
+    node.type === 'SELECT_NODE' &&
+    (node.from_table as { type: string } | null)?.type === 'EMPTY' &&
+    node.where_clause === null &&
+    node.having === null &&
+    node.qualify === null &&
+    (node.group_expressions as unknown[]).length === 0 &&
+    (node.modifiers as unknown[]).length === 0 &&
+    ((node.cte_map as { map: unknown[] })?.map ?? []).length === 0;
+  if (!bare || list?.length !== 1) throw new Error('expected one expression, got a statement');
+
+  const reads = new Set<string>();
+  const functions = new Set<string>();
+  const walk = (value: unknown): void => {
+    if (Array.isArray(value)) {
+      value.forEach(walk);
+      return;
+    }
+    if (value === null || typeof value !== 'object') return;
+    const item = value as Record<string, unknown>;
+    if (typeof item.class === 'string') {
+      if (!NODES.has(item.class))
+        throw new Error(`${item.class.toLowerCase().replaceAll('_', ' ')} is not allowed in a row rule`);
+      if (item.class === 'COLUMN_REF') {
+        const path = item.column_names as string[];
+        const name = path.join('.');
+        if (path.length !== 1 || !columns.includes(name)) {
+          throw new Error(`no column "${name}" in this contract${didYouMean(name, columns)}`);
+        }
+        reads.add(name);
+      }
+      if (item.class === 'FUNCTION') functions.add(String(item.function_name));
+    }
+    Object.values(item).forEach(walk);
+  };
+  walk(list);
+  for (const name of functions) {
+    const rows = await engine.rows(
+      `SELECT function_type AS kind, stability FROM duckdb_functions() WHERE function_name = ${text(name)}`,
+    );
+    // Operators such as + are functions that the catalogue lists too.
+    if (rows.length === 0) throw new Error(`no function "${name}"`);
+    if (
+      !rows.every(
+        (row) => row.kind === 'scalar' && (row.stability === 'CONSISTENT' || row.stability === null),
+      )
+    ) {
+      throw new Error(`function "${name}" is not allowed in a row rule: it must depend on the row alone`);
+    }
+  }
+  return [...reads];
+}

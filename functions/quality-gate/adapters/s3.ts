@@ -1,0 +1,345 @@
+import { createHash, type Hash } from 'node:crypto';
+import { type FileHandle, open } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  GetObjectCommand,
+  GetObjectTaggingCommand,
+  HeadObjectCommand,
+  ListObjectsV2Command,
+  PutObjectTaggingCommand,
+  type S3Client,
+  type Tag,
+} from '@aws-sdk/client-s3';
+import { call, dependencyError, mapLimit, readBody, statusOf } from '../../shared/aws.ts';
+import { GateDependencyError, GateError, GateInputError, messageOf } from '../../shared/errors.ts';
+import type { LocalFile } from '../profile.ts';
+import { isData, type ObjectAddress, s3Uri } from '../request.ts';
+import { QUALITY_TAG, VERDICT_TAG } from '../schema.ts';
+
+/** One object as it is in S3. */
+export interface StoredObject {
+  bucket: string;
+  key: string;
+  /** Undefined where the bucket does not keep versions. */
+  versionId: string | undefined;
+  /** With its quotes. */
+  etag: string;
+  bytes: number;
+  /** When this version was uploaded, milliseconds since 1970. */
+  modifiedAt: number;
+}
+
+/** One version of an object: bytes that never change, and that a tag can be bound to. */
+export interface ObjectVersion extends StoredObject {
+  versionId: string;
+}
+
+/** S3 keeps at most 10 tags an object; two of them are the gate's. */
+const MAX_OTHER_TAGS = 8;
+/** Objects of one batch. */
+const MAX_OBJECTS = 1000;
+/** Pages of a listing, 1,000 keys each: bounds a folder full of keys that are not data. */
+const MAX_PAGES = 10;
+/** Small calls at a time. */
+const CONCURRENCY = 8;
+/** Bytes of one ranged download, and how many of them at a time: 64 MB of memory. */
+const PART_BYTES = 16 * 1024 * 1024;
+const PARTS_AT_A_TIME = 4;
+/** Attempts at one part whose connection breaks in the middle, where the SDK does not try again by itself. */
+const ATTEMPTS = 3;
+
+const UPLOAD_AGAIN = 'Upload it again: each upload is judged by itself.';
+
+/**
+ * Looks an object up.
+ *
+ * @throws GateInputError where there is no such object or version
+ * @throws GateDependencyError where S3 does not answer, or refuses
+ */
+export async function headObject(s3: S3Client, address: ObjectAddress): Promise<StoredObject> {
+  return (await head(s3, address)).object;
+}
+
+/**
+ * Pins an object to one version, which can then be read and tagged without a race.
+ *
+ * @throws GateInputError where there is no such object, its bucket does not keep versions, or it has too many tags
+ * @throws GateDependencyError where S3 does not answer, or refuses
+ */
+export async function pinObject(s3: S3Client, address: ObjectAddress): Promise<ObjectVersion> {
+  const { object, tags } = await head(s3, address);
+  // `null` is what an upload gets while versioning is off: the next one replaces it under the same id.
+  if (object.versionId === undefined || object.versionId === 'null') {
+    throw new GateInputError(
+      `${s3Uri(object)} has no version id, so a verdict could end up on bytes that nobody judged`,
+      {
+        help: `Turn versioning on for bucket ${object.bucket}, then upload the object again.`,
+      },
+    );
+  }
+  const version = { ...object, versionId: object.versionId };
+  // Found out now rather than when the verdict is already written.
+  if (tags > MAX_OTHER_TAGS) await otherTags(s3, version);
+  return version;
+}
+
+/**
+ * Pins every data object below a folder, ordered by key.
+ *
+ * @throws GateInputError where there are none or more than 1,000; else as {@link pinObject}
+ */
+export async function pinFolder(s3: S3Client, bucket: string, folder: string): Promise<ObjectVersion[]> {
+  const keys: string[] = [];
+  let token: string | undefined;
+  for (let page = 0; page === 0 || token !== undefined; page++) {
+    const answer = await call(
+      `ListObjectsV2 s3://${bucket}/${folder}`,
+      s3.send(
+        new ListObjectsV2Command({
+          Bucket: bucket,
+          Prefix: folder,
+          ...(token !== undefined && { ContinuationToken: token }),
+        }),
+      ),
+    );
+    for (const { Key } of answer.Contents ?? []) {
+      if (Key !== undefined && isData(folder, Key)) keys.push(Key);
+    }
+    token = answer.IsTruncated === true ? answer.NextContinuationToken : undefined;
+    if (keys.length > MAX_OBJECTS || (token !== undefined && page + 1 >= MAX_PAGES)) {
+      throw new GateInputError(
+        `s3://${bucket}/${folder} has more than ${keys.length > MAX_OBJECTS ? `${MAX_OBJECTS} data objects` : `${MAX_PAGES * 1000} keys`}, which is more than one verdict covers`,
+        { help: 'Write fewer, larger files, or split the batch into several folders.' },
+      );
+    }
+  }
+  if (keys.length === 0) {
+    throw new GateInputError(`s3://${bucket}/${folder} has no data objects, so there is nothing to judge`, {
+      help: 'Write the data first and the marker last.',
+    });
+  }
+  return mapLimit(keys.sort(), CONCURRENCY, (key) => pinObject(s3, { bucket, key }));
+}
+
+/**
+ * Downloads objects into a directory, in parts, four at a time, each pinned to its version and ETag.
+ *
+ * @throws GateInputError where an object was deleted, replaced or archived in the meantime
+ * @throws GateDependencyError where S3 or the disk fails, or `signal` aborts
+ */
+export async function downloadObjects(
+  s3: S3Client,
+  objects: readonly StoredObject[],
+  directory: string,
+  options: { signal?: AbortSignal; partBytes?: number } = {},
+): Promise<LocalFile[]> {
+  const partBytes = options.partBytes ?? PART_BYTES;
+  const stop = new AbortController();
+  const signal = AbortSignal.any([stop.signal, ...(options.signal ? [options.signal] : [])]);
+  const parts = objects.flatMap((object, index) =>
+    // An empty object is one empty part, which is not asked for: S3 refuses every range of it.
+    Array.from({ length: Math.max(1, Math.ceil(object.bytes / partBytes)) }, (_, part) => ({
+      object,
+      index,
+      from: part * partBytes,
+      length: Math.min(partBytes, object.bytes - part * partBytes),
+    })),
+  );
+
+  const files: LocalFile[] = [];
+  const inFlight: Promise<Buffer>[] = [];
+  let asked = 0;
+  let current: { file: FileHandle; path: string; hash: Hash } | undefined;
+  try {
+    for (const { object, index, from, length } of parts) {
+      while (asked < parts.length && inFlight.length < PARTS_AT_A_TIME) {
+        const part = parts[asked++]!;
+        const bytes = readPart(s3, part.object, part.from, part.length, signal);
+        // It is awaited in order below; until then a rejection has to be nobody's surprise.
+        bytes.catch(() => {});
+        inFlight.push(bytes);
+      }
+      if (current === undefined) {
+        const path = join(directory, `${String(index).padStart(4, '0')}${suffixOf(object.key)}`);
+        current = { file: await open(path, 'wx'), path, hash: createHash('sha256') };
+      }
+      const bytes = await inFlight.shift()!;
+      current.hash.update(bytes);
+      await current.file.appendFile(bytes);
+      if (from + length === object.bytes) {
+        await current.file.close();
+        files.push({
+          path: current.path,
+          name: object.key,
+          bytes: object.bytes,
+          sha256: current.hash.digest('hex'),
+        });
+        current = undefined;
+      }
+    }
+    return files;
+  } catch (error) {
+    if (error instanceof GateError) throw error;
+    throw new GateDependencyError(`writing the download to ${directory} failed: ${messageOf(error)}`, {
+      cause: error,
+    });
+  } finally {
+    stop.abort();
+    await Promise.allSettled([...inFlight, current?.file.close()]);
+  }
+}
+
+/**
+ * Puts the gate's two tags on a version and keeps its other ones; does nothing where they are there already.
+ *
+ * @throws GateInputError where the version is gone, or has more than 8 other tags
+ * @throws GateDependencyError where S3 does not answer, or refuses
+ */
+export async function tagObject(
+  s3: S3Client,
+  object: ObjectVersion,
+  quality: string,
+  verdict: string,
+): Promise<void> {
+  const { tags, others } = await otherTags(s3, object);
+  const has = (key: string, value: string) => tags.some((tag) => tag.Key === key && tag.Value === value);
+  if (has(QUALITY_TAG, quality) && has(VERDICT_TAG, verdict)) return;
+  const put = s3.send(
+    new PutObjectTaggingCommand({
+      Bucket: object.bucket,
+      Key: object.key,
+      VersionId: object.versionId,
+      Tagging: {
+        TagSet: [...others, { Key: QUALITY_TAG, Value: quality }, { Key: VERDICT_TAG, Value: verdict }],
+      },
+    }),
+  );
+  try {
+    await put;
+  } catch (error) {
+    throw objectError('PutObjectTagging', object, error);
+  }
+}
+
+/** {@link tagObject} on several versions, eight at a time. */
+export async function tagObjects(
+  s3: S3Client,
+  objects: readonly ObjectVersion[],
+  quality: string,
+  verdict: string,
+): Promise<void> {
+  await mapLimit(objects, CONCURRENCY, (object) => tagObject(s3, object, quality, verdict));
+}
+
+async function head(s3: S3Client, address: ObjectAddress): Promise<{ object: StoredObject; tags: number }> {
+  const { bucket, key, versionId } = address;
+  try {
+    const answer = await s3.send(
+      new HeadObjectCommand({
+        Bucket: bucket,
+        Key: key,
+        ...(versionId !== undefined && { VersionId: versionId }),
+      }),
+    );
+    return {
+      object: {
+        bucket,
+        key,
+        versionId: answer.VersionId ?? versionId,
+        etag: answer.ETag ?? '',
+        bytes: answer.ContentLength ?? 0,
+        modifiedAt: answer.LastModified?.getTime() ?? 0,
+      },
+      tags: answer.TagCount ?? 0,
+    };
+  } catch (error) {
+    throw objectError('HeadObject', address, error);
+  }
+}
+
+/** All tags of a version, and those that are not the gate's. */
+async function otherTags(s3: S3Client, object: ObjectVersion): Promise<{ tags: Tag[]; others: Tag[] }> {
+  const get = s3.send(
+    new GetObjectTaggingCommand({ Bucket: object.bucket, Key: object.key, VersionId: object.versionId }),
+  );
+  let tags: Tag[];
+  try {
+    tags = (await get).TagSet ?? [];
+  } catch (error) {
+    throw objectError('GetObjectTagging', object, error);
+  }
+  const others = tags.filter(({ Key }) => Key !== QUALITY_TAG && Key !== VERDICT_TAG);
+  if (others.length > MAX_OTHER_TAGS) {
+    throw new GateInputError(
+      `${s3Uri(object)} has ${others.length} tags; S3 allows 10, and the gate needs two of them`,
+      { help: `Upload it again with at most ${MAX_OTHER_TAGS} tags.` },
+    );
+  }
+  return { tags, others };
+}
+
+async function readPart(
+  s3: S3Client,
+  object: StoredObject,
+  from: number,
+  length: number,
+  signal: AbortSignal,
+): Promise<Buffer> {
+  if (length === 0) return Buffer.alloc(0);
+  const { bucket, key, versionId, etag } = object;
+  const range = `bytes=${from}-${from + length - 1}`;
+  for (let attempt = 1; ; attempt++) {
+    let body: unknown;
+    try {
+      const answer = await s3.send(
+        new GetObjectCommand({
+          Bucket: bucket,
+          Key: key,
+          ...(versionId !== undefined && { VersionId: versionId }),
+          Range: range,
+          IfMatch: etag,
+        }),
+        { abortSignal: signal },
+      );
+      body = answer.Body;
+    } catch (error) {
+      throw objectError('GetObject', object, error);
+    }
+    try {
+      return await readBody(body, length);
+    } catch (error) {
+      if (attempt < ATTEMPTS && !signal.aborted) continue;
+      throw dependencyError(`GetObject ${s3Uri(object)} (${range}, attempt ${attempt})`, error);
+    }
+  }
+}
+
+/** A failed call about an object of a dataset: gone or replaced is the caller's business, all else the world's. */
+function objectError(action: string, address: ObjectAddress, error: unknown): GateError {
+  if (error instanceof GateError) return error;
+  const which =
+    address.versionId === undefined
+      ? s3Uri(address)
+      : `${s3Uri(address)} in its version ${address.versionId}`;
+  const wrong = (message: string, help = UPLOAD_AGAIN) => new GateInputError(message, { cause: error, help });
+  if ((error as Error | null)?.name === 'InvalidObjectState') {
+    return wrong(`${which} is archived and cannot be read`, 'Restore it, then upload it again.');
+  }
+  switch (statusOf(error)) {
+    case 400:
+      return wrong(`S3 does not accept ${which} (${action}: HTTP 400); the version id may be malformed`);
+    case 404:
+      return wrong(`there is no ${which}; it was deleted, or never there`);
+    case 405:
+      return wrong(`${which} is a delete marker, not data`);
+    case 412:
+      return wrong(`${which} was replaced while it was read`);
+    default:
+      return dependencyError(`${action} ${s3Uri(address)}`, error);
+  }
+}
+
+/** Endings of a key that readers go by (`.csv.gz`), or nothing; no other part of a key becomes a file name. */
+function suffixOf(key: string): string {
+  return /(?:\.[A-Za-z0-9]{1,10}){1,2}$/.exec(key)?.[0] ?? '';
+}

@@ -1,0 +1,941 @@
+import { didYouMean } from '../shared/schema.ts';
+import { type Finding, type Judgement, type NotChecked, outcomeOf, sortFindings } from '../shared/verdict.ts';
+import { type DriftEffect, type DriftMeasure, driftEffect, meanShift, quantileShift } from './drift.ts';
+import { formatDuration, formatNumber, formatShare } from './format.ts';
+import type { Breach, ColumnMeasurements, ColumnProfile, Measurements, Profile } from './profile.ts';
+import type { ColumnCheck, ColumnRule, Contract, DatasetCheck, LocatedContract } from './schema.ts';
+import { physicalFits } from './types.ts';
+
+/**
+ * Judges a measured batch by its contract. Pure: the same measurements, contract and baseline give the same
+ * judgement, bit for bit.
+ *
+ * Limits on shares, ranges, keys and counts are facts about this very batch, so they are judged as they stand.
+ * Drift is inference about the law that the batch was drawn from: it fails when the effect is above its limit
+ * with confidence (the contract's `confidence`, divided over all drift checks by Bonferroni), passes when it is
+ * at or below the limit with the same confidence, and is inconclusive in between.
+ */
+export function decide(measurements: Measurements, contract: LocatedContract, baseline?: Profile): Judgement {
+  const judging = new Judging(measurements, contract, baseline);
+  judging.run();
+  const findings = sortFindings(judging.findings);
+  const outcome = outcomeOf(findings);
+  return {
+    outcome,
+    reason: reasonOf(findings, measurements, contract),
+    findings,
+    notChecked: judging.notChecked,
+  };
+}
+
+function reasonOf(findings: Finding[], measurements: Measurements, contract: LocatedContract): string {
+  const of = (outcome: Finding['outcome']) => findings.filter((finding) => finding.outcome === outcome);
+  const [failed, open, warned] = [of('fail'), of('inconclusive'), of('warn')];
+  const checks = `${findings.length} check${findings.length === 1 ? '' : 's'}`;
+  if (failed[0] !== undefined) {
+    return failed.length === 1
+      ? failed[0].message
+      : `${failed.length} of ${checks} failed; first: ${failed[0].message}`;
+  }
+  if (open[0] !== undefined) {
+    return open.length === 1
+      ? open[0].message
+      : `${open.length} of ${checks} are inconclusive; first: ${open[0].message}`;
+  }
+  const { rows, columns } = measurements.profile;
+  const meets = `${formatNumber(rows)} rows of ${Object.keys(columns).length} columns meet ${contract.file} (${checks}`;
+  return warned.length > 0 ? `${meets}, ${warned.length} with a warning).` : `${meets}).`;
+}
+
+/** A drift measure on one column, as a contract asks for it. */
+interface DriftCheck {
+  column: string;
+  measure: DriftMeasure | 'mean' | `quantile ${string}`;
+  limit: number;
+  path: string[];
+}
+
+const MEASURES: readonly DriftMeasure[] = ['psi', 'js', 'ks', 'wasserstein', 'linf'];
+
+const MEASURE_NAMES: Record<DriftMeasure | 'mean', string> = {
+  psi: 'population stability index',
+  js: 'Jensen-Shannon distance',
+  ks: 'Kolmogorov-Smirnov statistic',
+  wasserstein: 'Wasserstein distance (in standard deviations)',
+  linf: 'largest change of a share',
+  mean: 'shift of the mean (in standard deviations)',
+};
+
+/** What is still unknown of a finding when a check is described. */
+type Check = Omit<Finding, 'rule'> & {
+  /** Where the rule stands in the contract; left out for what every dataset must satisfy. */
+  path?: (string | number)[];
+  /** The name by which the contract turns the check into a warning. */
+  soften?: ColumnCheck | DatasetCheck;
+};
+
+class Judging {
+  readonly findings: Finding[] = [];
+  readonly notChecked: NotChecked[] = [];
+  readonly #measured: Measurements;
+  readonly #located: LocatedContract;
+  readonly #contract: Contract;
+  readonly #baseline: Profile | undefined;
+
+  constructor(measured: Measurements, located: LocatedContract, baseline: Profile | undefined) {
+    this.#measured = measured;
+    this.#located = located;
+    this.#contract = located.value;
+    this.#baseline = baseline;
+  }
+
+  run(): void {
+    if (!this.#judgeFile()) {
+      this.notChecked.push({ subject: 'every column', check: 'all', why: 'the data could not be read' });
+      return;
+    }
+    this.#judgeColumnsPresent();
+    this.#judgeRows();
+    for (const [name, rule] of Object.entries(this.#contract.columns)) {
+      const profile = this.#measured.profile.columns[name];
+      const measured = this.#measured.columns[name];
+      if (profile === undefined || measured === undefined) {
+        this.notChecked.push({ subject: `column ${name}`, check: 'all', why: 'the column is missing' });
+        continue;
+      }
+      this.#judgeColumn(name, rule, profile, measured);
+    }
+    this.#judgeDuplicates();
+    this.#judgeFreshness();
+    this.#judgeRules();
+    this.#judgeBaseline();
+  }
+
+  /** Files that can be read as what they claim to be; false where nothing else can be judged. */
+  #judgeFile(): boolean {
+    const { unreadable, inconsistentFiles, malformed, actualColumns } = this.#measured;
+    const { format } = this.#contract;
+    if (unreadable !== undefined) {
+      this.#add({
+        check: 'readable',
+        subject: 'file',
+        outcome: 'fail',
+        message: `${unreadable.file} cannot be read as ${format}: ${unreadable.reason}.`,
+        allowed: `a complete ${format} file`,
+        observed: unreadable.reason,
+        path: ['format'],
+        help: 'Write the file again from its source.',
+      });
+      return false;
+    }
+    const [odd] = inconsistentFiles;
+    if (odd !== undefined) {
+      this.#add({
+        check: 'consistent-files',
+        subject: 'files',
+        outcome: 'fail',
+        message: `${inconsistentFiles.length} file(s) have other columns or types than the first, such as ${odd.file} (${list(odd.columns)}; the first has ${list(actualColumns)}).`,
+        allowed: 'the same columns in every file',
+        observed: `${inconsistentFiles.length} other`,
+        help: 'Write all files of one batch with one schema.',
+      });
+      return false;
+    }
+    if (actualColumns.length === 0) {
+      this.#add({
+        check: 'readable',
+        subject: 'file',
+        outcome: 'fail',
+        message: `The dataset is empty: it has no record and no column.`,
+        allowed: 'at least one row',
+        observed: 'nothing',
+        path: ['format'],
+        help: 'Find out why the upstream job wrote nothing.',
+      });
+      return false;
+    }
+    const parsed = malformed.count === 0;
+    this.#add({
+      check: 'well-formed',
+      subject: 'file',
+      outcome: parsed ? 'pass' : 'fail',
+      message: parsed
+        ? `Every record is well-formed ${format}.`
+        : `${formatNumber(malformed.count)} record(s) are not well-formed ${format}: ${malformed.reasons.join(', ')} (first in line ${malformed.samples[0]?.row}).`,
+      allowed: 'no malformed record',
+      observed: formatNumber(malformed.count),
+      value: malformed.count,
+      limit: 0,
+      path: ['format'],
+      ...(!parsed && {
+        samples: malformed.samples,
+        help: 'Write the file again; a malformed record is lost to every reader.',
+      }),
+    });
+    return true;
+  }
+
+  #judgeColumnsPresent(): void {
+    const { actualColumns } = this.#measured;
+    const { columns, extraColumns, columnOrder } = this.#contract;
+    const wanted = Object.keys(columns);
+    const extra = [...new Set(actualColumns.filter((name) => !Object.hasOwn(columns, name)))];
+    for (const [name, rule] of Object.entries(columns)) {
+      if (actualColumns.includes(name)) continue;
+      const path = ['columns', name];
+      if (rule.required === false) {
+        this.notChecked.push({
+          subject: `column ${name}`,
+          check: 'all',
+          why: 'the column is absent, which the contract allows',
+        });
+        continue;
+      }
+      const hint = didYouMean(name, extra).replace(
+        /^, did you mean (".*")\?$/,
+        ' It has $1: was the column renamed?',
+      );
+      this.#add({
+        check: 'missing-column',
+        subject: `column ${name}`,
+        column: name,
+        outcome: 'fail',
+        message: `Column ${name} is missing (${this.#line(path)}).${hint}`,
+        allowed: 'present',
+        observed: 'missing',
+        path,
+        help: 'Restore the column, or say required: false in the contract.',
+      });
+    }
+    const twice = [...new Set(actualColumns.filter((name, index) => actualColumns.indexOf(name) !== index))];
+    for (const name of twice) {
+      this.#add({
+        check: 'duplicate-column',
+        subject: `column ${name}`,
+        column: name,
+        outcome: 'fail',
+        message: `Column ${name} stands in the file more than once; readers disagree on which one counts.`,
+        allowed: 'once',
+        observed: `${actualColumns.filter((other) => other === name).length} times`,
+        help: 'Rename or drop one of them.',
+      });
+    }
+    for (const name of extra) {
+      if (extraColumns === 'allow') {
+        this.notChecked.push({ subject: `column ${name}`, check: 'all', why: 'extraColumns: allow' });
+        continue;
+      }
+      this.#add({
+        check: 'extra-column',
+        subject: `column ${name}`,
+        column: name,
+        outcome: extraColumns === 'warn' ? 'warn' : 'fail',
+        message: `Column ${name} is not in the contract, so nobody checks it${didYouMean(
+          name,
+          wanted.filter((other) => !actualColumns.includes(other)),
+        )} (${this.#line(['extraColumns'])}).`,
+        allowed: 'only the columns of the contract',
+        observed: 'an extra column',
+        path: ['extraColumns'],
+        soften: 'extraColumns',
+        help: 'Add it to the contract, or say extraColumns: allow.',
+      });
+    }
+    if (columnOrder === 'contract') {
+      const present = actualColumns.filter((name) => Object.hasOwn(columns, name));
+      const expected = wanted.filter((name) => present.includes(name));
+      const first = present.findIndex((name, index) => name !== expected[index]);
+      this.#add({
+        check: 'column-order',
+        subject: 'columns',
+        ...(first >= 0 && { column: present[first] as string }),
+        outcome: first < 0 ? 'pass' : 'fail',
+        message:
+          first < 0
+            ? 'Columns are in the order of the contract.'
+            : `Column ${present[first]} stands where ${expected[first]} should (${this.#line(['columnOrder'])}).`,
+        allowed: list(expected),
+        observed: list(present),
+        path: ['columnOrder'],
+        soften: 'columnOrder',
+      });
+    }
+  }
+
+  #judgeRows(): void {
+    const { rows } = this.#measured.profile;
+    const { min = 1, max = Number.POSITIVE_INFINITY } = this.#contract.rows ?? {};
+    // An empty dataset has no bad row, and still must not pass.
+    const least = Math.max(1, min);
+    const fine = rows >= least && rows <= max;
+    const allowed = Number.isFinite(max)
+      ? `${formatNumber(least)} to ${formatNumber(max)}`
+      : `at least ${formatNumber(least)}`;
+    this.#add({
+      check: 'rows',
+      subject: 'rows',
+      outcome: fine ? 'pass' : 'fail',
+      message: `${formatNumber(rows)} rows, ${allowed} allowed (${this.#line(['rows'])})${this.#baseline === undefined ? '' : `; baseline has ${formatNumber(this.#baseline.rows)}`}.`,
+      allowed,
+      observed: formatNumber(rows),
+      value: rows,
+      limit: rows < least ? least : max,
+      path: ['rows'],
+      // No rows at all is never just a warning.
+      ...(rows > 0 && { soften: 'rows' as const }),
+      ...(!fine && {
+        help: rows < least ? 'Find the upstream job that lost rows.' : 'Look for a repeated load.',
+      }),
+    });
+  }
+
+  #judgeColumn(name: string, rule: ColumnRule, profile: ColumnProfile, measured: ColumnMeasurements): void {
+    const path = (key: string) => ['columns', name, key];
+    const subject = `column ${name}`;
+    const before = this.#baseline?.columns[name];
+    const { rows } = this.#measured.profile;
+
+    if (this.#contract.format === 'parquet') {
+      const fits = physicalFits(rule.type, profile.physical);
+      const exact = rule.physical === undefined || rule.physical.toUpperCase() === profile.physical;
+      const lost = rows === 0 ? 0 : profile.invalid / rows;
+      this.#add({
+        check: 'type',
+        subject,
+        column: name,
+        outcome: fits && exact ? 'pass' : 'fail',
+        message: `Column ${name}: stored as ${profile.physical}, expected ${rule.physical ?? rule.type} (${this.#line(path('type'))})${fits ? '' : `; ${formatShare(lost)} of its values do not convert`}.`,
+        allowed: rule.physical ?? rule.type,
+        observed: profile.physical,
+        path: path('type'),
+        soften: 'type',
+        ...(!(fits && exact) && { help: 'Write the column with its own type again.' }),
+      });
+    }
+
+    const share = (
+      check: string,
+      key: keyof ColumnRule,
+      what: string,
+      breach: Breach | undefined,
+      limit: number | undefined,
+      options: { soften?: ColumnCheck; base?: number | undefined; at?: string; help?: string } = {},
+    ) => {
+      if (breach === undefined || limit === undefined) return;
+      this.#share({
+        check,
+        subject,
+        column: name,
+        what,
+        breach,
+        limit,
+        rows,
+        path: path(options.at ?? key),
+        soften: options.soften ?? (key as ColumnCheck),
+        before:
+          options.base !== undefined && before !== undefined
+            ? options.base / Math.max(1, this.#baseline?.rows ?? 1)
+            : undefined,
+        help: options.help,
+      });
+    };
+    const at = (key: keyof ColumnRule) => (rule[key] === undefined ? 'type' : key);
+    share('invalid', 'invalid', `values that are no ${rule.type}`, measured.invalid, rule.invalid ?? 0, {
+      base: before?.invalid,
+      at: at('invalid'),
+    });
+    share('nulls', 'nulls', 'nulls', measured.nulls, rule.required === true ? 0 : rule.nulls, {
+      base: before?.nulls,
+      at: rule.required === true ? 'required' : 'nulls',
+      help: 'Find the join or the parser upstream that lost the values.',
+    });
+    share('empty', 'empty', 'empty strings', measured.empty, rule.empty, { base: before?.empty });
+    share('nan', 'nan', 'NaN or infinite', measured.nan, rule.nan ?? 0, { base: before?.nan, at: at('nan') });
+    share('zeros', 'zeros', 'zeros', measured.zeros, rule.zeros, {
+      base: before?.zeros,
+      help: 'Look for a default value or a failed join upstream.',
+    });
+    share('range', 'range', `outside ${showRange(rule)}`, measured.range, rule.outOfRange ?? 0, {
+      help: 'Look for a change of unit or sign upstream.',
+    });
+    share('values', 'values', 'not in the set of allowed values', measured.values, rule.otherValues ?? 0);
+    share('pattern', 'pattern', `not like ${rule.pattern}`, measured.pattern, rule.mismatches ?? 0);
+    share(
+      'length',
+      'length',
+      `not ${rule.length?.[0]} to ${rule.length?.[1]} characters long`,
+      measured.length,
+      rule.outOfLength ?? 0,
+    );
+
+    if (rule.constant === false) {
+      const constant = profile.distinct.value <= 1;
+      this.#add({
+        check: 'constant',
+        subject,
+        column: name,
+        outcome: constant ? 'fail' : 'pass',
+        message: constant
+          ? `Column ${name} has ${profile.count === 0 ? 'no value at all' : `one value in all rows${profile.dominant?.value === undefined ? '' : ` (${profile.dominant.value})`}`} (${this.#line(path('constant'))})${before === undefined ? '' : `; baseline has ${formatNumber(before.distinct.value)} distinct values`}.`
+          : `Column ${name} has ${formatNumber(profile.distinct.value)} distinct values.`,
+        allowed: 'at least 2 distinct values',
+        observed: `${formatNumber(profile.distinct.value)} distinct`,
+        path: path('constant'),
+        soften: 'constant',
+        ...(constant && { help: 'Look for a default value or a failed join upstream.' }),
+      });
+    }
+    if (rule.dominant !== undefined) this.#judgeDominant(name, rule.dominant, profile, before);
+    if (rule.distinct !== undefined) this.#judgeDistinct(name, rule.distinct, profile);
+    this.#listUnchecked(name, rule);
+  }
+
+  /** A share of rows against its limit: a fact about this batch. */
+  #share(check: {
+    check: string;
+    subject: string;
+    column?: string;
+    what: string;
+    breach: Breach;
+    limit: number;
+    rows: number;
+    path: (string | number)[];
+    soften?: ColumnCheck | DatasetCheck | undefined;
+    before?: number | undefined;
+    help?: string | undefined;
+  }): void {
+    const { breach, limit, rows, what, subject } = check;
+    const value = rows === 0 ? 0 : breach.count / rows;
+    const fine = value <= limit;
+    const allowed = limit === 0 ? 'none' : `at most ${formatShare(limit)}`;
+    const was = check.before === undefined ? '' : `; baseline has ${formatShare(check.before)}`;
+    const count = value > 0 && value < 0.01 ? ` (${formatNumber(breach.count)} rows)` : '';
+    this.#add({
+      check: check.check,
+      subject,
+      ...(check.column !== undefined && { column: check.column }),
+      outcome: fine ? 'pass' : 'fail',
+      message: `${capital(subject)}: ${formatShare(value)} ${what}${count}, ${allowed} allowed (${this.#line(check.path)})${was}.`,
+      allowed,
+      observed: formatShare(value),
+      limit,
+      value,
+      path: check.path,
+      ...(check.soften !== undefined && { soften: check.soften }),
+      ...(!fine && breach.samples.length > 0 && { samples: breach.samples }),
+      ...(!fine && check.help !== undefined && { help: check.help }),
+    });
+  }
+
+  #judgeDominant(
+    name: string,
+    limit: number,
+    profile: ColumnProfile,
+    before: ColumnProfile | undefined,
+  ): void {
+    const path = ['columns', name, 'dominant'];
+    const { dominant } = profile;
+    // Where no value was frequent enough to be counted by itself, none holds more than a few percent.
+    const outcome =
+      dominant === undefined
+        ? limit >= 0.05
+          ? 'pass'
+          : 'inconclusive'
+        : dominant.share <= limit
+          ? 'pass'
+          : 'fail';
+    const observed = dominant === undefined ? 'under 5%' : formatShare(dominant.share);
+    const value = dominant?.value === undefined ? '' : ` "${dominant.value}"`;
+    this.#add({
+      check: 'dominant',
+      subject: `column ${name}`,
+      column: name,
+      outcome,
+      message: `Column ${name}: the most frequent value${value} holds ${observed} of the rows, at most ${formatShare(limit)} allowed (${this.#line(path)})${before?.dominant === undefined ? '' : `; baseline has ${formatShare(before.dominant.share)}`}.`,
+      allowed: `at most ${formatShare(limit)}`,
+      observed,
+      limit,
+      ...(dominant !== undefined && { value: dominant.share }),
+      path,
+      soften: 'dominant',
+      ...(outcome === 'fail' && { help: 'Look for a default value or a failed join upstream.' }),
+    });
+  }
+
+  #judgeDistinct(name: string, [least, most]: [number, number | null], profile: ColumnProfile): void {
+    const path = ['columns', name, 'distinct'];
+    const { value, exact } = profile.distinct;
+    // The estimate is within about 5 %; near a limit it cannot tell.
+    const slack = exact ? 0 : value * 0.1;
+    const surely = value - slack >= least && (most === null || value + slack <= most);
+    const never = value + slack < least || (most !== null && value - slack > most);
+    const allowed =
+      most === null ? `at least ${formatNumber(least)}` : `${formatNumber(least)} to ${formatNumber(most)}`;
+    const observed = `${exact ? '' : 'about '}${formatNumber(value)}`;
+    this.#add({
+      check: 'distinct',
+      subject: `column ${name}`,
+      column: name,
+      outcome: surely ? 'pass' : never ? 'fail' : 'inconclusive',
+      message: `Column ${name}: ${observed} distinct values, ${allowed} allowed (${this.#line(path)}).`,
+      allowed,
+      observed,
+      value,
+      path,
+      soften: 'distinct',
+    });
+  }
+
+  /** Says which of the usual checks the contract does not ask for. */
+  #listUnchecked(name: string, rule: ColumnRule): void {
+    const numeric = rule.type === 'integer' || rule.type === 'number';
+    const asked: [string, boolean][] = [
+      ['nulls', rule.nulls !== undefined || rule.required === true],
+      ['zeros', !numeric || rule.zeros !== undefined || rule.constant === false],
+      [
+        'range or values',
+        rule.range !== undefined ||
+          rule.values !== undefined ||
+          rule.pattern !== undefined ||
+          rule.type === 'boolean',
+      ],
+      ['drift', rule.pii === true || rule.drift !== undefined],
+    ];
+    const open = asked.filter(([, done]) => !done).map(([check]) => check);
+    if (open.length > 0) {
+      this.notChecked.push({
+        subject: `column ${name}`,
+        check: open.join(', '),
+        why: 'the contract sets no limit',
+      });
+    }
+  }
+
+  #judgeDuplicates(): void {
+    const { rows } = this.#measured.profile;
+    const { key, duplicateRows } = this.#contract;
+    if (key !== undefined) {
+      const subject = `key (${key.columns.join(', ')})`;
+      if (this.#measured.key === undefined)
+        this.notChecked.push({ subject, check: 'key', why: 'a column of the key is missing' });
+      else {
+        this.#share({
+          check: 'key',
+          subject,
+          ...(key.columns[0] !== undefined && { column: key.columns[0] }),
+          what: 'of the rows repeat the key of another',
+          breach: this.#measured.key,
+          limit: key.duplicates,
+          rows,
+          path: ['key'],
+          soften: 'key',
+          help: 'Look for a repeated load or a join that multiplies rows.',
+        });
+      }
+    }
+    if (duplicateRows !== undefined && this.#measured.duplicateRows !== undefined) {
+      this.#share({
+        check: 'duplicate-rows',
+        subject: 'rows',
+        what: 'repeat another row in every column',
+        breach: this.#measured.duplicateRows,
+        limit: duplicateRows,
+        rows,
+        path: ['duplicateRows'],
+        soften: 'duplicateRows',
+        help: 'Look for a repeated load.',
+      });
+    }
+  }
+
+  #judgeFreshness(): void {
+    const { freshness } = this.#contract;
+    if (freshness === undefined) return;
+    const { times, asOf } = this.#measured;
+    const { column, maxAge, future, span } = freshness;
+    const base = { subject: `column ${column}`, column, soften: 'freshness' as const };
+    if (times === undefined || asOf === null) {
+      this.#add({
+        ...base,
+        check: 'freshness',
+        outcome: 'inconclusive',
+        message: `Freshness cannot be told: ${times === undefined ? `column ${column} has no time` : 'the object key has no date in it'} (${this.#line(['freshness'])}).`,
+        allowed: 'a time to measure from',
+        observed: 'none',
+        path: ['freshness'],
+        ...(asOf === null && {
+          help: 'Put the period into the key, such as 2001-02.parquet, or say asOf: upload.',
+        }),
+      });
+      return;
+    }
+    const newest = new Date(times.newest).toISOString();
+    const reference = new Date(asOf).toISOString().slice(0, 10);
+    const age = asOf - times.newest;
+    if (maxAge !== undefined) {
+      const fine = age <= maxAge;
+      this.#add({
+        ...base,
+        check: 'freshness',
+        outcome: fine ? 'pass' : 'fail',
+        message: `Column ${column}: the newest value is ${newest}, ${formatDuration(Math.max(0, age))} before ${reference}, at most ${formatDuration(maxAge)} allowed (${this.#line(['freshness', 'maxAge'])}).`,
+        allowed: `at most ${formatDuration(maxAge)} old`,
+        observed: formatDuration(Math.max(0, age)),
+        value: age,
+        limit: maxAge,
+        path: ['freshness', 'maxAge'],
+        ...(!fine && { help: 'Find the upstream job that stopped, or the wrong partition.' }),
+      });
+    }
+    const ahead = -age <= future;
+    this.#add({
+      ...base,
+      check: 'future',
+      outcome: ahead ? 'pass' : 'fail',
+      message: ahead
+        ? `Column ${column}: no value lies after ${reference} by more than ${formatDuration(future)}.`
+        : `Column ${column}: the newest value is ${newest}, ${formatDuration(-age)} after ${reference}, at most ${formatDuration(future)} allowed (${this.#line(['freshness'])}).`,
+      allowed: `at most ${formatDuration(future)} ahead`,
+      observed: newest,
+      value: -age,
+      limit: future,
+      path: ['freshness'],
+      ...(!ahead && { help: 'Look for a wrong clock, time zone or shifted dates upstream.' }),
+    });
+    if (span !== undefined) {
+      const length = times.newest - times.oldest;
+      const [least, most] = span;
+      this.#add({
+        ...base,
+        check: 'time-span',
+        outcome: length >= least && length <= most ? 'pass' : 'fail',
+        message: `Column ${column}: the values span ${formatDuration(length)}, ${formatDuration(least)} to ${formatDuration(most)} allowed (${this.#line(['freshness', 'span'])}).`,
+        allowed: `${formatDuration(least)} to ${formatDuration(most)}`,
+        observed: formatDuration(length),
+        value: length,
+        path: ['freshness', 'span'],
+      });
+    }
+  }
+
+  #judgeRules(): void {
+    for (const [index, rule] of this.#contract.rules.entries()) {
+      const measured = this.#measured.rules[rule.name];
+      const path = ['rules', index];
+      const subject = `rule "${rule.name}"`;
+      if (measured === undefined || 'error' in measured) {
+        const why = measured?.error ?? 'it was not measured';
+        this.#add({
+          check: 'rule',
+          subject,
+          outcome: 'inconclusive',
+          message: `${capital(subject)} could not be checked: ${why} (${this.#line(path)}).`,
+          allowed: `at most ${formatShare(rule.violations)} of the rows`,
+          observed: why,
+          path,
+        });
+        continue;
+      }
+      const before = this.findings.length;
+      this.#share({
+        check: 'rule',
+        subject,
+        what: `of the rows violate ${rule.sql}`,
+        breach: measured,
+        limit: rule.violations,
+        rows: this.#measured.profile.rows,
+        path,
+      });
+      const finding = this.findings[before];
+      if (rule.warn === true && finding?.outcome === 'fail') finding.outcome = 'warn';
+    }
+  }
+
+  /** Everything that is measured against the baseline. */
+  #judgeBaseline(): void {
+    const drift = this.#driftChecks();
+    const { columns, rows } = this.#contract;
+    const categorical = Object.entries(columns).filter(
+      ([, rule]) => rule.newCategories !== undefined || rule.vanishedCategories !== undefined,
+    );
+    const needed = drift.length + categorical.length + (rows?.changeFromBaseline === undefined ? 0 : 1);
+    if (needed === 0) return;
+    const baseline = this.#baseline;
+    if (baseline === undefined) {
+      this.#add({
+        check: 'baseline',
+        subject: 'baseline',
+        outcome: 'inconclusive',
+        message: `There is no baseline yet, and ${needed} check(s) of ${this.#located.file} need one.`,
+        allowed: 'a baseline',
+        observed: 'none',
+        help: 'Look at the profile of this dataset; if it is as it should be, make it the baseline: tocsin baseline promote.',
+      });
+      return;
+    }
+    if (rows?.changeFromBaseline !== undefined) {
+      const change = Math.abs(this.#measured.profile.rows - baseline.rows) / Math.max(1, baseline.rows);
+      const fine = change <= rows.changeFromBaseline;
+      const path = ['rows', 'changeFromBaseline'];
+      this.#add({
+        check: 'rows-change',
+        subject: 'rows',
+        outcome: fine ? 'pass' : 'fail',
+        message: `${formatNumber(this.#measured.profile.rows)} rows are ${formatShare(change)} away from the baseline's ${formatNumber(baseline.rows)}, at most ${formatShare(rows.changeFromBaseline)} allowed (${this.#line(path)}).`,
+        allowed: `at most ${formatShare(rows.changeFromBaseline)}`,
+        observed: formatShare(change),
+        limit: rows.changeFromBaseline,
+        value: change,
+        path,
+        soften: 'rowsChange',
+      });
+    }
+    for (const [name, rule] of categorical) this.#judgeCategories(name, rule, baseline);
+    const confidence = 1 - (1 - this.#contract.confidence) / Math.max(1, drift.length);
+    for (const check of drift) this.#judgeDrift(check, baseline, confidence);
+  }
+
+  /** Every drift check of the contract on a column that the file has. Missing columns fail by themselves. */
+  #driftChecks(): DriftCheck[] {
+    return Object.entries(this.#contract.columns).flatMap(([column, { drift }]) => {
+      if (drift === undefined || this.#measured.profile.columns[column] === undefined) return [];
+      const checks: DriftCheck[] = [];
+      for (const measure of [...MEASURES, 'mean' as const]) {
+        const limit = drift[measure];
+        if (limit !== undefined)
+          checks.push({ column, measure, limit, path: ['columns', column, 'drift', measure] });
+      }
+      for (const [quantile, limit] of Object.entries(drift.quantiles ?? {})) {
+        checks.push({
+          column,
+          measure: `quantile ${quantile}`,
+          limit,
+          path: ['columns', column, 'drift', 'quantiles', quantile],
+        });
+      }
+      return checks;
+    });
+  }
+
+  #judgeCategories(name: string, rule: ColumnRule, baseline: Profile): void {
+    const reference = baseline.columns[name]?.distribution;
+    const now = this.#measured.columns[name];
+    const rows = this.#measured.profile.rows;
+    const subject = `column ${name}`;
+    if (now === undefined) return;
+    const counted = now.onBaseline;
+    const listed = reference?.kind === 'categorical' && counted?.kind === 'categorical';
+    if (rule.newCategories !== undefined) {
+      const path = ['columns', name, 'newCategories'];
+      const [shown] = now.newCategories?.samples ?? [];
+      if (!listed || reference.otherDistinct > 0) {
+        this.#openQuestion(
+          name,
+          'new-categories',
+          'newCategories',
+          path,
+          whyNoCategories(reference, counted),
+        );
+      } else {
+        this.#share({
+          check: 'new-categories',
+          subject,
+          column: name,
+          what: `have a value that the baseline does not have${shown?.value === undefined ? '' : ` (such as "${shown.value}")`}`,
+          breach: { count: counted.other, samples: now.newCategories?.samples ?? [] },
+          limit: rule.newCategories,
+          rows,
+          path,
+          soften: 'newCategories',
+          help: 'If the new values are right, promote a new baseline.',
+        });
+      }
+    }
+    if (rule.vanishedCategories !== undefined) {
+      const path = ['columns', name, 'vanishedCategories'];
+      if (!listed) {
+        this.#openQuestion(
+          name,
+          'vanished-categories',
+          'vanishedCategories',
+          path,
+          whyNoCategories(reference, counted),
+        );
+        return;
+      }
+      const gone = reference.values.flatMap((value, index) =>
+        (counted.counts[index] ?? 0) === 0 && (reference.counts[index] ?? 0) > 0
+          ? [{ value, count: reference.counts[index] ?? 0 }]
+          : [],
+      );
+      this.#share({
+        check: 'vanished-categories',
+        subject,
+        column: name,
+        what: `of the baseline's rows have a value that no longer occurs${gone[0] === undefined ? '' : ` (such as "${gone[0].value}")`}`,
+        breach: { count: gone.reduce((sum, { count }) => sum + count, 0), samples: [] },
+        limit: rule.vanishedCategories,
+        rows: baseline.rows,
+        path,
+        soften: 'vanishedCategories',
+        help: 'Look for a filter or a source that went missing upstream.',
+      });
+    }
+  }
+
+  #judgeDrift({ column, measure, limit, path }: DriftCheck, baseline: Profile, confidence: number): void {
+    const before = baseline.columns[column];
+    const now = this.#measured.profile.columns[column];
+    const counted = this.#measured.columns[column]?.onBaseline;
+    const check = `drift-${measure.replace(' ', '-')}`;
+    const soften = (measure.startsWith('quantile') ? 'quantiles' : measure) as ColumnCheck;
+    const effect = effectOf(measure, limit, confidence, now, before, counted);
+    if (effect === undefined) {
+      const why =
+        before === undefined
+          ? 'the baseline does not have the column'
+          : now?.count === 0
+            ? 'the column has no value'
+            : before.count === 0
+              ? 'the column has no value in the baseline'
+              : 'the column does not vary in the baseline, or has another type there';
+      this.#openQuestion(column, check, soften, path, why);
+      return;
+    }
+    const outcome = effect.low > limit ? 'fail' : effect.high <= limit ? 'pass' : 'inconclusive';
+    const name = measure.startsWith('quantile')
+      ? `shift of ${measure} (in standard deviations)`
+      : MEASURE_NAMES[measure as DriftMeasure | 'mean'];
+    const level = `${Number((confidence * 100).toPrecision(6))}%`;
+    const detail =
+      outcome === 'inconclusive'
+        ? `; ${formatNumber(this.#measured.profile.rows)} rows cannot tell: only effects above ${formatNumber(effect.smallestDetectable)} would be seen`
+        : '';
+    const moved =
+      outcome === 'pass' || now?.mean === undefined || before?.mean === undefined || measure === 'linf'
+        ? ''
+        : `; mean ${formatPoint(now, now.mean)}, baseline ${formatPoint(before, before.mean)}`;
+    this.#add({
+      check,
+      subject: `column ${column}`,
+      column,
+      outcome,
+      message: `Column ${column}: ${name} ${formatNumber(effect.estimate)} against the baseline (${level} sure of ${formatNumber(effect.low)} to ${formatNumber(effect.high)}), at most ${formatNumber(limit)} allowed (${this.#line(path)})${detail}${moved}.`,
+      allowed: `at most ${formatNumber(limit)}`,
+      observed: formatNumber(effect.estimate),
+      limit,
+      value: effect.estimate,
+      interval: { low: effect.low, estimate: effect.estimate, high: effect.high, confidence },
+      ...(outcome === 'inconclusive' && { smallestDetectable: effect.smallestDetectable }),
+      path,
+      soften,
+      ...(outcome === 'fail' && {
+        help: 'Find what changed upstream; if the change is right, promote a new baseline.',
+      }),
+      ...(outcome === 'inconclusive' && {
+        help: 'Judge a larger batch, or raise the limit above what this many rows can show.',
+      }),
+    });
+  }
+
+  #openQuestion(column: string, check: string, soften: ColumnCheck, path: string[], why: string): void {
+    this.#add({
+      check,
+      subject: `column ${column}`,
+      column,
+      outcome: 'inconclusive',
+      message: `Column ${column}: ${check.replaceAll('-', ' ')} cannot be judged: ${why} (${this.#line(path)}).`,
+      allowed: 'a comparison with the baseline',
+      observed: why,
+      path,
+      soften,
+      help: 'Promote a baseline that fits, or take the check out of the contract.',
+    });
+  }
+
+  #add({ path, soften, ...finding }: Check): void {
+    const softened =
+      finding.outcome !== 'pass' && soften !== undefined && this.#softens(finding.column, soften);
+    this.findings.push({
+      ...finding,
+      ...(softened && { outcome: 'warn' as const }),
+      ...(path !== undefined && { rule: this.#located.locate(path) }),
+    });
+  }
+
+  #softens(column: string | undefined, name: ColumnCheck | DatasetCheck): boolean {
+    const rule = column === undefined ? undefined : this.#contract.columns[column];
+    return (
+      (rule?.warn as string[] | undefined)?.includes(name) === true ||
+      (this.#contract.warn as string[] | undefined)?.includes(name) === true
+    );
+  }
+
+  #line(path: (string | number)[]): string {
+    return `${this.#located.file}:${this.#located.locate(path).line}`;
+  }
+}
+
+function effectOf(
+  measure: DriftCheck['measure'],
+  limit: number,
+  confidence: number,
+  now: ColumnProfile | undefined,
+  before: ColumnProfile | undefined,
+  counted: ColumnMeasurements['onBaseline'],
+): DriftEffect | undefined {
+  const reference = before?.distribution;
+  if (now === undefined || before === undefined || reference === undefined || counted === undefined)
+    return undefined;
+  const options = { limit, confidence, ...(before.std !== undefined && { std: before.std }) };
+  if (measure === 'mean') {
+    if (
+      now.mean === undefined ||
+      now.std === undefined ||
+      before.mean === undefined ||
+      before.std === undefined
+    )
+      return undefined;
+    return meanShift(
+      { count: now.count, mean: now.mean, std: now.std },
+      { count: before.count, mean: before.mean, std: before.std },
+      { limit, confidence },
+    );
+  }
+  const range =
+    now.min === undefined || now.max === undefined || before.min === undefined || before.max === undefined
+      ? {}
+      : { batchRange: [now.min, now.max] as const, baselineRange: [before.min, before.max] as const };
+  if (measure.startsWith('quantile')) {
+    if (counted.kind !== 'numeric' || reference.kind !== 'numeric') return undefined;
+    return quantileShift(Number(measure.slice('quantile '.length)), counted, reference, {
+      ...options,
+      ...range,
+    });
+  }
+  return driftEffect(measure as DriftMeasure, counted, reference, { ...options, ...range });
+}
+
+function whyNoCategories(reference: unknown, counted: unknown): string {
+  if (reference === undefined || counted === undefined) return 'the baseline has no values of the column';
+  return 'the column has more values than the baseline keeps';
+}
+
+function showRange(rule: ColumnRule): string {
+  const [low, high] = rule.range ?? [null, null];
+  return `${low ?? '-infinity'} to ${high ?? 'infinity'}`;
+}
+
+function formatPoint(profile: ColumnProfile, point: number): string {
+  return profile.type === 'timestamp' || profile.type === 'date'
+    ? new Date(point).toISOString()
+    : formatNumber(point);
+}
+
+function list(names: string[]): string {
+  return names.length > 8 ? `${names.slice(0, 8).join(', ')} and ${names.length - 8} more` : names.join(', ');
+}
+
+function capital(sentence: string): string {
+  return sentence.charAt(0).toUpperCase() + sentence.slice(1);
+}
