@@ -885,35 +885,37 @@ function effectOf(
   counted: ColumnMeasurements['onBaseline'],
 ): DriftEffect | undefined {
   const reference = before?.distribution;
-  if (now === undefined || before === undefined || reference === undefined || counted === undefined)
+  if (now === undefined || before === undefined || reference === undefined || counted === undefined) {
     return undefined;
-  const options = { limit, confidence, ...(before.std !== undefined && { std: before.std }) };
-  if (measure === 'mean') {
-    if (
-      now.mean === undefined ||
-      now.std === undefined ||
-      before.mean === undefined ||
-      before.std === undefined
-    )
-      return undefined;
-    return meanShift(
-      { count: now.count, mean: now.mean, std: now.std },
-      { count: before.count, mean: before.mean, std: before.std },
-      { limit, confidence },
-    );
   }
-  const range =
-    now.min === undefined || now.max === undefined || before.min === undefined || before.max === undefined
-      ? {}
-      : { batchRange: [now.min, now.max] as const, baselineRange: [before.min, before.max] as const };
+  const options = { limit, confidence };
+  const moments = bothSides(now, before, momentsOf);
+  if (measure === 'mean') return moments && meanShift(moments.batch, moments.baseline, options);
   if (measure.startsWith('quantile')) {
+    const ranges = bothSides(now, before, rangeOf);
     if (counted.kind !== 'numeric' || reference.kind !== 'numeric') return undefined;
-    return quantileShift(Number(measure.slice('quantile '.length)), counted, reference, {
-      ...options,
-      ...range,
-    });
+    if (ranges === undefined || before.std === undefined) return undefined;
+    const quantile = Number(measure.slice('quantile '.length));
+    return quantileShift(quantile, counted, reference, { ...options, std: before.std, ranges });
   }
-  return driftEffect(measure as DriftMeasure, counted, reference, { ...options, ...range });
+  return driftEffect(measure as DriftMeasure, counted, reference, { ...options, moments });
+}
+
+function bothSides<T>(
+  now: ColumnProfile,
+  before: ColumnProfile,
+  of: (profile: ColumnProfile) => T | undefined,
+) {
+  const [batch, baseline] = [of(now), of(before)];
+  return batch === undefined || baseline === undefined ? undefined : { batch, baseline };
+}
+
+function momentsOf({ count, mean, std }: ColumnProfile) {
+  return mean === undefined || std === undefined ? undefined : { count, mean, std };
+}
+
+function rangeOf({ min, max }: ColumnProfile) {
+  return min === undefined || max === undefined ? undefined : { min, max };
 }
 
 function whyNoCategories(reference: unknown, counted: unknown): string {
