@@ -10,7 +10,7 @@ import { change, didYouMean, duration, type Located, parseYaml, percent, strict 
 // The contract
 // ---------------------------------------------------------------------------------------------------------
 
-const COLUMN_TYPES = ['integer', 'number', 'string', 'boolean', 'timestamp', 'date'] as const;
+export const COLUMN_TYPES = ['integer', 'number', 'string', 'boolean', 'timestamp', 'date'] as const;
 export type ColumnType = (typeof COLUMN_TYPES)[number];
 
 const NUMERIC: readonly ColumnType[] = ['integer', 'number'];

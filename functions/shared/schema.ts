@@ -120,6 +120,30 @@ export function parseYaml<S extends z.ZodType>(schema: S, text: string, file: st
 }
 
 /**
+ * Validates a value that stands in no file: an event, the environment.
+ *
+ * @param what its name in messages
+ * @throws GateInputError with every mistake
+ */
+export function parseValue<S extends z.ZodType>(schema: S, value: unknown, what: string): z.output<S> {
+  const result = schema.safeParse(value, { reportInput: true });
+  if (result.success) return result.data;
+  const mistakes = result.error.issues.flatMap(explain).map((issue) => issue.message);
+  throw new GateInputError(`${what}: ${mistakes.join('; ')}`);
+}
+
+/** Parses and validates JSON that a machine wrote. Errors as of {@link parseValue}. */
+export function parseJson<S extends z.ZodType>(schema: S, text: string, what: string): z.output<S> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new GateInputError(`${what} is not JSON: ${(cause as Error).message}`, { cause });
+  }
+  return parseValue(schema, value, what);
+}
+
+/**
  * An object that refuses keys it does not know, and names those that it does.
  * Every object in a configuration file is one: a misspelt key must not switch a check off.
  */
