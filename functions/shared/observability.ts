@@ -1,0 +1,42 @@
+import { Logger } from '@aws-lambda-powertools/logger';
+import { Metrics, MetricUnit } from '@aws-lambda-powertools/metrics';
+import type { GateName } from './verdict.ts';
+
+/** CloudWatch namespace of all metrics of Tocsin. */
+export const NAMESPACE = 'Tocsin';
+
+/** Metrics of a gate and their units; each has the dimensions `gate` and `dataset`. */
+const UNITS = {
+  Passed: MetricUnit.Count,
+  Failed: MetricUnit.Count,
+  Inconclusive: MetricUnit.Count,
+  /** Invocations that ended without a verdict, of either class of error. */
+  Errors: MetricUnit.Count,
+  Rows: MetricUnit.Count,
+  /** Of the dataset as stored. */
+  Bytes: MetricUnit.Bytes,
+  DurationMs: MetricUnit.Milliseconds,
+} as const;
+
+export type Measure = keyof typeof UNITS;
+
+/** Structured JSON logs. Give it names, ids and counts: no sample values, no secrets. */
+export function createLogger(gate: GateName): Logger {
+  return new Logger({ serviceName: `tocsin-${gate}` });
+}
+
+/** Returns the function that writes one set of metrics, in CloudWatch's embedded metric format. */
+export function createMetrics(
+  gate: GateName,
+): (dataset: string, measures: Partial<Record<Measure, number | undefined>>) => void {
+  const metrics = new Metrics({ namespace: NAMESPACE });
+  // Without this each metric would have the dimension `service` too, and alarms would have to know it.
+  metrics.clearDefaultDimensions();
+  return (dataset, measures) => {
+    metrics.addDimensions({ gate, dataset });
+    for (const [name, value] of Object.entries(measures) as [Measure, number | undefined][]) {
+      if (value !== undefined) metrics.addMetric(name, UNITS[name], value);
+    }
+    metrics.publishStoredMetrics();
+  };
+}
