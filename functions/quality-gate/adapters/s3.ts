@@ -202,20 +202,20 @@ export async function tagObject(
   verdict: string,
 ): Promise<void> {
   const { tags, others } = await otherTags(s3, object);
-  const has = (key: string, value: string) => tags.some((tag) => tag.Key === key && tag.Value === value);
-  if (has(QUALITY_TAG, quality) && has(VERDICT_TAG, verdict)) return;
-  const put = s3.send(
-    new PutObjectTaggingCommand({
-      Bucket: object.bucket,
-      Key: object.key,
-      VersionId: object.versionId,
-      Tagging: {
-        TagSet: [...others, { Key: QUALITY_TAG, Value: quality }, { Key: VERDICT_TAG, Value: verdict }],
-      },
-    }),
-  );
+  const mine = [
+    { Key: QUALITY_TAG, Value: quality },
+    { Key: VERDICT_TAG, Value: verdict },
+  ];
+  if (mine.every(({ Key, Value }) => tags.some((tag) => tag.Key === Key && tag.Value === Value))) return;
   try {
-    await put;
+    await s3.send(
+      new PutObjectTaggingCommand({
+        Bucket: object.bucket,
+        Key: object.key,
+        VersionId: object.versionId,
+        Tagging: { TagSet: [...others, ...mine] },
+      }),
+    );
   } catch (error) {
     throw objectError('PutObjectTagging', object, error);
   }
@@ -259,12 +259,12 @@ async function head(s3: S3Client, address: ObjectAddress): Promise<{ object: Sto
 
 /** All tags of a version, and those that are not the gate's. */
 async function otherTags(s3: S3Client, object: ObjectVersion): Promise<{ tags: Tag[]; others: Tag[] }> {
-  const get = s3.send(
-    new GetObjectTaggingCommand({ Bucket: object.bucket, Key: object.key, VersionId: object.versionId }),
-  );
   let tags: Tag[];
   try {
-    tags = (await get).TagSet ?? [];
+    const answer = await s3.send(
+      new GetObjectTaggingCommand({ Bucket: object.bucket, Key: object.key, VersionId: object.versionId }),
+    );
+    tags = answer.TagSet ?? [];
   } catch (error) {
     throw objectError('GetObjectTagging', object, error);
   }

@@ -8,7 +8,11 @@ import type { Message } from '../messages.ts';
  * @returns id of the message
  * @throws GateDependencyError where SNS does not answer, or refuses
  */
-export async function notify(sns: SNSClient, topicArn: string, message: Message): Promise<string | undefined> {
+export async function notify(
+  sns: SNSClient,
+  topicArn: string,
+  message: Message,
+): Promise<string | undefined> {
   const { MessageId } = await call(
     `Publish to ${topicArn}`,
     sns.send(

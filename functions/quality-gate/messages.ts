@@ -1,0 +1,125 @@
+import type { GateInputError } from '../shared/errors.ts';
+import type { Verdict } from '../shared/verdict.ts';
+import type { DatasetConfig, GateResult } from './schema.ts';
+
+/*
+ * What people and other programs are told. Pure. Everything is bounded, so that neither SNS (256 KB) nor
+ * EventBridge (256 KB an entry) can refuse it.
+ */
+
+/** Characters of one sentence; four bytes each at most. */
+const SENTENCE = 1000;
+const FINDINGS = 10;
+
+/** A notification: an e-mail's subject and text, and attributes that subscriptions filter on. */
+export interface Message {
+  /** At most 100 printable ASCII characters. */
+  subject: string;
+  text: string;
+  attributes: { dataset: string; outcome: 'pass' | 'fail' | 'inconclusive' | 'error' };
+}
+
+/** Whether a dataset with this outcome may be read. */
+export function isAccepted(outcome: GateResult['outcome'], config: DatasetConfig): boolean {
+  return outcome === 'pass' || (outcome === 'inconclusive' && config.inconclusive === 'allow');
+}
+
+/** What the gate answers about a verdict. */
+export function resultOf(
+  verdict: Verdict,
+  config: DatasetConfig,
+  where: { uri: string; versionId: string; evidence: string },
+): GateResult {
+  return {
+    dataset: verdict.subject,
+    uri: where.uri,
+    versionId: where.versionId,
+    outcome: verdict.outcome,
+    accepted: isAccepted(verdict.outcome, config),
+    reason: clip(verdict.reason, SENTENCE),
+    verdict: verdict.id,
+    evidence: where.evidence,
+    findings: verdict.findings
+      .filter((finding) => finding.outcome !== 'pass')
+      .slice(0, FINDINGS)
+      .map((finding) => clip(finding.message, SENTENCE)),
+  };
+}
+
+/** The notification of a verdict. */
+export function verdictMessage(result: GateResult, verdict: Verdict, config: DatasetConfig): Message {
+  const state = result.accepted ? 'accepted' : 'rejected';
+  const notPassed = verdict.findings.filter((finding) => finding.outcome !== 'pass');
+  const more = notPassed.length - result.findings.length;
+  const lines = [
+    `Dataset ${result.dataset} is ${state} (${result.outcome}).`,
+    '',
+    result.reason,
+    ...(result.findings.length > 0 ? ['', ...result.findings.map((finding) => `- ${finding}`)] : []),
+    ...(more > 0 ? [`- and ${more} more, in the evidence`] : []),
+    '',
+    `Data:     ${result.uri}`,
+    `Version:  ${result.versionId}`,
+    `Evidence: ${result.evidence}`,
+    '',
+    `What now: ${nextStep(result, verdict, config)}`,
+  ];
+  return {
+    subject: subject(result.dataset, `${state} (${result.outcome})`),
+    text: `${lines.join('\n')}\n`,
+    attributes: { dataset: result.dataset, outcome: result.outcome },
+  };
+}
+
+/** The notification that an object could not be judged, because of what it is or how it is configured. */
+export function refusalMessage(
+  dataset: string,
+  object: { uri: string; versionId: string },
+  error: GateInputError,
+): Message {
+  const lines = [
+    `Dataset ${dataset}: an upload could not be judged, so it stays locked.`,
+    '',
+    clip(error.message, 20 * SENTENCE),
+    '',
+    `Data:     ${object.uri}`,
+    `Version:  ${object.versionId}`,
+    '',
+    `What now: ${error.help ?? 'correct what the message says, then upload the object again.'}`,
+  ];
+  return {
+    subject: subject(dataset, 'not judged'),
+    text: `${lines.join('\n')}\n`,
+    attributes: { dataset, outcome: 'error' },
+  };
+}
+
+function nextStep(result: GateResult, verdict: Verdict, config: DatasetConfig): string {
+  if (result.accepted) {
+    return config.onAccept === undefined
+      ? 'nothing; training may read it.'
+      : `nothing; training may read it, and the SageMaker pipeline ${config.onAccept.pipeline} starts with it.`;
+  }
+  const help = verdict.findings.find((finding) => finding.outcome === result.outcome)?.help;
+  const again =
+    'The dataset stays locked. Correct it at its source and upload it again; if the data is right and the rule is wrong, change the contract, or promote a new baseline, and deploy.';
+  return help === undefined ? again : `${clip(help, SENTENCE)} ${again}`;
+}
+
+/** SNS takes at most 100 printable ASCII characters on one line; a dataset's name has at most 60 of them. */
+function subject(dataset: string, state: string): string {
+  return `Tocsin: dataset ${dataset} ${state}`;
+}
+
+/** The first `length` characters, counted so that none is cut in two. */
+export function clip(text: string, length: number): string {
+  const characters = [...text];
+  return characters.length <= length ? text : `${characters.slice(0, length - 1).join('')}…`;
+}
+
+/** `1.5 GB`; decimal units, as in tocsin.yaml. */
+export function formatBytes(bytes: number): string {
+  const units = ['bytes', 'KB', 'MB', 'GB', 'TB'];
+  const power = Math.min(Math.floor(Math.log10(Math.max(bytes, 1)) / 3), units.length - 1);
+  return `${Number((bytes / 1000 ** power).toFixed(1))} ${units[power]}`;
+}
