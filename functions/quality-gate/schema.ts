@@ -328,14 +328,20 @@ const bucketName = z
     'a bucket name: 3 to 63 lower-case letters, digits, dots and hyphens',
   );
 
+// Without `*`, which is a wildcard in policies and event patterns.
 const prefix = z
   .string()
-  .regex(/^[A-Za-z0-9!_.*'()/=-]+\/$/, 'a key prefix that ends in a slash, such as raw/flights/')
+  .regex(/^[A-Za-z0-9!_.'()/=-]+\/$/, 'a key prefix that ends in a slash, such as raw/flights/')
   .max(512);
 
 export const datasetSchema = strict({
   contract: z.string().min(1).describe('Path of the contract, from this file'),
   bucket: bucketName.optional().describe('An existing bucket; left out: the bucket that Tocsin creates'),
+  kmsKey: z
+    .string()
+    .regex(/^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key\/[A-Za-z0-9-]+$/, 'the ARN of a KMS key')
+    .optional()
+    .describe('Customer-managed key that the objects of an existing bucket are encrypted with'),
   prefix: prefix.describe('Every object below it is gated'),
   inconclusive: z
     .enum(['block', 'allow'])
