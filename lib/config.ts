@@ -1,0 +1,206 @@
+import { readFileSync } from 'node:fs';
+import { dirname, isAbsolute, join } from 'node:path';
+import * as z from 'zod';
+import {
+  type Bundle,
+  type DatasetConfig,
+  datasetsSchema,
+  type LocatedContract,
+  parseContract,
+} from '../functions/quality-gate/schema.ts';
+import {
+  ConfigError,
+  type ConfigIssue,
+  duration,
+  type Located,
+  parseYaml,
+  strict,
+} from '../functions/shared/schema.ts';
+import { lockPolicyBytes, MAX_BUCKET_POLICY_BYTES } from './shared/lock-policy.ts';
+
+/*
+ * tocsin.yaml, read and checked as a whole: what no schema of one file can see is found here, before a deployment.
+ * Free of the CDK, so that the CLI starts quickly.
+ */
+
+const TIMEOUT = 'a timeout from 1m to 15m';
+
+const engineSchema = strict({
+  architecture: z.enum(['arm64', 'x86_64']).default('arm64'),
+  memory: z
+    .int()
+    .min(1024)
+    .max(10_240)
+    .default(3538)
+    .describe('MB of memory, 1024 to 10240 (default 3538, which gives two virtual CPUs)'),
+  disk: z.int().min(512).max(10_240).default(4096).describe('MB of /tmp, 512 to 10240 (default 4096)'),
+  timeout: duration
+    .pipe(z.number().min(60_000, TIMEOUT).max(900_000, TIMEOUT))
+    .default(900_000)
+    .describe('Of one verdict, 1m to 15m (default 15m)'),
+  concurrency: z
+    .union([z.int().min(1).max(1000), z.literal('unreserved')], {
+      error: 'a number from 1 to 1000, or unreserved',
+    })
+    .default(10)
+    .describe("Verdicts at a time, reserved from the account's quota (default 10)"),
+});
+
+/** How large the machine is that measures data: MB, milliseconds. */
+export type EngineConfig = z.output<typeof engineSchema>;
+
+const roleArn = z
+  .string()
+  .regex(/^arn:aws[a-z-]*:iam::\d{12}:role\/[\w+=,.@/-]+$/, 'the ARN of a role, without wildcards');
+
+/** The whole of tocsin.yaml. */
+export const configSchema = strict({
+  tocsin: z.literal(1).describe('Version of this format'),
+  notify: strict({
+    emails: z
+      .array(z.email('an e-mail address'))
+      .default([])
+      .describe('Told of every verdict and alarm; each address has to confirm its subscription once'),
+  }).prefault({}),
+  breakGlass: z.array(roleArn).default([]).describe('Roles that may read data which no gate has passed'),
+  engine: engineSchema.prefault({}),
+  datasets: datasetsSchema.describe('By name, which is the name in the contract'),
+});
+
+/** A dataset of tocsin.yaml with its contract. */
+export interface Dataset extends DatasetConfig {
+  name: string;
+  contractFile: LocatedContract;
+  contractText: string;
+}
+
+/** A valid tocsin.yaml with valid contracts. */
+export interface Config {
+  /** Path as it was given. */
+  file: string;
+  notify: { emails: string[] };
+  breakGlass: string[];
+  engine: EngineConfig;
+  datasets: Dataset[];
+}
+
+/**
+ * Reads tocsin.yaml and every contract that it names.
+ *
+ * @param file path of tocsin.yaml; contracts are relative to its directory
+ * @throws ConfigError with the mistakes of all files: file, line, column, what was got, what is allowed
+ */
+export function loadConfig(file: string): Config {
+  const located = parseYaml(configSchema, read(file, { file, line: 1, column: 1, path: '' }), file);
+  const issues: ConfigIssue[] = [];
+  const complain = (path: PropertyKey[], message: string) =>
+    issues.push({ ...located.locate(path), path: path.join('.'), message: `${path.join('.')}: ${message}` });
+
+  const datasets: Dataset[] = [];
+  for (const [name, dataset] of Object.entries(located.value.datasets)) {
+    try {
+      datasets.push(loadDataset(name, dataset, located));
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      issues.push(...error.issues);
+    }
+    if (dataset.kmsKey !== undefined && dataset.bucket === undefined) {
+      complain(['datasets', name, 'kmsKey'], 'says nothing without bucket');
+    }
+  }
+  if (Object.keys(located.value.datasets).length === 0) complain(['datasets'], 'name at least one dataset');
+  checkPrefixes(located.value.datasets, complain);
+  checkPolicySizes(located.value, complain);
+  if (issues.length > 0) throw new ConfigError(issues);
+
+  const { notify, breakGlass, engine } = located.value;
+  return { file, notify, breakGlass, engine, datasets };
+}
+
+/** What the deployed function reads. */
+export function bundleOf(config: Pick<Config, 'datasets'>): Bundle {
+  return {
+    bundle: 1,
+    datasets: Object.fromEntries(
+      config.datasets.map(({ name, contractFile: _, contractText: __, ...dataset }) => [name, dataset]),
+    ),
+    contracts: Object.fromEntries(config.datasets.map((dataset) => [dataset.contract, dataset.contractText])),
+  };
+}
+
+function loadDataset(name: string, dataset: DatasetConfig, located: Located<unknown>): Dataset {
+  const path = ['datasets', name, 'contract'];
+  const issue = { ...located.locate(path), path: path.join('.') };
+  if (isAbsolute(dataset.contract)) {
+    // It would be part of every verdict, and differ between machines.
+    throw new ConfigError([
+      { ...issue, message: `${issue.path}: expected a path from ${located.file}, got ${dataset.contract}` },
+    ]);
+  }
+  const file = join(dirname(located.file), dataset.contract);
+  const contractText = read(file, issue);
+  const contractFile = parseContract(contractText, file);
+  if (contractFile.value.dataset !== name) {
+    const { line } = contractFile.locate(['dataset']);
+    throw new ConfigError([
+      {
+        ...issue,
+        message: `${issue.path}: expected the contract of "${name}", got one of "${contractFile.value.dataset}" (${file}:${line})`,
+      },
+    ]);
+  }
+  return { ...dataset, name, contractFile, contractText };
+}
+
+function read(file: string, issue: ConfigIssue | Omit<ConfigIssue, 'message'>): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const why = code === 'ENOENT' ? 'there is no such file' : `it cannot be read (${code})`;
+    const where = issue.path === '' ? '' : `${issue.path}: `;
+    throw new ConfigError([{ ...issue, message: `${where}expected a YAML file at ${file}, ${why}` }]);
+  }
+}
+
+type Complain = (path: PropertyKey[], message: string) => void;
+
+/** An object below two prefixes would be judged by two contracts, and the later verdict would win. */
+function checkPrefixes(datasets: Record<string, DatasetConfig>, complain: Complain): void {
+  const entries = Object.entries(datasets);
+  entries.forEach(([name, dataset], index) => {
+    for (const [earlierName, earlier] of entries.slice(0, index)) {
+      if (dataset.bucket !== earlier.bucket) continue;
+      if (dataset.prefix.startsWith(earlier.prefix) || earlier.prefix.startsWith(dataset.prefix)) {
+        complain(
+          ['datasets', name, 'prefix'],
+          `"${dataset.prefix}" overlaps "${earlier.prefix}" of dataset "${earlierName}" in the same bucket`,
+        );
+      }
+    }
+  });
+}
+
+/** Room for the statements of a bucket policy that are not the lock: TLS only, access logs. */
+const OTHER_STATEMENTS_BYTES = 1024;
+
+function checkPolicySizes(
+  { datasets, breakGlass }: { datasets: Record<string, DatasetConfig>; breakGlass: readonly string[] },
+  complain: Complain,
+): void {
+  const limit = MAX_BUCKET_POLICY_BYTES - OTHER_STATEMENTS_BYTES;
+  for (const [bucket, members] of Map.groupBy(Object.entries(datasets), ([, dataset]) => dataset.bucket)) {
+    const prefixes = members.map(([, { prefix, inconclusive }]) => ({
+      prefix,
+      allowInconclusive: inconclusive === 'allow',
+    }));
+    const bytes = lockPolicyBytes(prefixes, breakGlass);
+    if (bytes <= limit) continue;
+    const first = members[0]?.[0] ?? '';
+    complain(
+      ['datasets', first],
+      `the bucket policy that locks the ${members.length} datasets of ${bucket ?? 'the bucket that Tocsin creates'} ` +
+        `may take ${bytes} bytes, at most ${limit} fit; spread them over more buckets, or name fewer breakGlass roles`,
+    );
+  }
+}

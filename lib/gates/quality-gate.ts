@@ -1,0 +1,200 @@
+import { CfnOutput, Duration, Stack } from 'aws-cdk-lib';
+import type { EventPattern } from 'aws-cdk-lib/aws-events';
+import { ManagedPolicy, PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import { Architecture } from 'aws-cdk-lib/aws-lambda';
+import { Bucket, type CfnBucket, type IBucket } from 'aws-cdk-lib/aws-s3';
+import { Construct } from 'constructs';
+import { type Environment, EVENT_SOURCE, MARKER } from '../../functions/quality-gate/schema.ts';
+import { bundleOf, type Config, type Dataset, type EngineConfig } from '../config.ts';
+import { acknowledgeWildcards } from '../shared/acknowledge.ts';
+import { DuckdbLayer } from '../shared/duckdb-layer.ts';
+import { allowList, type EvidenceStore, PRIVATE_BUCKET } from '../shared/evidence-store.ts';
+import { GateFunction } from '../shared/gate-function.ts';
+import { type LockStatement, lockStatements } from '../shared/lock-policy.ts';
+import type { Notifications } from '../shared/notifications.ts';
+
+const GATE = 'quality-gate';
+
+export interface QualityGateProps {
+  /** As {@link loadConfig} returns it. */
+  config: Pick<Config, 'datasets' | 'engine' | 'breakGlass'>;
+  evidence: EvidenceStore;
+  /** Where verdicts and alarms go. */
+  notifications: Notifications;
+}
+
+/**
+ * Judges every dataset that lands under a gated prefix, and locks it until it has passed.
+ *
+ * The lock is the bucket policy. A bucket that Tocsin creates has it; an existing one keeps its own policy, to
+ * which people add the statements of the output `LockPolicyFor...`.
+ */
+export class QualityGate extends Construct {
+  readonly gate: GateFunction;
+  /** The bucket of all datasets that name none; absent where each names one. */
+  readonly dataBucket: Bucket | undefined;
+  /** Lets a role read the gated datasets, as far as they are not locked: for training. */
+  readonly readerPolicy: ManagedPolicy;
+
+  constructor(scope: Construct, id: string, { config, evidence, notifications }: QualityGateProps) {
+    super(scope, id);
+    const { engine } = config;
+    const architecture = engine.architecture === 'arm64' ? Architecture.ARM_64 : Architecture.X86_64;
+    this.gate = new GateFunction(this, 'Gate', {
+      gate: GATE,
+      architecture,
+      memory: engine.memory,
+      disk: engine.disk,
+      timeout: Duration.millis(engine.timeout),
+      concurrency: engine.concurrency,
+      layers: [new DuckdbLayer(this, 'Duckdb', { architecture })],
+      notifications,
+    });
+    for (const [name, value] of Object.entries(engineEnvironment(engine))) {
+      this.gate.environment(name, String(value));
+    }
+    this.gate.readConfiguration(bundleOf(config));
+    this.gate.emitEvents(EVENT_SOURCE);
+    evidence.connect(this.gate, GATE);
+    this.#startPipelines(config.datasets);
+
+    this.readerPolicy = new ManagedPolicy(this, 'Reader', {
+      description: 'Reads the datasets that Tocsin gates, as far as they have passed',
+    });
+    for (const [name, datasets] of Map.groupBy(config.datasets, ({ bucket }) => bucket)) {
+      const lock = (bucketArn: string): LockStatement[] =>
+        lockStatements({
+          bucketArn,
+          prefixes: datasets.map(({ prefix, inconclusive }) => ({
+            prefix,
+            allowInconclusive: inconclusive === 'allow',
+          })),
+          gateRoleArn: this.gate.role.roleArn,
+          breakGlass: config.breakGlass,
+        });
+      let bucket: IBucket;
+      if (name === undefined) {
+        this.dataBucket = this.#createBucket(evidence);
+        for (const statement of lock(this.dataBucket.bucketArn)) {
+          this.dataBucket.addToResourcePolicy(PolicyStatement.fromJson(statement));
+        }
+        this.gate.environment('DATA_BUCKET', this.dataBucket.bucketName);
+        bucket = this.dataBucket as IBucket;
+      } else {
+        bucket = Bucket.fromBucketName(this, `Bucket-${name}`, name);
+        new CfnOutput(Stack.of(this), `LockPolicyFor${name.replace(/[^a-z0-9]/g, '')}`, {
+          description: `Add these statements to the policy of the bucket ${name}; "tocsin doctor" verifies it`,
+          value: Stack.of(this).toJsonString(lock(bucket.bucketArn)),
+        });
+      }
+      this.#guard(bucket, datasets);
+    }
+  }
+
+  /** The bucket for data: versioned, because a verdict is about one version. */
+  #createBucket(evidence: EvidenceStore): Bucket {
+    const bucket = new Bucket(this, 'Data', {
+      ...PRIVATE_BUCKET,
+      versioned: true,
+      serverAccessLogsBucket: evidence.accessLogs as IBucket,
+      serverAccessLogsPrefix: 'data/',
+      lifecycleRules: [{ abortIncompleteMultipartUploadAfter: Duration.days(7) }],
+    });
+    // On the resource itself: the construct's own property would add a custom resource for the same bit.
+    (bucket.node.defaultChild as CfnBucket).notificationConfiguration = {
+      eventBridgeConfiguration: { eventBridgeEnabled: true },
+    };
+    return bucket;
+  }
+
+  /** Triggers, and the permissions to judge and to read what was judged, for the datasets of one bucket. */
+  #guard(bucket: IBucket, datasets: Dataset[]): void {
+    for (const dataset of datasets) {
+      this.gate.onEvents(
+        `Upload-${dataset.name}`,
+        `Uploads of the dataset ${dataset.name}`,
+        uploadPattern(bucket.bucketName, dataset),
+      );
+    }
+    const prefixes = datasets.map(({ prefix }) => `${prefix}*`);
+    const objects = prefixes.map((prefix) => bucket.arnForObjects(prefix));
+    const actions = ['s3:GetObject', 's3:GetObjectVersion'];
+    const wildcards = 'Every object below the gated prefixes; their keys are not known before.';
+    this.gate.allow({ actions, resources: objects, wildcards });
+    // S3 asks for the second of each pair where a request names a version, as all of the gate's do; what it
+    // documents can also be read as asking for both.
+    this.gate.allow({
+      actions: [
+        's3:GetObjectTagging',
+        's3:GetObjectVersionTagging',
+        's3:PutObjectTagging',
+        's3:PutObjectVersionTagging',
+      ],
+      resources: objects,
+    });
+    allowList(this.gate, bucket.bucketArn, prefixes);
+
+    this.readerPolicy.addStatements(
+      new PolicyStatement({ actions, resources: objects }),
+      new PolicyStatement({
+        actions: ['s3:ListBucket'],
+        resources: [bucket.bucketArn],
+        conditions: { StringLike: { 's3:prefix': prefixes } },
+      }),
+    );
+    acknowledgeWildcards(this.readerPolicy, objects, wildcards);
+    const keys = [...new Set(datasets.flatMap(({ kmsKey }) => kmsKey ?? []))];
+    if (keys.length > 0) {
+      this.gate.allow({ actions: ['kms:Decrypt'], resources: keys });
+      this.readerPolicy.addStatements(new PolicyStatement({ actions: ['kms:Decrypt'], resources: keys }));
+    }
+  }
+
+  #startPipelines(datasets: Dataset[]): void {
+    // SageMaker writes the name in lower case into the ARN; whether IAM compares it so is undocumented.
+    const names = new Set(
+      datasets.flatMap(({ onAccept }) =>
+        onAccept === undefined ? [] : [onAccept.pipeline, onAccept.pipeline.toLowerCase()],
+      ),
+    );
+    if (names.size === 0) return;
+    const arn = (resourceName: string) =>
+      Stack.of(this).formatArn({ service: 'sagemaker', resource: 'pipeline', resourceName });
+    this.gate.allow({ actions: ['sagemaker:StartPipelineExecution'], resources: [...names].map(arn) });
+  }
+}
+
+/** Share of the memory that DuckDB may take: Node.js and what DuckDB does not count need the rest. */
+const ENGINE_MEMORY_SHARE = 0.6;
+/** Share of /tmp that a download may take: what DuckDB spills needs the rest. */
+const DOWNLOAD_SHARE = 0.5;
+const MB = 1024 * 1024;
+
+function engineEnvironment({
+  memory,
+  disk,
+}: EngineConfig): Pick<Environment, 'MAX_DATASET_BYTES' | 'TMP_BYTES' | 'ENGINE_MEMORY_BYTES'> {
+  return {
+    MAX_DATASET_BYTES: Math.floor(disk * MB * DOWNLOAD_SHARE),
+    TMP_BYTES: disk * MB,
+    ENGINE_MEMORY_BYTES: Math.floor(memory * MB * ENGINE_MEMORY_SHARE),
+  };
+}
+
+/**
+ * Which uploads start a verdict: of a `batch: marker` dataset its markers, else every object.
+ *
+ * EventBridge cannot say "begins with this and does not end with that" of one field, so folder placeholders and
+ * stray markers of an `object` dataset do reach the function, which passes over them.
+ */
+function uploadPattern(bucketName: string, { prefix, contractFile }: Dataset): EventPattern {
+  const key =
+    contractFile.value.batch === 'marker'
+      ? [`${prefix}${MARKER}`, { wildcard: `${prefix}*/${MARKER}` }]
+      : [{ prefix }];
+  return {
+    source: ['aws.s3'],
+    detailType: ['Object Created'],
+    detail: { bucket: { name: [bucketName] }, object: { key } },
+  };
+}

@@ -1,0 +1,16 @@
+/** Tocsin's constructs, for use in another CDK app. */
+
+export { type Config, type Dataset, type EngineConfig, loadConfig } from './config.ts';
+export { QualityGate, type QualityGateProps } from './gates/quality-gate.ts';
+export { GatesStack, type GatesStackProps } from './gates-stack.ts';
+export { EvidenceStore } from './shared/evidence-store.ts';
+export { GateFunction, type GateFunctionProps } from './shared/gate-function.ts';
+export {
+  type Lock,
+  type LockedPrefix,
+  type LockProblem,
+  type LockStatement,
+  lockStatements,
+  missingLocks,
+} from './shared/lock-policy.ts';
+export { Notifications, type NotificationsProps } from './shared/notifications.ts';

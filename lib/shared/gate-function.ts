@@ -1,0 +1,299 @@
+import { writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import {
+  type App,
+  AssetHashType,
+  DockerImage,
+  Duration,
+  RemovalPolicy,
+  Size,
+  Stack,
+  Stage,
+  Validations,
+} from 'aws-cdk-lib';
+import { Alarm, ComparisonOperator, type IMetric, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
+import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
+import { type EventPattern, Rule } from 'aws-cdk-lib/aws-events';
+import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import {
+  Alias,
+  type Architecture,
+  Code,
+  type ILayerVersion,
+  type IVersion,
+  Function as LambdaFunction,
+  Runtime,
+  Tracing,
+} from 'aws-cdk-lib/aws-lambda';
+import { SqsDestination } from 'aws-cdk-lib/aws-lambda-destinations';
+import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
+import { Asset } from 'aws-cdk-lib/aws-s3-assets';
+import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
+import { Construct } from 'constructs';
+import { buildSync } from 'esbuild';
+import { acknowledgeWildcards } from './acknowledge.ts';
+import { DUCKDB_MODULE } from './duckdb-layer.ts';
+import type { Notifications } from './notifications.ts';
+
+/** This file is TypeScript in the repository and JavaScript in the installed package; so are the handlers. */
+const EXTENSION = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+const PACKAGE_ROOT = fileURLToPath(new URL('../..', import.meta.url));
+
+export interface GateFunctionProps {
+  /** Folder below `functions/` that has the handler; part of every description. */
+  gate: string;
+  architecture: Architecture;
+  /** MB */
+  memory: number;
+  /** MB of /tmp */
+  disk: number;
+  timeout: Duration;
+  /** Invocations at a time, reserved from the account's quota; `unreserved` takes what the account has. */
+  concurrency: number | 'unreserved';
+  layers: ILayerVersion[];
+  /** Where its alarms and its verdicts go. */
+  notifications: Notifications;
+}
+
+/** What {@link GateFunction.allow} allows. */
+export interface Grant {
+  actions: string[];
+  resources: string[];
+  conditions?: Record<string, Record<string, unknown>>;
+  /** Why the resources have wildcards, where they have. */
+  wildcards?: string;
+}
+
+/**
+ * The Lambda function of one gate, with everything around it: alias, dead-letter queue, logs, alarms.
+ *
+ * Its methods that connect it to something both grant and set the environment, so that wiring and permission
+ * cannot drift apart.
+ */
+export class GateFunction extends Construct {
+  readonly role: Role;
+  /** The function itself; nothing invokes it but through {@link alias}. */
+  readonly function: LambdaFunction;
+  /** `live`: the target of every trigger and permission. */
+  readonly alias: Alias;
+  /** Events that no attempt could judge, from Lambda (all attempts failed) and EventBridge (not delivered). */
+  readonly deadLetters: Queue;
+  readonly #gate: string;
+
+  constructor(scope: Construct, id: string, props: GateFunctionProps) {
+    super(scope, id);
+    this.#gate = props.gate;
+    const logGroup = new LogGroup(this, 'Logs', {
+      retention: RetentionDays.SIX_MONTHS,
+      // What has to last is evidence, in its own bucket.
+      removalPolicy: RemovalPolicy.DESTROY,
+    });
+    this.role = new Role(this, 'Role', {
+      description: `Tocsin ${props.gate}`,
+      assumedBy: new ServicePrincipal('lambda.amazonaws.com'),
+    });
+    logGroup.grantWrite(this.role);
+
+    this.function = new LambdaFunction(this, 'Function', {
+      description: `Tocsin ${props.gate}`,
+      runtime: Runtime.NODEJS_24_X,
+      architecture: props.architecture,
+      handler: 'index.handler',
+      code: handlerCode(props.gate),
+      layers: props.layers,
+      role: this.role,
+      memorySize: props.memory,
+      ephemeralStorageSize: Size.mebibytes(props.disk),
+      timeout: props.timeout,
+      ...(props.concurrency !== 'unreserved' && { reservedConcurrentExecutions: props.concurrency }),
+      logGroup,
+      tracing: Tracing.ACTIVE,
+      environment: { NODE_OPTIONS: '--enable-source-maps' },
+    });
+    // The CDK's classes do not satisfy its interfaces under exactOptionalPropertyTypes, hence the assertion.
+    const version = this.function.currentVersion as IVersion;
+    this.alias = new Alias(this, 'Live', { aliasName: 'live', version });
+
+    this.deadLetters = new Queue(this, 'DeadLetters', {
+      encryption: QueueEncryption.SQS_MANAGED,
+      enforceSSL: true,
+      retentionPeriod: Duration.days(14),
+    });
+    Validations.of(this.deadLetters).acknowledge({
+      id: 'AwsSolutions-SQS3',
+      reason:
+        'This is a dead-letter queue: of asynchronous invocations and of rules, which cdk-nag does not see.',
+    });
+    this.alias.configureAsyncInvoke({
+      retryAttempts: 2,
+      // The longest that Lambda offers: a burst of uploads waits its turn under the bounded concurrency.
+      maxEventAge: Duration.hours(6),
+      onFailure: new SqsDestination(this.deadLetters),
+    });
+    this.#admitRules();
+
+    this.environment('TOPIC_ARN', props.notifications.topic.topicArn);
+    props.notifications.grantPublish(this.role);
+    this.#addAlarms(props.notifications);
+
+    acknowledgeWildcards(this.role, ['*'], 'X-Ray takes segments on no narrower resource.');
+  }
+
+  /** Sets a variable of the environment. */
+  environment(name: string, value: string): void {
+    this.function.addEnvironment(name, value);
+  }
+
+  /** Allows something. Wildcards in resources need a reason, or cdk-nag complains. */
+  allow({ wildcards, ...statement }: Grant): void {
+    this.role.addToPolicy(new PolicyStatement(statement));
+    if (wildcards !== undefined) acknowledgeWildcards(this.role, statement.resources, wildcards);
+  }
+
+  /** Hands it its configuration, as one JSON object whose key is the hash of its content. */
+  readConfiguration(content: unknown): void {
+    // Beside the other assets of the assembly, from where the CDK stages and cleans it up.
+    const file = join((Stage.of(this) as App).outdir, `${this.node.addr}.config.json`);
+    writeFileSync(file, JSON.stringify(content));
+    const asset = new Asset(this, 'Configuration', { path: file });
+    this.environment('CONFIG_BUCKET', asset.s3BucketName);
+    this.environment('CONFIG_KEY', asset.s3ObjectKey);
+    this.allow({ actions: ['s3:GetObject'], resources: [asset.bucket.arnForObjects(asset.s3ObjectKey)] });
+  }
+
+  /** Lets it emit events of one source to the default bus. */
+  emitEvents(source: string): void {
+    const bus = 'default';
+    const arn = Stack.of(this).formatArn({ service: 'events', resource: 'event-bus', resourceName: bus });
+    this.environment('EVENT_BUS', bus);
+    this.allow({
+      actions: ['events:PutEvents'],
+      resources: [arn],
+      conditions: { StringEquals: { 'events:source': source } },
+    });
+  }
+
+  /** Invokes it on every event of the default bus that matches. */
+  onEvents(id: string, description: string, eventPattern: EventPattern): void {
+    new Rule(this, id, {
+      description,
+      eventPattern,
+      // Not the CDK's own target: that adds a statement for each rule to the policies of the function and of the
+      // queue, and the latter takes 20.
+      targets: [
+        {
+          bind: () => ({
+            arn: this.alias.functionArn,
+            deadLetterConfig: { arn: this.deadLetters.queueArn },
+            retryPolicy: { maximumEventAgeInSeconds: 24 * 3600, maximumRetryAttempts: 185 },
+          }),
+        },
+      ],
+    });
+  }
+
+  /** Lets the rules of this account and region invoke the alias and leave what they cannot deliver. */
+  #admitRules(): void {
+    const stack = Stack.of(this);
+    const rules = stack.formatArn({ service: 'events', resource: 'rule', resourceName: '*' });
+    const principal = new ServicePrincipal('events.amazonaws.com');
+    this.alias.addPermission('Rules', { principal, sourceArn: rules, sourceAccount: stack.account });
+    this.deadLetters.addToResourcePolicy(
+      new PolicyStatement({
+        sid: 'RulesLeaveUndelivered',
+        principals: [principal],
+        actions: ['sqs:SendMessage'],
+        resources: [this.deadLetters.queueArn],
+        conditions: {
+          ArnLike: { 'aws:SourceArn': rules },
+          StringEquals: { 'aws:SourceAccount': stack.account },
+        },
+      }),
+    );
+  }
+
+  #addAlarms({ topic }: Notifications): void {
+    const alarm = (id: string, metric: IMetric, threshold: number, periods: number, description: string) => {
+      new Alarm(this, id, {
+        metric,
+        threshold,
+        evaluationPeriods: periods,
+        comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+        treatMissingData: TreatMissingData.NOT_BREACHING,
+        alarmDescription: `Tocsin ${this.#gate}: ${description}`,
+      }).addAlarmAction(new SnsAction(topic));
+    };
+    const period = Duration.minutes(5);
+    alarm(
+      'DeadLettersAlarm',
+      this.deadLetters.metricApproximateNumberOfMessagesVisible({ period, statistic: 'Maximum' }),
+      1,
+      1,
+      'an event ended in the dead-letter queue, so its data was not judged and stays locked. Read the message and the logs, mend the cause, then invoke the alias with the event again.',
+    );
+    // One failed attempt is retried; three in a quarter of an hour are an event with no attempt left, or a fault
+    // that meets every event.
+    alarm(
+      'ErrorsAlarm',
+      this.alias.metricErrors({ period: Duration.minutes(15), statistic: 'Sum' }),
+      3,
+      1,
+      'at least 3 attempts failed within 15 minutes. Read the logs of the function.',
+    );
+    // A burst may wait; what is throttled for a quarter of an hour needs more concurrency.
+    alarm(
+      'ThrottlesAlarm',
+      this.alias.metricThrottles({ period, statistic: 'Sum' }),
+      1,
+      3,
+      'data has waited for 15 minutes because as many verdicts run as engine.concurrency in tocsin.yaml, or the quota of the account, allows.',
+    );
+  }
+}
+
+function handlerCode(gate: string): Code {
+  const handler = join(PACKAGE_ROOT, 'functions', gate, `handler.${EXTENSION}`);
+  return Code.fromAsset(dirname(handler), {
+    assetHashType: AssetHashType.OUTPUT,
+    bundling: {
+      // Never used: `local` either bundles or throws.
+      image: DockerImage.fromRegistry('scratch'),
+      local: {
+        tryBundle: (output) => {
+          bundleHandler(handler, output);
+          return true;
+        },
+      },
+    },
+  });
+}
+
+/**
+ * Bundles a handler with all that it imports, the AWS SDK at its pinned version included, but not DuckDB.
+ *
+ * CommonJS, because only `require` finds the modules of a layer.
+ *
+ * @throws Error with what esbuild has to say
+ */
+export function bundleHandler(handler: string, output: string): void {
+  buildSync({
+    entryPoints: [handler],
+    outfile: join(output, 'index.js'),
+    absWorkingDir: PACKAGE_ROOT,
+    bundle: true,
+    platform: 'node',
+    target: 'node24',
+    format: 'cjs',
+    external: [DUCKDB_MODULE],
+    // The sources of the AWS SDK as ES modules, of which unused parts fall away: a quarter of the size, and of
+    // the time that a cold start spends on parsing.
+    mainFields: ['module', 'main'],
+    minify: true,
+    // The names of error classes are part of what callers match.
+    keepNames: true,
+    sourcemap: true,
+    sourcesContent: false,
+    logLevel: 'silent',
+  });
+}
