@@ -6,7 +6,7 @@ import type { Inference, InferredColumn } from '../contract-init.ts';
 import type { EngineLimits, LocalDataset, LocalFile } from '../profile.ts';
 import type { ColumnType, CsvOptions } from '../schema.ts';
 import { type Engine, identifier, text, UnreadableError, withEngine } from './engine.ts';
-import { DEFAULT_CSV, decompress, fromText, inspectText, jsonPointer, readHeader } from './ingest.ts';
+import { DEFAULT_CSV, decompress, fromText, inspectText, pointer, readHeader } from './ingest.ts';
 
 /*
  * Guesses how a file is written and which logical type each of its columns has, by the same conversions that
@@ -16,8 +16,8 @@ import { DEFAULT_CSV, decompress, fromText, inspectText, jsonPointer, readHeader
 /** Share of the values that must convert to a type for the column to be of it. */
 const CONVERTS = 0.95;
 
-/** Records that the candidates for types are found in; the winner is then tried on all. */
-const PROBE_ROWS = 50_000;
+/** About as many records tell the likely type of each column; it is then tried on all. */
+const PROBE_ROWS = 10_000;
 
 /** Texts that people write for "no value". Taken as null where they stand in a column of another type. */
 const NULL_MARKERS = [
@@ -35,6 +35,12 @@ const NULL_MARKERS = [
   '?',
   '.',
 ] as const;
+
+/** Numbers that are names: postal codes with their zero, and more digits than a number holds. */
+const CODE = '[+-]?0[0-9]+|[0-9]{17,}';
+
+/** Share of such texts from which a column of them is one of strings. */
+const CODES = 0.001;
 
 /** Formats of dates that are not ISO 8601; month before day where a column fits both. */
 const TIME_FORMATS = [
@@ -61,26 +67,29 @@ const TIME_FORMATS = [
   '%a %b %d %H:%M:%S %Y',
 ] as const;
 
-/** Types of texts in the order in which they are tried: the first that fits is the narrowest. */
+/** A type that texts may have. */
 interface Candidate extends InferredColumn {
   /** SQL that is null where a text does not convert. */
   convert(raw: string): string;
 }
 
-const TEXT_CANDIDATES: readonly Candidate[] = [
-  plain('integer'),
-  plain('number'),
-  plain('boolean'),
-  plain('timestamp'),
-  ...TIME_FORMATS.map((timeFormat): Candidate => {
-    const type = /%[HI]/.test(timeFormat) ? 'timestamp' : 'date';
-    return { type, timeFormat, convert: (raw) => fromText(raw, { type, timeFormat }) };
-  }),
+function candidate(type: ColumnType, timeFormat?: string): Candidate {
+  const column: InferredColumn = timeFormat === undefined ? { type } : { type, timeFormat };
+  return { ...column, convert: (raw) => fromText(raw, column) };
+}
+
+const TIME_CANDIDATES: readonly Candidate[] = [
+  candidate('timestamp'),
+  ...TIME_FORMATS.map((format) => candidate(/%[HI]/.test(format) ? 'timestamp' : 'date', format)),
 ];
 
-function plain(type: ColumnType): Candidate {
-  return { type, convert: (raw) => fromText(raw, { type }) };
-}
+/** The narrower of two types stands first: where both fit equally well, it is taken. */
+const TEXT_CANDIDATES: readonly Candidate[] = [
+  candidate('integer'),
+  candidate('number'),
+  candidate('boolean'),
+  ...TIME_CANDIDATES,
+];
 
 /**
  * Guesses format, dialect, and the type of every column.
@@ -128,7 +137,10 @@ async function formatOf(file: LocalFile): Promise<Inference['format']> {
   }
   if (head.length === 0) throw new GateInputError(`${file.name} is empty`);
   if (head.subarray(0, 4).toString('latin1') === 'PAR1') return 'parquet';
-  const start = head.toString('utf8').replace(/^\ufeff/, '').trimStart();
+  const start = head
+    .toString('utf8')
+    .replace(/^\ufeff/, '')
+    .trimStart();
   if (/^\[\s*[{\]]/.test(start)) {
     throw new GateInputError(`${file.name} is one JSON array, expected one JSON object a line`, {
       help: `Convert it: jq -c '.[]' ${file.name}`,
@@ -141,9 +153,10 @@ async function formatOf(file: LocalFile): Promise<Inference['format']> {
 
 async function inferParquet(engine: Engine, files: LocalFile[]): Promise<Inference> {
   const list = `[${files.map((file) => text(file.path)).join(', ')}]`;
-  const [names = [], types = []] = (await engine.columns(
-    `DESCRIBE SELECT * FROM read_parquet(${list})`,
-  )) as [string[], string[]];
+  const [names = [], types = []] = (await engine.columns(`DESCRIBE SELECT * FROM read_parquet(${list})`)) as [
+    string[],
+    string[],
+  ];
   await engine.run(
     `CREATE VIEW raw AS SELECT ${names.map((name, index) => `${identifier(name)} AS c${index}`).join(', ')} FROM read_parquet(${list})`,
   );
@@ -185,14 +198,13 @@ async function inferCsv(engine: Engine, files: LocalFile[], limits: EngineLimits
 
   const markers = new Set<string>();
   const columns: Inference['columns'] = {};
-  const candidates = await probe(
+  const found = await typesOf(
     engine,
-    names.map((_, index) => `c${index}`),
+    names.map((_, index) => ({ raw: `c${index}`, candidates: TEXT_CANDIDATES })),
+    markers,
   );
   for (const [index, name] of names.entries()) {
-    const raw = `c${index}`;
-    const candidate = candidates[index] && (await confirm(engine, raw, candidates[index], markers));
-    columns[name] = candidate ?? { type: 'string', ...(await shapeOf(engine, raw)) };
+    columns[name] = found[index] ?? { type: 'string', ...(await shapeOf(engine, `c${index}`)) };
   }
   const nullValues = ['', ...NULL_MARKERS.filter((marker) => markers.has(marker))];
   const options: Partial<CsvOptions> = {
@@ -210,7 +222,9 @@ async function encodingOf(file: LocalFile): Promise<CsvOptions['encoding']> {
   const decoder = new TextDecoder('utf-8', { fatal: true });
   let start = true;
   try {
-    for await (const chunk of createReadStream(file.path, { highWaterMark: 1 << 20 }) as AsyncIterable<Buffer>) {
+    for await (const chunk of createReadStream(file.path, {
+      highWaterMark: 1 << 20,
+    }) as AsyncIterable<Buffer>) {
       if (start && (chunk.readUInt16BE(0) === 0xfffe || chunk.readUInt16BE(0) === 0xfeff)) return 'utf-16';
       start = false;
       decoder.decode(chunk, { stream: true });
@@ -223,11 +237,7 @@ async function encodingOf(file: LocalFile): Promise<CsvOptions['encoding']> {
   }
 }
 
-async function sniff(
-  engine: Engine,
-  file: LocalFile,
-  encoding: CsvOptions['encoding'],
-): Promise<Pick<CsvOptions, 'delimiter' | 'quote' | 'header' | 'encoding'>> {
+async function sniff(engine: Engine, file: LocalFile, encoding: CsvOptions['encoding']): Promise<CsvOptions> {
   try {
     const [found] = await engine.rows(
       `SELECT Delimiter AS delimiter, Quote AS quote, HasHeader AS header
@@ -239,6 +249,7 @@ async function sniff(
       // '(empty)' and NUL: none was seen, so the usual one does no harm.
       quote: quote.length === 1 && quote !== '\0' ? quote : DEFAULT_CSV.quote,
       header: found?.header !== false,
+      nullValues: DEFAULT_CSV.nullValues,
       encoding,
     };
   } catch (error) {
@@ -249,39 +260,277 @@ async function sniff(
   }
 }
 
-/** The narrowest candidate for each column, judged by the first records; undefined for a string. */
-async function probe(engine: Engine, raws: readonly string[]): Promise<(Candidate | undefined)[]> {
-  await engine.run(`CREATE TABLE probe AS SELECT * FROM raw LIMIT ${PROBE_ROWS}`);
-  const found: (Candidate | undefined)[] = [];
-  const markers = NULL_MARKERS.map(text).join(', ');
-  // Some columns at a time: a query with tens of thousands of expressions takes DuckDB minutes to plan.
-  for (let from = 0; from < raws.length; from += 20) {
-    const part = raws.slice(from, from + 20);
-    const counts = (
-      await engine.columns(
-        `SELECT ${part
-          .flatMap((raw) => {
-            const value = `CASE WHEN ${raw} NOT IN (${markers}) THEN ${raw} END`;
-            return [
-              `count(${value})::DOUBLE`,
-              ...TEXT_CANDIDATES.map(({ convert }) => `count(${convert(`(${value})`)})::DOUBLE`),
-            ];
-          })
-          .join(', ')} FROM probe`,
+// --- JSON Lines --------------------------------------------------------------------------------------------
+
+async function inferJsonLines(engine: Engine, files: LocalFile[], limits: EngineLimits): Promise<Inference> {
+  const [first] = files as [LocalFile];
+  for (const file of files) await inspectText(file, 'utf-8');
+  const read = files.map(
+    (file) => `SELECT json FROM read_ndjson_objects(${text(file.path)}, ignore_errors = true)`,
+  );
+  await engine.run(
+    `CREATE TABLE lines AS SELECT json, json_keys(json) AS keys FROM (${read.join(' UNION ALL ')}) WHERE json_type(json) = 'OBJECT'`,
+  );
+  const [keys = []] = (await engine.columns(
+    `SELECT key FROM (SELECT unnest(keys) AS key, rowid AS row, generate_subscripts(keys, 1) AS place FROM lines)
+     GROUP BY key ORDER BY min(row * 100000 + place) LIMIT ${limits.maxColumns + 1}`,
+  )) as [string[]];
+  if (keys.length === 0) throw new GateInputError(`${first.name} has no JSON object`);
+  refuseTooMany(first, keys, limits);
+
+  const path = (index: number) => text(pointer(keys[index] ?? ''));
+  const kinds = await countIn(
+    engine,
+    'lines',
+    keys.map((_, index) => {
+      const kind = `json_type(json, ${path(index)})`;
+      const number = `CASE WHEN ${kind} IN ('BIGINT', 'UBIGINT', 'HUGEINT', 'DOUBLE') THEN json_extract_string(json, ${path(index)}) END`;
+      return [
+        `CASE WHEN ${kind} <> 'NULL' THEN 1 END`,
+        number,
+        fromText(`(${number})`, { type: 'integer' }),
+        `CASE WHEN ${kind} = 'BOOLEAN' THEN 1 END`,
+        `CASE WHEN ${kind} = 'VARCHAR' THEN 1 END`,
+      ];
+    }),
+  );
+  const types = kinds.map(([values = 0, numbers = 0, integers = 0, booleans = 0, texts = 0]): ColumnType => {
+    const mostly = (count: number) => count > 0 && count >= CONVERTS * values;
+    if (mostly(numbers)) return integers === numbers ? 'integer' : 'number';
+    if (mostly(booleans)) return 'boolean';
+    // Only a text can be a time, which is found out below.
+    return mostly(texts) ? 'timestamp' : 'string';
+  });
+  await engine.run(
+    `CREATE TABLE raw AS SELECT ${keys
+      .map(
+        (_, index) =>
+          `CASE WHEN json_type(json, ${path(index)}) = 'VARCHAR' THEN json_extract_string(json, ${path(index)}) END AS c${index}`,
       )
-    ).map((column) => Number(column[0]));
-    const width = 1 + TEXT_CANDIDATES.length;
-    for (const index of part.keys()) {
-      const [total = 0, ...converted] = counts.slice(index * width, (index + 1) * width);
-      const best = Math.max(...converted);
-      // Of two formats that fit nearly everything, the one that fits more is right: 12/31 is no 31st of a 12th.
-      found.push(
-        total > 0 && best >= CONVERTS * total
-          ? TEXT_CANDIDATES[converted.findIndex((count, at) => count >= CONVERTS * total && narrow(at, count, converted))]
-          : undefined,
+      .join(', ')} FROM lines`,
+  );
+  await engine.run('DROP TABLE lines');
+  const times = await typesOf(
+    engine,
+    types.flatMap((type, index) =>
+      type === 'timestamp' ? [{ raw: `c${index}`, candidates: TIME_CANDIDATES }] : [],
+    ),
+    new Set(),
+  );
+  const columns: Inference['columns'] = {};
+  for (const [index, name] of keys.entries()) {
+    const type = types[index] ?? 'string';
+    const time = type === 'timestamp' ? times.shift() : undefined;
+    if (type !== 'timestamp' && type !== 'string') columns[name] = { type };
+    else columns[name] = time ?? { type: 'string', ...(await shapeOf(engine, `c${index}`)) };
+  }
+  return { format: 'jsonl', columns };
+}
+
+// --- Types of texts ----------------------------------------------------------------------------------------
+
+/**
+ * The type that fits best among a column's candidates, found in the first records and confirmed by all;
+ * undefined for a string. Marks of "no value" in columns of other types are added to `markers`.
+ */
+async function typesOf(
+  engine: Engine,
+  wanted: { raw: string; candidates: readonly Candidate[] }[],
+  markers: Set<string>,
+): Promise<(InferredColumn | undefined)[]> {
+  const marks = NULL_MARKERS.map(text).join(', ');
+  const value = (raw: string) => `(CASE WHEN trim(${raw}) NOT IN (${marks}, '') THEN ${raw} END)`;
+  const expressions = ({ raw, candidates }: (typeof wanted)[number]) => [
+    value(raw),
+    ...candidates.map(({ convert }) => convert(value(raw))),
+    `CASE WHEN regexp_full_match(${raw}, '${CODE}') THEN 1 END`,
+  ];
+  const [rows] = await engine.columns('SELECT count(*)::DOUBLE FROM raw');
+  const keep = Math.max(1, Math.floor(Number(rows?.[0]) / PROBE_ROWS));
+  const probe = keep === 1 ? 'raw' : `(SELECT * FROM raw WHERE hash(rowid) % ${keep} = 0)`;
+  const counts = await countIn(engine, probe, wanted.map(expressions));
+  for (const [index, column] of wanted.entries()) {
+    // A column with hardly any value may have none among those records.
+    if (keep > 1 && counts[index]?.[0] === 0)
+      counts.splice(index, 1, ...(await countIn(engine, 'raw', [expressions(column)])));
+  }
+
+  const found: (InferredColumn | undefined)[] = [];
+  for (const [index, { raw, candidates }] of wanted.entries()) {
+    const [values = 0, ...converted] = counts[index] ?? [];
+    const codes = converted.pop() ?? 0;
+    const best = Math.max(...converted);
+    const likely = candidates[converted.indexOf(best)];
+    const fits = likely !== undefined && best > 0 && best >= CONVERTS * values;
+    const code =
+      (likely?.type === 'integer' || likely?.type === 'number') && codes >= CODES * values && codes > 0;
+    found.push(fits && !code ? await confirm(engine, raw, likely, markers) : undefined);
+  }
+  return found;
+}
+
+/** Tries a type on every record. */
+async function confirm(
+  engine: Engine,
+  raw: string,
+  { type, timeFormat, convert }: Candidate,
+  markers: Set<string>,
+): Promise<InferredColumn | undefined> {
+  const [texts = [], counts = []] = (await engine.columns(
+    `SELECT ${raw}, count(*)::DOUBLE AS n FROM raw WHERE ${raw} IS NOT NULL AND (${convert(raw)}) IS NULL
+     GROUP BY ALL ORDER BY n DESC, ${raw} LIMIT 1000`,
+  )) as [string[], number[]];
+  const [values = 0, clocks = 0] = (
+    await countIn(engine, 'raw', [[raw, `CASE WHEN regexp_matches(${raw}, '[0-9]:[0-9]') THEN 1 END`]])
+  )[0] as number[];
+  let strange = 0;
+  const marks: string[] = [];
+  for (const [index, odd] of texts.entries()) {
+    if (NULL_MARKERS.includes(odd as (typeof NULL_MARKERS)[number])) marks.push(odd);
+    else strange += counts[index] ?? 0;
+  }
+  if (strange > (1 - CONVERTS) * values) return undefined;
+  // DuckDB reads "nan" as a number, but next to numbers it is how pandas writes "no value".
+  if (type === 'number') marks.push(...(await nans(engine, raw)));
+  for (const mark of marks) markers.add(mark);
+  if (timeFormat !== undefined) return { type, timeFormat };
+  return { type: type === 'timestamp' && clocks === 0 ? 'date' : type };
+}
+
+async function nans(engine: Engine, raw: string): Promise<string[]> {
+  const [texts = []] = (await engine.columns(
+    `SELECT DISTINCT ${raw} FROM raw WHERE ${raw} IN (${NULL_MARKERS.map(text).join(', ')}) ORDER BY ALL`,
+  )) as [string[]];
+  return texts;
+}
+
+/**
+ * Counts what is not null, of several groups of expressions; some groups at a time, because a query of tens of
+ * thousands of expressions takes DuckDB minutes to plan.
+ */
+async function countIn(engine: Engine, table: string, groups: readonly string[][]): Promise<number[][]> {
+  const counts: number[][] = [];
+  for (let from = 0; from < groups.length; from += 20) {
+    const part = groups.slice(from, from + 20);
+    const columns = await engine.columns(
+      `SELECT ${part
+        .flat()
+        .map((expression) => `count(${expression})::DOUBLE`)
+        .join(', ')} FROM ${table}`,
+    );
+    for (const group of part) counts.push(columns.splice(0, group.length).map((column) => Number(column[0])));
+  }
+  return counts;
+}
+
+// --- Shapes of strings -------------------------------------------------------------------------------------
+
+/** Characters that are told apart, from the finest to the coarsest. */
+const CLASSES: readonly string[][] = [
+  ['[A-Z]', '[a-z]', '[0-9]'],
+  ['[0-9a-f]'],
+  ['[0-9A-F]'],
+  ['[0-9A-Za-z]'],
+];
+
+/** Fewer values say nothing about a shape. */
+const MIN_VALUES = 20;
+/** Fewer records show first that there is no single shape, so that most columns of text cost next to nothing. */
+const PROBE_SHAPES = 1000;
+/** Runs of one class of characters; a text with more of them is prose. */
+const MAX_RUNS = 12;
+/** Characters that a value needs where only one class of characters is told apart: a hash, not a word. */
+const MIN_HASH = 8;
+
+/**
+ * The shape that all values of a string column have, as an RE2 expression: `[A-Z]{3}`, `[0-9]{5}-[0-9]{4}`.
+ * Nothing where there is no single one, or where it says no more than "words".
+ */
+async function shapeOf(engine: Engine, raw: string): Promise<{ pattern?: string }> {
+  for (const classes of CLASSES) {
+    // A run of class number i becomes the control character i + 1, which no class matches.
+    const shape = classes.reduce(
+      (inner, one, index) => `regexp_replace(${inner}, '${one}+', chr(${index + 1}), 'g')`,
+      raw,
+    );
+    const [least, most] = await shapesIn(`(SELECT * FROM raw LIMIT ${PROBE_SHAPES})`);
+    if (least === null || least !== most) continue;
+    const [first, last, count] = await shapesIn('raw');
+    if (first === null || first !== last || count < MIN_VALUES) continue;
+    const pattern = await patternOf(engine, raw, first, classes);
+    if (pattern !== undefined) return { pattern };
+
+    async function shapesIn(from: string): Promise<[string | null, string | null, number]> {
+      const columns = await engine.columns(
+        `SELECT min(${shape}), max(${shape}), count(${raw})::DOUBLE FROM ${from}`,
       );
+      return columns.map((column) => column[0]) as [string | null, string | null, number];
     }
   }
-  await engine.run('DROP TABLE probe');
-  return found;
+  return {};
+}
+
+/** The expression for a shape, with the lengths that its runs have; undefined where it is too vague. */
+async function patternOf(
+  engine: Engine,
+  raw: string,
+  shape: string,
+  classes: readonly string[],
+): Promise<string | undefined> {
+  const runs = [...shape].filter((character) => character.charCodeAt(0) <= classes.length).length;
+  if (runs === 0 || runs > MAX_RUNS) return undefined;
+  const anyRun = classes.map((one) => `${one}+`).join('|');
+  const lengths = (
+    await engine.columns(
+      `SELECT ${Array.from({ length: runs }, (_, index) => `min(length(run[${index + 1}]))::DOUBLE, max(length(run[${index + 1}]))::DOUBLE`).join(', ')}
+       FROM (SELECT regexp_extract_all(${raw}, '${anyRun}') AS run FROM raw WHERE ${raw} IS NOT NULL)`,
+    )
+  ).map((column) => Number(column[0]));
+
+  let pattern = '';
+  let total = 0;
+  let run = 0;
+  for (const character of shape) {
+    const one = classes[character.charCodeAt(0) - 1];
+    if (one === undefined) {
+      // A control character does not survive the quotes of YAML.
+      if (/\p{Cc}/u.test(character)) return undefined;
+      pattern += character.replace(/[\\^$.*+?()[\]{}|]/, '\\$&');
+      continue;
+    }
+    const [shortest = 0, longest = 0] = lengths.slice(run * 2, run * 2 + 2);
+    run++;
+    total += shortest;
+    const fixed = shortest === longest;
+    // Letters in any number are words; only digits may be as many as they like.
+    if (!fixed && one !== '[0-9]') return undefined;
+    pattern += fixed ? (shortest === 1 ? one : `${one}{${shortest}}`) : `${one}+`;
+  }
+  if (classes.length === 1 && total < MIN_HASH) return undefined;
+  const [misses] = await engine.columns(
+    `SELECT count(*)::DOUBLE FROM raw WHERE NOT regexp_full_match(${raw}, ${text(pattern)})`,
+  );
+  return misses?.[0] === 0 ? pattern : undefined;
+}
+
+// --- Bounds ------------------------------------------------------------------------------------------------
+
+function refuseTooMany(file: LocalFile, names: readonly string[], limits: EngineLimits): void {
+  if (names.length > limits.maxColumns) {
+    throw new GateInputError(`${file.name} has more than ${limits.maxColumns} columns (${names.length})`, {
+      help: 'A contract names at most 2000 columns: check the delimiter, or split the dataset.',
+    });
+  }
+}
+
+function refuseDuplicates(file: LocalFile, names: readonly string[]): void {
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined) {
+    throw new GateInputError(
+      `${file.name} has two columns called "${twice}"; readers disagree on which one counts`,
+      {
+        help: 'Rename or drop one of them.',
+      },
+    );
+  }
 }

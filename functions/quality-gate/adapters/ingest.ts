@@ -80,7 +80,8 @@ export async function ingest(
     : ingestJsonLines(engine, files, contract, limits);
 }
 
-const DEFAULT_CSV: CsvOptions = {
+/** What a contract without `csv` means. */
+export const DEFAULT_CSV: CsvOptions = {
   delimiter: ',',
   quote: '"',
   header: true,
@@ -91,7 +92,11 @@ const DEFAULT_CSV: CsvOptions = {
 // --- Bytes -------------------------------------------------------------------------------------------------
 
 /** Decompresses `.gz` and `.zst` to `target` within what is left of the disk; other files stay where they are. */
-async function decompress(file: LocalFile, target: string, budget: { bytes: number }): Promise<LocalFile> {
+export async function decompress(
+  file: LocalFile,
+  target: string,
+  budget: { bytes: number },
+): Promise<LocalFile> {
   const decoder = file.name.endsWith('.gz')
     ? createGunzip()
     : file.name.endsWith('.zst')
@@ -127,7 +132,7 @@ async function decompress(file: LocalFile, target: string, budget: { bytes: numb
 }
 
 /** Refuses text that would cost DuckDB its bounds: binary bytes and endless lines. One sequential read. */
-async function inspectText(file: LocalFile, encoding: CsvOptions['encoding']): Promise<void> {
+export async function inspectText(file: LocalFile, encoding: CsvOptions['encoding']): Promise<void> {
   let sinceLineEnd = 0;
   for await (const chunk of createReadStream(file.path, {
     highWaterMark: 1024 * 1024,
@@ -151,7 +156,7 @@ async function inspectText(file: LocalFile, encoding: CsvOptions['encoding']): P
 // --- Types -------------------------------------------------------------------------------------------------
 
 /** SQL of a text in a logical type: null where it does not convert. */
-function fromText(raw: string, rule: ColumnRule): string {
+export function fromText(raw: string, rule: Pick<ColumnRule, 'type' | 'timeFormat'>): string {
   switch (rule.type) {
     case 'string':
       return raw;
@@ -396,7 +401,7 @@ const REJECT_REASONS: Record<string, string> = {
 };
 
 /** The cells of the first record, without reading more of the file than the longest line that is allowed. */
-async function readHeader(file: LocalFile, csv: CsvOptions): Promise<string[]> {
+export async function readHeader(file: LocalFile, csv: CsvOptions): Promise<string[]> {
   const handle = await open(file.path);
   const buffer = Buffer.alloc(Math.min(MAX_LINE_BYTES, (await handle.stat()).size));
   try {
@@ -529,6 +534,6 @@ async function ingestJsonLines(
 }
 
 /** The JSON Pointer (RFC 6901) of a key. */
-function pointer(name: string): string {
+export function pointer(name: string): string {
   return `/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`;
 }
