@@ -117,9 +117,10 @@ export function clip(text: string, length: number): string {
   return characters.length <= length ? text : `${characters.slice(0, length - 1).join('')}…`;
 }
 
-/** `1.5 GB`; decimal units, as in tocsin.yaml. */
+/** `1.5 GB (1,500,000,001 bytes)`: to read, and exact, since a bound may be missed by one byte. */
 export function formatBytes(bytes: number): string {
   const units = ['bytes', 'KB', 'MB', 'GB', 'TB'];
   const power = Math.min(Math.floor(Math.log10(Math.max(bytes, 1)) / 3), units.length - 1);
-  return `${Number((bytes / 1000 ** power).toFixed(1))} ${units[power]}`;
+  const exact = `${bytes.toLocaleString('en-US')} bytes`;
+  return power === 0 ? exact : `${Number((bytes / 1000 ** power).toFixed(1))} ${units[power]} (${exact})`;
 }
