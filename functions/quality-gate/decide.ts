@@ -910,8 +910,9 @@ function bothSides<T>(
   return batch === undefined || baseline === undefined ? undefined : { batch, baseline };
 }
 
-function momentsOf({ count, mean, std }: ColumnProfile) {
-  return mean === undefined || std === undefined ? undefined : { count, mean, std };
+function momentsOf({ count, mean, std, min, max }: ColumnProfile) {
+  if (mean === undefined || std === undefined || min === undefined || max === undefined) return undefined;
+  return { count, mean, std, min, max };
 }
 
 function rangeOf({ min, max }: ColumnProfile) {
