@@ -1,5 +1,5 @@
-import { GateInputError, messageOf } from '../../shared/errors.ts';
-import { didYouMean } from '../../shared/schema.ts';
+import { messageOf } from '../../shared/errors.ts';
+import { ConfigError, type ConfigIssue, didYouMean } from '../../shared/schema.ts';
 import type { LocatedContract } from '../schema.ts';
 import { type Engine, identifier, text, withEngine } from './engine.ts';
 
@@ -26,13 +26,6 @@ const SQL_TYPES = {
   date: 'TIMESTAMP',
 } as const;
 
-/** One mistake in the SQL of a rule. */
-export interface RuleMistake {
-  rule: string;
-  line: number;
-  message: string;
-}
-
 /** Columns that each rule reads, by the rule's name. */
 export type RuleColumns = Map<string, string[]>;
 
@@ -40,19 +33,15 @@ export type RuleColumns = Map<string, string[]>;
  * Checks that the SQL of every rule is one boolean expression over the contract's columns: no statement, no
  * subquery, no aggregate, nothing that differs from run to run, nothing that reaches out of the row.
  *
- * @throws GateInputError with every mistake and its line
+ * @throws ConfigError with every mistake and its place
  */
 export async function checkRules(engine: Engine, contract: LocatedContract): Promise<RuleColumns> {
   const { rules, columns } = contract.value;
-  const mistakes: RuleMistake[] = [];
+  const mistakes: ConfigIssue[] = [];
   const used: RuleColumns = new Map();
   for (const [index, rule] of rules.entries()) {
     const names = await readsOf(engine, rule.sql, Object.keys(columns)).catch((error: unknown) => {
-      mistakes.push({
-        rule: rule.name,
-        line: contract.locate(['rules', index, 'sql']).line,
-        message: messageOf(error),
-      });
+      mistakes.push(mistake(contract, index, messageOf(error)));
     });
     if (names === undefined) continue;
     used.set(rule.name, names);
@@ -65,22 +54,21 @@ export async function checkRules(engine: Engine, contract: LocatedContract): Pro
       const [, types] = await engine.columns(`DESCRIBE SELECT (${rule.sql}\n) AS holds${from}`);
       if (types?.[0] !== 'BOOLEAN') throw new Error(`it yields ${types?.[0]}, expected true or false`);
     } catch (error) {
-      mistakes.push({
-        rule: rule.name,
-        line: contract.locate(['rules', index, 'sql']).line,
-        message: (messageOf(error).split('\n')[0] ?? '').replace(/^[A-Za-z ]*Error: /, ''),
-      });
+      const [first = ''] = messageOf(error).split('\n');
+      mistakes.push(mistake(contract, index, first.replace(/^[A-Za-z ]*Error: /, '')));
     }
   }
-  if (mistakes.length > 0) {
-    throw new GateInputError(
-      mistakes
-        .map(({ rule, line, message }) => `${contract.file}:${line} rule "${rule}": ${message}`)
-        .join('\n'),
-      { help: 'A rule is one boolean SQL expression over the columns, true for a good row.' },
-    );
-  }
+  if (mistakes.length > 0) throw new ConfigError(mistakes);
   return used;
+}
+
+function mistake(contract: LocatedContract, index: number, what: string): ConfigIssue {
+  const path = ['rules', index, 'sql'];
+  return {
+    ...contract.locate(path),
+    path: path.join('.'),
+    message: `rule "${contract.value.rules[index]?.name}": ${what}`,
+  };
 }
 
 /** {@link checkRules} with a database of its own, for `tocsin contract validate`. */
