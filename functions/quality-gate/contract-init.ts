@@ -38,6 +38,8 @@ export interface InitRequest {
   /** With a baseline: limits on drift, on new and vanished categories and on the change of the row count. */
   baseline: boolean;
   omit?: ReadonlySet<Omission>;
+  /** Path of the contract's JSON Schema, for the first line. */
+  schema?: string;
 }
 
 const DAY_MS = 86_400_000;
@@ -60,11 +62,12 @@ const MAX_STRAY = 0.01;
  * @throws RangeError for a profile without rows: nothing can be learned from it.
  */
 export function initContract(request: InitRequest): string {
-  const { profile, inference, source, asOf, baseline, omit = new Set() } = request;
+  const { profile, inference, source, asOf, baseline, omit = new Set(), schema } = request;
   const { rows } = profile;
   if (rows === 0) throw new RangeError('a dataset without rows says nothing about the next one');
 
   const out = new Lines();
+  if (schema !== undefined) out.comment(`yaml-language-server: $schema=${schema}`);
   out.comment(
     `Inferred by Tocsin ${TOCSIN_VERSION} from ${printable(source)}: ${integer(rows)} rows, ` +
       `${Object.keys(profile.columns).length} columns.`,

@@ -1,0 +1,90 @@
+import { statfs } from 'node:fs/promises';
+import { availableParallelism, tmpdir } from 'node:os';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { EngineLimits } from '../../functions/quality-gate/profile.ts';
+
+/** Options of every command that measures data. */
+export interface EngineOptions {
+  /** Bytes. */
+  memory: number;
+  threads: number;
+  /** Milliseconds. */
+  timeout: number;
+}
+
+/** Adds {@link EngineOptions} to a command. */
+export function addEngineOptions(command: Command): Command {
+  const option = (flags: string, description: string) => new Option(flags, description);
+  return command
+    .addOption(
+      option('--memory <size>', 'memory that the engine may take').argParser(parseBytes).default(1e9, '1GB'),
+    )
+    .addOption(
+      option('--threads <count>', 'threads of the engine')
+        .argParser(parseCount)
+        .default(availableParallelism(), 'all cores'),
+    )
+    .addOption(
+      option('--timeout <time>', 'give up after this long: 90s, 10m, 1h')
+        .argParser(parseDuration)
+        .default(600_000, '10m'),
+    );
+}
+
+/** Bounds for the engine: as asked for, and of the disk what is free now. */
+export async function engineLimits({ memory, threads, timeout }: EngineOptions): Promise<EngineLimits> {
+  const { bavail, bsize } = await statfs(tmpdir());
+  return {
+    memoryBytes: memory,
+    diskBytes: bavail * bsize,
+    threads,
+    timeoutMs: timeout,
+    maxColumns: 2000,
+    maxRows: 1_000_000_000,
+  };
+}
+
+const UNITS: Record<string, number> = {
+  B: 1,
+  KB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  KIB: 2 ** 10,
+  MIB: 2 ** 20,
+  GIB: 2 ** 30,
+};
+
+/** `1GB`, `512 MiB`; at least 64 MB, below which DuckDB cannot work. */
+function parseBytes(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)\s*([KMG]I?B|B)$/i.exec(text.trim());
+  const value = match === null ? Number.NaN : Number(match[1]) * (UNITS[match[2]?.toUpperCase() ?? ''] ?? 0);
+  if (!(value >= 64e6))
+    throw new InvalidArgumentError('Expected a size of at least 64MB, such as 512MB or 1GB.');
+  return Math.floor(value);
+}
+
+function parseCount(text: string): number {
+  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (!(value >= 1 && value <= 256)) throw new InvalidArgumentError('Expected a whole number from 1 to 256.');
+  return value;
+}
+
+/** `90s`, `10m`, `1h`: milliseconds. */
+function parseDuration(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)(s|m|h)$/.exec(text.trim());
+  const value = Number(match?.[1]) * { s: 1e3, m: 60e3, h: 3600e3 }[(match?.[2] ?? 's') as 's' | 'm' | 'h'];
+  if (!(value > 0 && value <= 86_400e3)) {
+    throw new InvalidArgumentError('Expected a time of at most a day, such as 90s, 10m or 1h.');
+  }
+  return value;
+}
+
+/** A day, `2001-02-28`: milliseconds since 1970. */
+export function parseDay(text: string): number {
+  const value = /^\d{4}-\d{2}-\d{2}$/.test(text) ? Date.parse(text) : Number.NaN;
+  // Date.parse takes February 30th for March 2nd.
+  if (Number.isNaN(value) || new Date(value).toISOString().slice(0, 10) !== text) {
+    throw new InvalidArgumentError('Expected a day such as 2001-02-28.');
+  }
+  return value;
+}

@@ -1,0 +1,60 @@
+#!/usr/bin/env node
+import { constants } from 'node:os';
+import { Command, CommanderError } from 'commander';
+import { TOCSIN_VERSION } from '../functions/shared/version.ts';
+import { baselineCommand } from './commands/baseline.ts';
+import { checkCommand } from './commands/check.ts';
+import { contractCommand } from './commands/contract.ts';
+import { doctorCommand } from './commands/doctor.ts';
+import { profileCommand } from './commands/profile.ts';
+import { EXIT, type Io } from './shared/cli.ts';
+import { removeScratch } from './shared/scratch.ts';
+
+/*
+ * The CLI. Commands are declared here and loaded when they run: a local check must not wait for an AWS client.
+ */
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.once(signal, () => {
+    removeScratch();
+    process.exit(128 + constants.signals[signal]);
+  });
+}
+for (const stream of [process.stdout, process.stderr]) {
+  // A reader that has seen enough (`| head`) is no failure, and must not turn the verdict's exit code into one.
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+}
+
+const io: Io = { stdout: process.stdout, stderr: process.stderr };
+const program = new Command('tocsin')
+  .description('Make silent ML failures loud: judge data by its contract before a model learns from it.')
+  .version(TOCSIN_VERSION)
+  .exitOverride()
+  .showHelpAfterError('(add --help for what is expected)')
+  .addHelpText(
+    'after',
+    `
+Examples:
+  tocsin contract init flights.parquet --out contracts/flights.yaml
+  tocsin check flights.parquet --contract contracts/flights.yaml
+  tocsin doctor --outputs cdk-outputs.json`,
+  );
+for (const command of [checkCommand, profileCommand, contractCommand, baselineCommand, doctorCommand]) {
+  program.addCommand(command(io));
+}
+for (const command of commandsOf(program)) command.copyInheritedSettings(program);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (!(error instanceof CommanderError)) throw error;
+  // Help and version were asked for; everything else that commander throws is a mistake in the command line.
+  const asked = ['commander.helpDisplayed', 'commander.version'].includes(error.code);
+  process.exitCode = asked ? EXIT.pass : EXIT.caller;
+}
+
+function commandsOf(command: Command): Command[] {
+  return command.commands.flatMap((child) => [child, ...commandsOf(child)]);
+}
