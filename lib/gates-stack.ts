@@ -27,6 +27,5 @@ export class GatesStack extends Stack {
     output('NotificationTopic', notifications.topic.topicArn, 'Verdicts and alarms');
     output('QualityGateAlias', quality.gate.alias.functionArn, 'Invoke it with {"dataset": ..., "uri": ...}');
     output('QualityGateRole', quality.gate.role.roleArn, 'The only role that may read and tag locked data');
-    output('ReaderPolicy', quality.readerPolicy.managedPolicyArn, 'Attach it to the role that trains');
   }
 }

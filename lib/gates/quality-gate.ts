@@ -27,14 +27,14 @@ export interface QualityGateProps {
  * Judges every dataset that lands under a gated prefix, and locks it until it has passed.
  *
  * The lock is the bucket policy. A bucket that Tocsin creates has it; an existing one keeps its own policy, to
- * which people add the statements of the output `LockPolicyFor...`.
+ * which people add the statements of the output `...LockPolicy...`.
  */
 export class QualityGate extends Construct {
   readonly gate: GateFunction;
   /** The bucket of all datasets that name none; absent where each names one. */
   readonly dataBucket: Bucket | undefined;
-  /** Lets a role read the gated datasets, as far as they are not locked: for training. */
-  readonly readerPolicy: ManagedPolicy;
+  /** By name of the dataset: lets a role read it, as far as it is not locked. For training. */
+  readonly readerPolicies = new Map<string, ManagedPolicy>();
 
   constructor(scope: Construct, id: string, { config, evidence, notifications }: QualityGateProps) {
     super(scope, id);
@@ -58,9 +58,6 @@ export class QualityGate extends Construct {
     evidence.connect(this.gate, GATE);
     this.#startPipelines(config.datasets);
 
-    this.readerPolicy = new ManagedPolicy(this, 'Reader', {
-      description: 'Reads the datasets that Tocsin gates, as far as they have passed',
-    });
     for (const [name, datasets] of Map.groupBy(config.datasets, ({ bucket }) => bucket)) {
       const lock = (bucketArn: string): LockStatement[] =>
         lockStatements({
@@ -82,7 +79,7 @@ export class QualityGate extends Construct {
         bucket = this.dataBucket as IBucket;
       } else {
         bucket = Bucket.fromBucketName(this, `Bucket-${name}`, name);
-        new CfnOutput(Stack.of(this), `LockPolicyFor${name.replace(/[^a-z0-9]/g, '')}`, {
+        new CfnOutput(this, `LockPolicy-${name}`, {
           description: `Add these statements to the policy of the bucket ${name}; "tocsin doctor" verifies it`,
           value: Stack.of(this).toJsonString(lock(bucket.bucketArn)),
         });
@@ -118,9 +115,11 @@ export class QualityGate extends Construct {
     }
     const prefixes = datasets.map(({ prefix }) => `${prefix}*`);
     const objects = prefixes.map((prefix) => bucket.arnForObjects(prefix));
-    const actions = ['s3:GetObject', 's3:GetObjectVersion'];
-    const wildcards = 'Every object below the gated prefixes; their keys are not known before.';
-    this.gate.allow({ actions, resources: objects, wildcards });
+    this.gate.allow({
+      actions: ['s3:GetObject', 's3:GetObjectVersion'],
+      resources: objects,
+      wildcards: 'Every object below the gated prefixes; their keys are not known before.',
+    });
     // S3 asks for the second of each pair where a request names a version, as all of the gate's do; what it
     // documents can also be read as asking for both.
     this.gate.allow({
@@ -134,20 +133,35 @@ export class QualityGate extends Construct {
     });
     allowList(this.gate, bucket.bucketArn, prefixes);
 
-    this.readerPolicy.addStatements(
-      new PolicyStatement({ actions, resources: objects }),
-      new PolicyStatement({
-        actions: ['s3:ListBucket'],
-        resources: [bucket.bucketArn],
-        conditions: { StringLike: { 's3:prefix': prefixes } },
-      }),
-    );
-    acknowledgeWildcards(this.readerPolicy, objects, wildcards);
     const keys = [...new Set(datasets.flatMap(({ kmsKey }) => kmsKey ?? []))];
-    if (keys.length > 0) {
-      this.gate.allow({ actions: ['kms:Decrypt'], resources: keys });
-      this.readerPolicy.addStatements(new PolicyStatement({ actions: ['kms:Decrypt'], resources: keys }));
-    }
+    if (keys.length > 0) this.gate.allow({ actions: ['kms:Decrypt'], resources: keys });
+
+    for (const dataset of datasets) this.#admitReaders(bucket, dataset);
+  }
+
+  /** One policy for each dataset: who trains on one has no need of the others, and a policy takes 6 KB. */
+  #admitReaders(bucket: IBucket, { name, prefix, kmsKey }: Dataset): void {
+    const objects = [bucket.arnForObjects(`${prefix}*`)];
+    const policy = new ManagedPolicy(this, `Reader-${name}`, {
+      description: `Reads the dataset ${name} as far as Tocsin has passed it`,
+      statements: [
+        new PolicyStatement({ actions: ['s3:GetObject', 's3:GetObjectVersion'], resources: objects }),
+        new PolicyStatement({
+          actions: ['s3:ListBucket'],
+          resources: [bucket.bucketArn],
+          conditions: { StringLike: { 's3:prefix': [`${prefix}*`] } },
+        }),
+        ...(kmsKey === undefined
+          ? []
+          : [new PolicyStatement({ actions: ['kms:Decrypt'], resources: [kmsKey] })]),
+      ],
+    });
+    acknowledgeWildcards(policy, objects, 'Every object of the dataset; their keys are not known before.');
+    this.readerPolicies.set(name, policy);
+    new CfnOutput(this, `ReaderPolicy-${name}`, {
+      description: `Attach it to the role that trains on ${name}`,
+      value: policy.managedPolicyArn,
+    });
   }
 
   #startPipelines(datasets: Dataset[]): void {

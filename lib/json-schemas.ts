@@ -1,0 +1,17 @@
+import * as z from 'zod';
+import { contractSchema } from '../functions/quality-gate/schema.ts';
+import { configSchema } from './config.ts';
+
+/** The JSON Schemas that editors check configuration files with, as texts by path in the repository. */
+export function jsonSchemas(): Record<string, string> {
+  return {
+    'docs/schemas/tocsin.schema.json': render('tocsin.yaml', configSchema),
+    'docs/schemas/contract.schema.json': render("A dataset's contract", contractSchema),
+  };
+}
+
+function render(title: string, schema: z.ZodType): string {
+  // What people write (input), not what the program makes of it; draft 7 is what editors know best.
+  const { $schema, ...body } = z.toJSONSchema(schema, { io: 'input', target: 'draft-7' });
+  return `${JSON.stringify({ $schema, title, ...body }, null, 2)}\n`;
+}
