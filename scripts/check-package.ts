@@ -1,0 +1,182 @@
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { arch, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/*
+ * Packs Tocsin, installs the tarball into an empty project as a user would, and uses all that it offers there: the
+ * CLI, the types, the constructs (synthesised, with a handler and a layer that load), the schemas.
+ */
+
+const ROOT = join(import.meta.dirname, '..');
+const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+const project = mkdtempSync(join(tmpdir(), 'tocsin-package-'));
+process.on('exit', () => rmSync(project, { recursive: true, force: true }));
+
+function run(command: string, args: string[], cwd = project): string {
+  return execFileSync(command, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
+}
+
+function write(name: string, content: string): void {
+  writeFileSync(join(project, name), content);
+}
+
+function proved(what: string): void {
+  console.log(`ok  ${what}`);
+}
+
+// --- The tarball -------------------------------------------------------------------------------------------
+
+const [packed] = JSON.parse(run('npm', ['pack', '--json', '--pack-destination', project], ROOT));
+const shipped: string[] = packed.files.map((file: { path: string }) => file.path);
+assert.deepEqual(
+  shipped.filter(
+    (path) =>
+      !/^(dist\/(bin|lib|functions)\/|docs\/schemas\/|(LICENSE|README\.md|package\.json)$)/.test(path),
+  ),
+  [],
+  'the tarball has files that nobody asked for',
+);
+assert.deepEqual(
+  shipped.filter((path) => /(?<!\.d)\.ts$|\.test\./.test(path)),
+  [],
+  'the tarball has sources or tests',
+);
+proved(`${packed.filename}: ${shipped.length} files, ${(packed.size / 1e6).toFixed(1)} MB`);
+
+// --- Installed elsewhere -----------------------------------------------------------------------------------
+
+write('package.json', JSON.stringify({ name: 'elsewhere', private: true, type: 'module' }));
+const { 'aws-cdk-lib': cdk, constructs } = manifest.devDependencies;
+run('npm', [
+  'install',
+  '--no-audit',
+  '--no-fund',
+  '--loglevel=error',
+  join(project, packed.filename),
+  `aws-cdk-lib@${cdk}`,
+  `constructs@${constructs}`,
+]);
+proved('npm install of the tarball');
+
+// --- The CLI -----------------------------------------------------------------------------------------------
+
+assert.equal(run('npx', ['--no-install', 'tocsin', '--version']).trim(), manifest.version);
+write(
+  'rides.yaml',
+  `contract: 1
+dataset: rides
+format: csv
+columns:
+  day: { type: date, required: true }
+  distance: { type: number, required: true, zeros: 10%, range: [0, 100] }
+`,
+);
+const rows = (distance: (row: number) => number) =>
+  [
+    'day,distance',
+    ...Array.from({ length: 200 }, (_, row) => `2026-01-${(row % 28) + 1},${distance(row)}`),
+  ].join('\n');
+write(
+  'good.csv',
+  rows((row) => 1 + (row % 50) / 10),
+);
+write(
+  'bad.csv',
+  rows((row) => (row % 2 === 0 ? 0 : 3.5)),
+);
+const check = (file: string) =>
+  spawnSync('npx', ['--no-install', 'tocsin', 'check', file, '--contract', 'rides.yaml', '--json'], {
+    cwd: project,
+    encoding: 'utf8',
+  });
+const good = check('good.csv');
+assert.equal(good.status, 0, `tocsin check good.csv: ${good.stdout}${good.stderr}`);
+const bad = check('bad.csv');
+assert.equal(bad.status, 1, `tocsin check bad.csv: ${bad.stdout}${bad.stderr}`);
+const finding = JSON.parse(bad.stdout).findings[0];
+assert.deepEqual([finding.check, finding.column, finding.outcome], ['zeros', 'distance', 'fail']);
+proved('tocsin --version; tocsin check passes good data and fails bad data');
+
+// --- The types ---------------------------------------------------------------------------------------------
+
+write(
+  'types.ts',
+  `import type { Config, GatesStackProps } from 'tocsin';
+import { GatesStack, loadConfig } from 'tocsin';
+const config: Config = loadConfig('tocsin.yaml');
+const props: GatesStackProps = { config };
+// @ts-expect-error a number is no configuration: the types are real, not any
+const wrong: GatesStackProps = { config: 1 };
+export { GatesStack, props, wrong };
+`,
+);
+run(join(ROOT, 'node_modules', '.bin', 'tsc'), [
+  ...['--noEmit', '--strict', '--skipLibCheck', '--module', 'nodenext', '--target', 'es2024', '--types', ''],
+  'types.ts',
+]);
+proved('types');
+
+// --- The constructs ----------------------------------------------------------------------------------------
+
+write(
+  'tocsin.yaml',
+  `tocsin: 1
+engine: { architecture: ${arch() === 'arm64' ? 'arm64' : 'x86_64'} }
+datasets:
+  rides: { contract: rides.yaml, prefix: rides/ }
+`,
+);
+write(
+  'app.js',
+  `import { App } from 'aws-cdk-lib';
+import { GatesStack, loadConfig } from 'tocsin';
+
+const app = new App({ outdir: 'cdk.out' });
+new GatesStack(app, 'Gates', { config: loadConfig('tocsin.yaml') });
+app.synth();
+`,
+);
+run('node', ['app.js']);
+const assembly = join(project, 'cdk.out');
+const template = JSON.parse(readFileSync(join(assembly, 'Gates.template.json'), 'utf8'));
+const types = Object.values<{ Type: string }>(template.Resources).map((resource) => resource.Type);
+for (const type of ['AWS::Lambda::Function', 'AWS::Lambda::LayerVersion', 'AWS::S3::BucketPolicy']) {
+  assert(types.includes(type), `the template has no ${type}`);
+}
+
+// As Lambda does it: the bundle is required, far from any node_modules, and finds DuckDB in the layer.
+const lambda = mkdtempSync(join(tmpdir(), 'tocsin-lambda-'));
+process.on('exit', () => rmSync(lambda, { recursive: true, force: true }));
+for (const name of ['index.js', 'nodejs']) {
+  const asset = readdirSync(assembly).find(
+    (entry) => /^asset\.\w+$/.test(entry) && readdirSync(join(assembly, entry)).includes(name),
+  );
+  assert(asset !== undefined, `no asset of the app has ${name}`);
+  cpSync(join(assembly, asset), lambda, { recursive: true });
+}
+const modules = join(lambda, 'nodejs', 'node_modules');
+const load = `
+  const { handler } = require('./index.js');
+  const duckdb = require.resolve('@duckdb/node-api');
+  require('@duckdb/node-api').DuckDBInstance.create(':memory:').then(() => console.log(typeof handler, duckdb));
+`;
+const loaded = execFileSync('node', ['-e', load], {
+  cwd: lambda,
+  encoding: 'utf8',
+  env: { ...process.env, NODE_PATH: modules },
+}).trim();
+assert(
+  loaded.startsWith(`function ${realpathSync(modules)}`),
+  `the handler and its layer do not load: ${loaded}`,
+);
+proved('a CDK app of its own: it synthesises, and the handler loads with the layer');
+
+// --- The schemas -------------------------------------------------------------------------------------------
+
+const resolve = `console.log(import.meta.resolve('tocsin/schemas/contract.schema.json'))`;
+const schema = fileURLToPath(run('node', ['--input-type=module', '-e', resolve]).trim());
+assert.equal(typeof JSON.parse(readFileSync(schema, 'utf8')), 'object');
+proved('schemas for editors');
