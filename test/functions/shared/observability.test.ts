@@ -1,0 +1,78 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { createLogger, createMetrics } from '../../../functions/shared/observability.ts';
+import { captureOutput } from '../../support/fake-aws.ts';
+
+let output: ReturnType<typeof captureOutput>;
+
+beforeEach(() => {
+  output = captureOutput();
+});
+
+afterEach(() => output.restore());
+
+const written = () => output.lines().map((line) => JSON.parse(line));
+
+test('metrics are one EMF document with the two dimensions, and nothing of the one before', () => {
+  const record = createMetrics('quality-gate');
+  record('flights', { Passed: 1, Rows: 10, Bytes: 0, DurationMs: 12 });
+  record('weather', { Errors: 1, Rows: undefined });
+
+  expect(written()).toEqual([
+    {
+      _aws: {
+        Timestamp: expect.any(Number),
+        CloudWatchMetrics: [
+          {
+            Namespace: 'Tocsin',
+            Dimensions: [['gate', 'dataset']],
+            Metrics: [
+              { Name: 'Passed', Unit: 'Count' },
+              { Name: 'Rows', Unit: 'Count' },
+              { Name: 'Bytes', Unit: 'Bytes' },
+              { Name: 'DurationMs', Unit: 'Milliseconds' },
+            ],
+          },
+        ],
+      },
+      gate: 'quality-gate',
+      dataset: 'flights',
+      Passed: 1,
+      Rows: 10,
+      Bytes: 0,
+      DurationMs: 12,
+    },
+    {
+      _aws: {
+        Timestamp: expect.any(Number),
+        CloudWatchMetrics: [
+          {
+            Namespace: 'Tocsin',
+            Dimensions: [['gate', 'dataset']],
+            Metrics: [{ Name: 'Errors', Unit: 'Count' }],
+          },
+        ],
+      },
+      gate: 'quality-gate',
+      dataset: 'weather',
+      Errors: 1,
+    },
+  ]);
+});
+
+test('logs are JSON with the error, its cause and the keys of the invocation', () => {
+  const logger = createLogger('quality-gate');
+  logger.appendKeys({ requestId: 'r' });
+  logger.error('no verdict', new Error('outer', { cause: new Error('inner') }));
+  expect(written()).toEqual([
+    expect.objectContaining({
+      level: 'ERROR',
+      service: 'tocsin-quality-gate',
+      message: 'no verdict',
+      requestId: 'r',
+      error: expect.objectContaining({
+        message: 'outer',
+        cause: expect.objectContaining({ message: 'inner' }),
+      }),
+    }),
+  ]);
+});
