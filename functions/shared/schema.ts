@@ -55,8 +55,10 @@ export class ConfigError extends GateInputError {
 /** `', did you mean "delay"?'`, or nothing where no candidate is close. */
 export function didYouMean(word: string, candidates: readonly string[]): string {
   if (candidates.length === 0) return '';
-  const best = closest(word, candidates as string[]);
-  const shared = [...word.toLowerCase()].filter((letter) => best.toLowerCase().includes(letter)).length;
+  const lower = candidates.map((candidate) => candidate.toLowerCase());
+  const near = closest(word.toLowerCase(), lower);
+  const best = candidates[lower.indexOf(near)] ?? near;
+  const shared = [...word.toLowerCase()].filter((letter) => near.includes(letter)).length;
   return shared >= Math.max(word.length, best.length) / 2 ? `, did you mean "${best}"?` : '';
 }
 
