@@ -1,3 +1,4 @@
+import { messageOf } from '../../shared/errors.ts';
 import type { Sample } from '../../shared/verdict.ts';
 import { TOCSIN_VERSION } from '../../shared/version.ts';
 import {
@@ -431,20 +432,26 @@ class Measuring {
         const column = this.#source.columns.find((candidate) => candidate.name === name);
         return `${column?.value} AS ${identifier(name)}`;
       });
-      const from = `FROM (SELECT ${[...named, 'pos'].join(', ')} FROM source) WHERE (${rule.sql}\n) IS NOT TRUE`;
+      // Longer than any column that the rule reads, so it is none of them.
+      const place = identifier(`place of ${reads.join()}`);
+      const from = `FROM (SELECT ${[...named, `pos AS ${place}`].join(', ')} FROM source) WHERE (${rule.sql}\n) IS NOT TRUE`;
       try {
         const [counts] = await this.#engine.columns(`SELECT count(*)::DOUBLE ${from}`);
         const count = Number(counts?.[0] ?? 0);
         const positions =
           count > rule.violations * this.#rows
-            ? await this.#engine.columns(`SELECT pos::DOUBLE ${from} ORDER BY pos LIMIT 5`)
+            ? await this.#engine.columns(`SELECT ${place}::DOUBLE ${from} ORDER BY ${place} LIMIT 5`)
             : [];
         const samples = ((positions[0] ?? []) as number[]).map((pos) => placeOf(pos, this.#request.dataset));
         result[rule.name] = { count, samples };
       } catch (error) {
-        const message = (error as Error).message;
-        if (!/^(Conversion|Out of Range|Invalid Input) Error/.test(message)) throw error;
-        result[rule.name] = { error: (message.split('\n')[0] ?? '').slice(0, 200) };
+        const [message = ''] = messageOf(error).split('\n');
+        const [, kind, detail = ''] =
+          /^(Conversion|Out of Range|Invalid Input) Error: (.*)/.exec(message) ?? [];
+        if (kind === undefined) throw error;
+        // The detail quotes the value.
+        const secret = reads.some((name) => this.#request.contract.value.columns[name]?.pii === true);
+        result[rule.name] = { error: secret ? 'it fails on a value of this data' : detail.slice(0, 200) };
       }
     }
     return result;

@@ -17,6 +17,12 @@ const NODES = new Set([
   'OPERATOR',
 ]);
 
+/** Catalogued as scalar and stable, and yet of the session, the clock or DuckDB's inside. */
+const NOT_OF_THE_ROW = /^(age|current_.*|getvariable|__internal_.*)$/;
+
+/** Macros that expand to nothing but an expression over their arguments. */
+const MACROS = new Set(['date_add', 'days_in_month', 'fdiv', 'fmod', 'nullif', 'round_even', 'split_part']);
+
 const SQL_TYPES = {
   integer: 'BIGINT',
   number: 'DOUBLE',
@@ -54,8 +60,7 @@ export async function checkRules(engine: Engine, contract: LocatedContract): Pro
       const [, types] = await engine.columns(`DESCRIBE SELECT (${rule.sql}\n) AS holds${from}`);
       if (types?.[0] !== 'BOOLEAN') throw new Error(`it yields ${types?.[0]}, expected true or false`);
     } catch (error) {
-      const [first = ''] = messageOf(error).split('\n');
-      mistakes.push(mistake(contract, index, first.replace(/^[A-Za-z ]*Error: /, '')));
+      mistakes.push(mistake(contract, index, firstLine(messageOf(error)).replace(/^[A-Za-z ]*Error: /, '')));
     }
   }
   if (mistakes.length > 0) throw new ConfigError(mistakes);
@@ -87,6 +92,7 @@ export async function validateRules(contract: LocatedContract, scratch: string):
 
 /** The columns that an expression reads. */
 async function readsOf(engine: Engine, sql: string, columns: string[]): Promise<string[]> {
+  checkCharacters(sql);
   // Parsed without brackets around it: `a) or (b` must not become an expression.
   const [json] = await engine.columns(`SELECT json_serialize_sql(${text(`SELECT ${sql}\n`)})`);
   const tree = JSON.parse(String(json?.[0])) as {
@@ -94,7 +100,7 @@ async function readsOf(engine: Engine, sql: string, columns: string[]): Promise<
     error_message?: string;
     statements?: { node: Record<string, unknown> }[];
   };
-  if (tree.error) throw new Error(`not valid SQL: ${tree.error_message ?? ''}`.trim());
+  if (tree.error) throw new Error(`not valid SQL: ${firstLine(tree.error_message ?? '')}`);
   const node = tree.statements?.length === 1 ? tree.statements[0]?.node : undefined;
   const list = node?.select_list as { class: string }[] | undefined;
   const bare =
@@ -140,13 +146,26 @@ async function readsOf(engine: Engine, sql: string, columns: string[]): Promise<
     );
     // Operators such as + are functions that the catalogue lists too.
     if (rows.length === 0) throw new Error(`no function "${name}"`);
-    if (
-      !rows.every(
-        (row) => row.kind === 'scalar' && (row.stability === 'CONSISTENT' || row.stability === null),
-      )
-    ) {
+    const stable = rows.every((row) => row.kind === 'scalar' && row.stability === 'CONSISTENT');
+    if (!(stable && !NOT_OF_THE_ROW.test(name)) && !MACROS.has(name)) {
       throw new Error(`function "${name}" is not allowed in a row rule: it must depend on the row alone`);
     }
   }
   return [...reads];
+}
+
+/**
+ * Refuses what the parser would drop without a word. A comment is rarely meant as one: `delay --1 > 0` is `delay`.
+ */
+function checkCharacters(sql: string): void {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
+  if (/[\u0000-\u0008\u000b-\u001f]/.test(sql))
+    throw new Error('a control character is not allowed in a rule');
+  const bare = sql.replaceAll(/'(?:[^']|'')*'|"(?:[^"]|"")*"/g, '');
+  if (/--|\/\*/.test(bare))
+    throw new Error('a comment (-- or /*) is not allowed in a rule; put it behind # in the YAML');
+}
+
+function firstLine(message: string): string {
+  return (message.split('\n')[0] ?? '').trim();
 }
