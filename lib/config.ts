@@ -23,8 +23,6 @@ import { lockPolicyBytes, MAX_BUCKET_POLICY_BYTES } from './shared/lock-policy.t
  * Free of the CDK, so that the CLI starts quickly.
  */
 
-const TIMEOUT = 'a timeout from 1m to 15m';
-
 const engineSchema = strict({
   architecture: z.enum(['arm64', 'x86_64']).default('arm64'),
   memory: z
@@ -35,7 +33,7 @@ const engineSchema = strict({
     .describe('MB of memory, 1024 to 10240 (default 3538, which gives two virtual CPUs)'),
   disk: z.int().min(512).max(10_240).default(4096).describe('MB of /tmp, 512 to 10240 (default 4096)'),
   timeout: duration
-    .pipe(z.number().min(60_000, TIMEOUT).max(900_000, TIMEOUT))
+    .refine((ms) => ms >= 60_000 && ms <= 900_000, 'expected a timeout from 1m to 15m')
     .default(900_000)
     .describe('Of one verdict, 1m to 15m (default 15m)'),
   concurrency: z

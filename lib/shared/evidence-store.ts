@@ -7,6 +7,7 @@ import {
   type IBucket,
   ObjectOwnership,
 } from 'aws-cdk-lib/aws-s3';
+import { S3_SERVER_ACCESS_LOGS_USE_BUCKET_POLICY } from 'aws-cdk-lib/cx-api';
 import { Construct } from 'constructs';
 import type { GateFunction } from './gate-function.ts';
 
@@ -30,6 +31,9 @@ export class EvidenceStore extends Construct {
 
   constructor(scope: Construct, id: string) {
     super(scope, id);
+    // Log delivery by bucket policy, also in an app that does not set this flag: the old way needs an ACL, and this
+    // bucket has none.
+    this.node.setContext(S3_SERVER_ACCESS_LOGS_USE_BUCKET_POLICY, true);
     this.accessLogs = new Bucket(this, 'AccessLogs', {
       ...PRIVATE_BUCKET,
       lifecycleRules: [{ expiration: Duration.days(365) }],
