@@ -15,8 +15,11 @@ const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
 const project = mkdtempSync(join(tmpdir(), 'tocsin-package-'));
 process.on('exit', () => rmSync(project, { recursive: true, force: true }));
 
+/** What a command prints, which must succeed. */
 function run(command: string, args: string[], cwd = project): string {
-  return execFileSync(command, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
+  const { status, stdout, stderr, error } = spawnSync(command, args, { cwd, encoding: 'utf8' });
+  assert.equal(status, 0, `${command} ${args.join(' ')}: ${error ?? ''}\n${stdout}${stderr}`);
+  return stdout;
 }
 
 function write(name: string, content: string): void {
@@ -113,10 +116,21 @@ const wrong: GatesStackProps = { config: 1 };
 export { GatesStack, props, wrong };
 `,
 );
-run(join(ROOT, 'node_modules', '.bin', 'tsc'), [
-  ...['--noEmit', '--strict', '--skipLibCheck', '--module', 'nodenext', '--target', 'es2024', '--types', ''],
-  'types.ts',
-]);
+write(
+  'tsconfig.json',
+  JSON.stringify({
+    compilerOptions: {
+      noEmit: true,
+      strict: true,
+      skipLibCheck: true,
+      module: 'nodenext',
+      target: 'es2024',
+      types: [],
+    },
+    files: ['types.ts'],
+  }),
+);
+run(join(ROOT, 'node_modules', '.bin', 'tsc'), ['-p', '.']);
 proved('types');
 
 // --- The constructs ----------------------------------------------------------------------------------------
