@@ -87,7 +87,7 @@ export function parseYaml<S extends z.ZodType>(schema: S, text: string, file: st
   const locate = (path: readonly PropertyKey[]): SourceLocation => {
     let node: unknown = document.contents;
     let offset = isNode(node) ? (node.range?.[0] ?? 0) : 0;
-    for (const part of path) {
+    for (const [index, part] of path.entries()) {
       if (isMap(node)) {
         const pair = node.items.find(
           (item) => isPair(item) && isScalar(item.key) && String(item.key.value) === String(part),
@@ -96,7 +96,7 @@ export function parseYaml<S extends z.ZodType>(schema: S, text: string, file: st
         offset = (pair.key as Node).range?.[0] ?? offset;
         node = pair.value;
       } else {
-        const child: unknown = document.getIn([...path.slice(0, path.indexOf(part)), part], true);
+        const child: unknown = document.getIn(path.slice(0, index + 1), true);
         if (!isNode(child)) break;
         offset = child.range?.[0] ?? offset;
         node = child;
@@ -166,7 +166,7 @@ function explain(issue: z.core.$ZodIssue): { path: PropertyKey[]; message: strin
   }
   const where = issue.path.length > 0 ? `${issue.path.map(String).join('.')}: ` : '';
   if (issue.code === 'custom') return [{ path: [...issue.path], message: `${where}${issue.message}` }];
-  const missing = issue.code === 'invalid_type' && issue.input === undefined;
+  const missing = issue.input === undefined;
   const expected = issue.message
     .replace(/, received .*$/, '')
     .replace(
