@@ -2,7 +2,6 @@ import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import {
-  type App,
   AssetHashType,
   DockerImage,
   Duration,
@@ -154,7 +153,8 @@ export class GateFunction extends Construct {
   /** Hands it its configuration, as one JSON object whose key is the hash of its content. */
   readConfiguration(content: unknown): void {
     // Beside the other assets of the assembly, from where the CDK stages and cleans it up.
-    const file = join((Stage.of(this) as App).outdir, `${this.node.addr}.config.json`);
+    const { outdir } = Stage.of(this) as Stage;
+    const file = join(outdir, `${this.node.addr}.config.json`);
     writeFileSync(file, JSON.stringify(content));
     const asset = new Asset(this, 'Configuration', { path: file });
     this.environment('CONFIG_BUCKET', asset.s3BucketName);
