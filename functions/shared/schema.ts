@@ -164,6 +164,12 @@ function explain(issue: z.core.$ZodIssue): { path: PropertyKey[]; message: strin
       message: `unknown key "${key}"${didYouMean(key, allowed)}; allowed: ${allowed.join(', ')}`,
     }));
   }
+  if (issue.code === 'invalid_key') {
+    const input = issue.path.at(-1);
+    return issue.issues.flatMap((inner) =>
+      explain({ ...inner, path: issue.path, input } as z.core.$ZodIssue),
+    );
+  }
   const where = issue.path.length > 0 ? `${issue.path.map(String).join('.')}: ` : '';
   if (issue.code === 'custom') return [{ path: [...issue.path], message: `${where}${issue.message}` }];
   const missing = issue.input === undefined;
