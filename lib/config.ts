@@ -41,7 +41,9 @@ const engineSchema = strict({
       error: 'a number from 1 to 1000, or unreserved',
     })
     .default(10)
-    .describe("Verdicts at a time, reserved from the account's quota (default 10)"),
+    .describe(
+      "Verdicts at a time, reserved from the account's quota (default 10); unreserved: no bound of its own",
+    ),
 });
 
 /** How large the machine is that measures data: MB, milliseconds. */

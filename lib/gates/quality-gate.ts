@@ -1,4 +1,4 @@
-import { CfnOutput, Duration, Stack } from 'aws-cdk-lib';
+import { CfnOutput, Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import type { EventPattern } from 'aws-cdk-lib/aws-events';
 import { ManagedPolicy, PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { Architecture } from 'aws-cdk-lib/aws-lambda';
@@ -27,7 +27,8 @@ export interface QualityGateProps {
  * Judges every dataset that lands under a gated prefix, and locks it until it has passed.
  *
  * The lock is the bucket policy. A bucket that Tocsin creates has it; an existing one keeps its own policy, to
- * which people add the statements of the output `...LockPolicy...`.
+ * which people add the statements of the output `...LockPolicy...`. The lock is on the prefixes of tocsin.yaml: with a
+ * dataset that is taken out of it goes its lock.
  */
 export class QualityGate extends Construct {
   readonly gate: GateFunction;
@@ -75,6 +76,8 @@ export class QualityGate extends Construct {
         for (const statement of lock(this.dataBucket.bucketArn)) {
           this.dataBucket.addToResourcePolicy(PolicyStatement.fromJson(statement));
         }
+        // The bucket outlives the stack, and so does its lock: else deleting the one would open the other.
+        this.dataBucket.policy?.applyRemovalPolicy(RemovalPolicy.RETAIN);
         this.gate.environment('DATA_BUCKET', this.dataBucket.bucketName);
         bucket = this.dataBucket as IBucket;
       } else {

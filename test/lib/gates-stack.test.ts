@@ -235,6 +235,16 @@ describe('the bucket for data', () => {
     expect(await isAllowed(policy, request)).toBe(allowed);
   });
 
+  test('stays locked when the stack is deleted', () => {
+    template.hasResource('AWS::S3::BucketPolicy', {
+      DeletionPolicy: 'Retain',
+      UpdateReplacePolicy: 'Retain',
+      Properties: {
+        PolicyDocument: { Statement: Match.arrayWith([Match.objectLike({ Sid: 'TocsinOnlyTheGateTags' })]) },
+      },
+    });
+  });
+
   test('is versioned, private, logged, kept, and tells EventBridge by itself', () => {
     template.hasResource('AWS::S3::Bucket', {
       DeletionPolicy: 'Retain',
