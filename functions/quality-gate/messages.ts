@@ -51,11 +51,13 @@ export function verdictMessage(result: GateResult, verdict: Verdict, config: Dat
   const state = result.accepted ? 'accepted' : 'rejected';
   const notPassed = verdict.findings.filter((finding) => finding.outcome !== 'pass');
   const more = notPassed.length - result.findings.length;
+  // The reason of a verdict with one finding is that finding.
+  const findings = result.findings.filter((finding) => finding !== result.reason);
   const lines = [
     `Dataset ${result.dataset} is ${state} (${result.outcome}).`,
     '',
     result.reason,
-    ...(result.findings.length > 0 ? ['', ...result.findings.map((finding) => `- ${finding}`)] : []),
+    ...(findings.length > 0 ? ['', ...findings.map((finding) => `- ${finding}`)] : []),
     ...(more > 0 ? [`- and ${more} more, in the evidence`] : []),
     '',
     `Data:     ${result.uri}`,

@@ -55,6 +55,8 @@ export class FakeAws {
   readonly unversioned = new Set<string>();
   /** After this many changes the process is dead: neither the answer nor any later call gets through. */
   diesAfter = Number.POSITIVE_INFINITY;
+  /** Answers a range with the whole object, as HTTP allows. */
+  ignoresRanges = false;
   /** Keys of one listing page. */
   pageSize = 1000;
   /** Changes what GetObject answers with, to break connections. */
@@ -85,14 +87,17 @@ export class FakeAws {
       if (input.IfMatch !== undefined && input.IfMatch !== found.etag)
         throw s3Error('PreconditionFailed', 412);
       let bytes = found.body;
-      if (input.Range !== undefined) {
+      let contentRange: string | undefined;
+      if (input.Range !== undefined && !this.ignoresRanges) {
         const [from, to] = input.Range.replace('bytes=', '').split('-').map(Number) as [number, number];
         if (from >= bytes.length) throw s3Error('InvalidRange', 416);
+        contentRange = `bytes ${from}-${to}/${bytes.length}`;
         bytes = bytes.subarray(from, to + 1);
       }
       return {
         Body: this.body(input, bytes),
         ContentLength: bytes.length,
+        ...(contentRange !== undefined && { ContentRange: contentRange }),
         LastModified: found.modifiedAt,
         ETag: found.etag,
         Metadata: found.metadata,

@@ -79,6 +79,12 @@ What now: Look upstream. The dataset stays locked. Correct it at its source and 
 `);
   });
 
+  test('does not say twice what is the one thing to say', () => {
+    const verdict = verdictOf('fail', [findingOf('column delay: 38.1% zeros')], 'column delay: 38.1% zeros');
+    const { text } = verdictMessage(resultOf(verdict, CONFIG, WHERE), verdict, CONFIG);
+    expect(text.split('38.1% zeros')).toHaveLength(2);
+  });
+
   test('fits SNS and EventBridge whatever the findings say', () => {
     const texts = fc.string({ unit: 'binary', maxLength: 3000 });
     return fc.assert(

@@ -119,6 +119,26 @@ describe('downloadObjects', () => {
     expect(ranges(), 'nothing is asked of the empty one').toHaveLength(4);
   });
 
+  test.each([1, 30, 100, 1000])(
+    'takes its part of what a server sends that ignores ranges, in chunks of %i',
+    async (size) => {
+      aws.ignoresRanges = true;
+      const bodies: Readable[] = [];
+      aws.body = (_, bytes) => {
+        const chunks = Array.from({ length: Math.ceil(bytes.length / size) }, (_, index) =>
+          bytes.subarray(index * size, (index + 1) * size),
+        );
+        bodies.push(Readable.from(chunks));
+        return bodies.at(-1)!;
+      };
+      const body = bytesOf(950);
+      const [file] = await downloadObjects(s3, [await uploaded('a', body)], directory, { partBytes: 100 });
+      expect(file!.sha256).toBe(sha256(body));
+      expect(bodies).toHaveLength(10);
+      expect(bodies.every((read) => read.destroyed)).toBe(true);
+    },
+  );
+
   test('of an object without a version asks for none', async () => {
     aws.unversioned.add('data');
     aws.put('data', 'a', 'abc');
