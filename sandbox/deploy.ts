@@ -1,0 +1,74 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ACCOUNT, type Emulator, REGION } from './emulator.ts';
+import { SandboxError } from './errors.ts';
+import { ROOT } from './paths.ts';
+import { run } from './processes.ts';
+
+const STACK = 'Tocsin';
+
+/** Outputs of the deployed stack, by name. */
+export type Outputs = Record<string, string>;
+
+interface Options {
+  signal: AbortSignal;
+  onLine?: ((line: string) => void) | undefined;
+}
+
+/** Processor of this machine, in AWS's words. */
+export function architecture(): 'arm64' | 'x86_64' {
+  return process.arch === 'arm64' ? 'arm64' : 'x86_64';
+}
+
+/**
+ * `cdk bootstrap`, as for any account.
+ *
+ * @throws SandboxError with the end of what it printed
+ */
+export async function bootstrap(emulator: Emulator, options: Options): Promise<void> {
+  await cdk(emulator, ['bootstrap', `aws://${ACCOUNT}/${REGION}`], options);
+}
+
+/**
+ * `cdk deploy` of the app as it is, for the processor of this machine: the functions run here.
+ *
+ * @returns the outputs of the stack
+ * @throws SandboxError with the end of what it printed
+ */
+export async function deploy(emulator: Emulator, options: Options): Promise<Outputs> {
+  const file = join(emulator.directory, 'outputs.json');
+  await cdk(
+    emulator,
+    [
+      ...['deploy', STACK, '--require-approval', 'never', '--outputs-file', file],
+      ...['--context', `architecture=${architecture()}`],
+      // Its own, so that it meets neither a `cdk synth` nor another sandbox.
+      ...['--output', join(emulator.directory, 'cdk.out')],
+    ],
+    options,
+  );
+  const outputs = JSON.parse(await readFile(file, 'utf8')) as Record<string, Outputs>;
+  const own = outputs[STACK];
+  if (own === undefined) throw new SandboxError('world', `cdk deploy left no outputs of ${STACK}.`);
+  return own;
+}
+
+async function cdk(
+  { env }: Emulator,
+  [command = '', ...args]: string[],
+  { signal, onLine }: Options,
+): Promise<void> {
+  const program = join(ROOT, 'node_modules', '.bin', 'cdk');
+  const result = await run(program, [command, ...args, '--no-color', '--no-notices'], {
+    cwd: ROOT,
+    env,
+    signal,
+    onLine,
+  });
+  if (result.code !== 0) {
+    throw new SandboxError('world', `cdk ${command} failed.`, {
+      output: result.tail,
+      help: 'See the end of its output below, and all of it with npm start -- --verbose.',
+    });
+  }
+}

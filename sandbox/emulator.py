@@ -1,0 +1,157 @@
+"""Runs ministack, the emulated AWS account of the sandbox.
+
+    python emulator.py DIRECTORY
+
+It serves HTTPS on a free loopback port, and writes two files into DIRECTORY: `certificate.pem`, which a client has
+to trust, and, once it listens, `port`.
+
+It leads a process group, and ends with every Lambda process in it when its standard input closes: so it cannot
+outlive the process that started it, however that ends. It stays if anything is written there before.
+
+Everything else is configured by the environment (see emulator.ts). Where ministack 1.5.33 evaluates policies otherwise
+than AWS does, and the stack would notice, it is corrected here.
+"""
+
+import asyncio
+import datetime
+import ipaddress
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+
+
+def main() -> None:
+    directory = Path(sys.argv[1])
+    threading.Thread(target=end_with_parent, daemon=True).start()
+
+    # Bound before ministack is loaded, which reads its own port from the environment then. The socket is handed
+    # over, so that nobody can take the port in between.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    certificate, key = write_certificate(directory)
+    os.environ.update(GATEWAY_PORT=str(port), USE_SSL="1", MINISTACK_SSL_CERT=certificate, MINISTACK_SSL_KEY=key)
+
+    from hypercorn.asyncio import serve
+    from hypercorn.config import Config
+    from ministack.app import app
+
+    correct_principal_arn()
+    add_event_source()
+    config = Config()
+    config.bind = [f"fd://{listener.fileno()}"]
+    config.certfile, config.keyfile = certificate, key
+    config.keep_alive_timeout = 75
+    listener.listen(config.backlog)
+    write_whole(directory / "port", str(port))
+    asyncio.run(serve(app, config))
+
+
+def end_with_parent() -> None:
+    """Ends the whole process group when standard input closes without a word. There is no state to save."""
+    if not os.read(0, 1):
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a file so that nobody ever reads half of it."""
+    partial = path.with_suffix(".partial")
+    partial.write_text(text)
+    partial.rename(path)
+
+
+def correct_principal_arn() -> None:
+    """Makes `aws:PrincipalArn` of an assumed role the role's ARN, as AWS defines it.
+
+    ministack takes the ARN of the session (`arn:aws:sts::...:assumed-role/name/session`), so that the exemption of the
+    gate's role in a bucket policy would never match.
+    """
+    from ministack.core import iam_evaluator
+    from ministack.services import iam
+
+    original = iam_evaluator._resolve_condition_key
+
+    def resolve(key, context):
+        if key.lower() == "aws:principalarn" and context.principal_type == "AssumedRole":
+            name = iam_evaluator._role_name_from_assumed_arn(context.principal_arn)
+            role = iam._roles.get_scoped(context.principal_account, None, name)
+            if role is not None:
+                return role["Arn"]
+        return original(key, context)
+
+    iam_evaluator._resolve_condition_key = resolve
+
+
+def add_event_source() -> None:
+    """Gives PutEvents the condition key `events:source`, as AWS does.
+
+    ministack does not know the key, so that a role that may send events of one source only could send none. AWS
+    looks at each entry by itself; here entries of several sources in one call leave the key out, which denies them.
+    """
+    from ministack.core import iam_actions
+
+    original = iam_actions.request_tag_context
+
+    def context(service, action, body, params):
+        keys = original(service, action, body, params)
+        if action == "events:PutEvents":
+            sources = {entry.get("Source") for entry in json.loads(body).get("Entries", [])}
+            if len(sources) == 1:
+                keys["events:source"] = sources.pop()
+        return keys
+
+    iam_actions.request_tag_context = context
+
+
+def write_certificate(directory: Path) -> tuple[str, str]:
+    """Writes a self-signed certificate for 127.0.0.1 and its key, which nobody but the owner can read."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Tocsin sandbox")])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        # A clock that was set back must not make the certificate one of the future.
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=30))
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(
+            x509.SubjectAlternativeName(
+                [x509.DNSName("localhost"), x509.IPAddress(ipaddress.IPv4Address("127.0.0.1"))]
+            ),
+            critical=False,
+        )
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(identifier, critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    certificate_path, key_path = directory / "certificate.pem", directory / "key.pem"
+    certificate_path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    descriptor = os.open(key_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+        )
+    return str(certificate_path), str(key_path)
+
+
+main()

@@ -1,0 +1,280 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { copyFile, mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import type { Writable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { getCACertificates, setDefaultCACertificates } from 'node:tls';
+import { SandboxError } from './errors.ts';
+import { ROOT, STATE } from './paths.ts';
+import { adopt, endGroup, isAlive, release, run } from './processes.ts';
+
+/** The account and region that the sandbox emulates. */
+export const ACCOUNT = '000000000000';
+export const REGION = 'us-east-1';
+
+/** Whoever has this key is the root of the account: ministack lets root do everything. */
+export const ROOT_CREDENTIALS = { accessKeyId: 'test', secretAccessKey: 'test' };
+
+/** How long the emulator may take until it answers. It takes 1 second, 5 on a cold disk. */
+const START_MS = 60_000;
+
+/** Where the log of the last run that failed is kept. */
+export const FAILURE_LOG = join(STATE, 'last-failure.log');
+
+/** A sandbox that `--keep` left running. */
+const KEPT = join(STATE, 'kept.json');
+
+/** Begins the name of what belongs to one run; the id of its process follows. */
+const RUN = 'tocsin-sandbox-';
+
+/** An emulated AWS account that is running. */
+export interface Emulator {
+  /** `https://127.0.0.1:port` */
+  endpoint: string;
+  /** Leader of its process group. */
+  pid: number;
+  /** What belongs to this run alone; removed at its end. */
+  directory: string;
+  /** What a program needs in its environment to use this account, and no other. */
+  env: Record<string, string>;
+  /** Lets it outlive this process. */
+  letGo: () => Promise<void>;
+}
+
+/** What it takes to find and end an emulator again. */
+type Handle = Pick<Emulator, 'endpoint' | 'pid' | 'directory'>;
+
+/**
+ * Starts the emulator and waits until it answers. It does not outlive this process, unless it is let go.
+ *
+ * @throws SandboxError where it does not start
+ */
+export async function startEmulator(python: string, signal: AbortSignal): Promise<Emulator> {
+  await sweep();
+  // Outside the checkout: Lambda functions are unpacked below it, and must find neither the modules nor the
+  // package.json of the checkout ("type": "module" would make their CommonJS unreadable) in a directory above.
+  const directory = await realpath(await mkdtemp(join(tmpdir(), `${RUN}${process.pid}-`)));
+  await mkdir(join(directory, 'tmp'));
+  const log = openSync(logOf(directory), 'a');
+  const child = spawn(python, [join(import.meta.dirname, 'emulator.py'), directory], {
+    cwd: directory,
+    env: serverEnvironment(directory),
+    detached: true,
+    // It ends when its standard input does: also when this process is killed outright.
+    stdio: ['pipe', log, log],
+  });
+  closeSync(log);
+  await once(child, 'spawn').catch((cause: unknown) => {
+    throw new SandboxError('world', `${python} does not start.`, {
+      help: `Remove ${STATE}, and run npm start again.`,
+      cause,
+    });
+  });
+  const pid = child.pid as number;
+  adopt(child);
+  const stdin = child.stdin as Writable;
+  // That the emulator has ended is noticed elsewhere, and not by a pipe that broke.
+  stdin.on('error', () => undefined);
+
+  try {
+    await writeFile(pidFileOf(directory), String(pid));
+    const isRunning = () => child.exitCode === null && child.signalCode === null;
+    const endpoint = `https://127.0.0.1:${await waitForPort(directory, isRunning, signal)}`;
+    trust(await readFile(join(directory, 'certificate.pem'), 'utf8'));
+    return {
+      endpoint,
+      pid,
+      directory,
+      env: await clientEnvironment(endpoint, directory),
+      letGo: async () => {
+        await new Promise<void>((resolve) => stdin.end('let go', resolve));
+        release(child);
+      },
+    };
+  } catch (error) {
+    await stopEmulator({ pid, directory }, { failed: true });
+    throw error;
+  }
+}
+
+/** Ends an emulator with all its Lambda processes, and removes its files; of a failed run the log is kept. */
+export async function stopEmulator(
+  { pid, directory }: Pick<Handle, 'pid' | 'directory'>,
+  { failed = false } = {},
+): Promise<void> {
+  await endGroup(pid);
+  if (failed) await copyFile(logOf(directory), FAILURE_LOG).catch(() => undefined);
+  await rm(directory, { recursive: true, force: true, maxRetries: 5 });
+}
+
+/** The end of what the emulator logged: the last `lines` lines. */
+export function endOfLog(directory: string, lines: number): string {
+  return readFileSync(logOf(directory), 'utf8').trimEnd().split('\n').slice(-lines).join('\n');
+}
+
+/** Leaves an emulator running, so that {@link stopKept} finds it. */
+export async function keepRunning({ endpoint, pid, directory, letGo }: Emulator): Promise<void> {
+  const handle: Handle = { endpoint, pid, directory };
+  await writeFile(KEPT, `${JSON.stringify(handle, null, 2)}\n`);
+  await letGo();
+}
+
+/** The emulator that was left running, if it still is. */
+export async function findKept(signal: AbortSignal): Promise<Handle | undefined> {
+  const text = await readFile(KEPT, 'utf8').catch(() => undefined);
+  if (text === undefined) return undefined;
+  const kept = JSON.parse(text) as Handle;
+  // The id may belong to another process by now, which is not ours to end.
+  const ps = await run('ps', ['-o', 'args=', '-p', String(kept.pid)], { env: process.env, signal });
+  return ps.stdout.includes(kept.directory) ? kept : undefined;
+}
+
+/**
+ * Ends the emulator that was left running.
+ *
+ * @returns its endpoint; undefined where none runs
+ */
+export async function stopKept(signal: AbortSignal): Promise<string | undefined> {
+  const kept = await findKept(signal);
+  if (kept !== undefined) await stopEmulator(kept);
+  await rm(KEPT, { force: true });
+  return kept?.endpoint;
+}
+
+/** Makes every connection that this process opens from now on accept a certificate. */
+function trust(certificate: string): void {
+  setDefaultCACertificates([...getCACertificates('default'), certificate]);
+}
+
+function logOf(directory: string): string {
+  return join(directory, 'ministack.log');
+}
+
+/** The id of the emulator that a run belongs to. */
+function pidFileOf(directory: string): string {
+  return join(directory, 'pid');
+}
+
+/** Removes what runs that were killed outright left behind, of this and of other checkouts. */
+async function sweep(): Promise<void> {
+  for (const name of await readdir(tmpdir())) {
+    const starter = Number(new RegExp(`^${RUN}(\\d+)-`).exec(name)?.[1]);
+    if (Number.isNaN(starter) || isAlive(starter)) continue;
+    const directory = join(tmpdir(), name);
+    const emulator = Number(await readFile(pidFileOf(directory), 'utf8').catch(() => 0));
+    if (emulator !== 0 && isAlive(emulator)) continue;
+    // Another user's cannot be removed, and is not ours to remove.
+    await rm(directory, { recursive: true, force: true }).catch(() => undefined);
+  }
+}
+
+async function waitForPort(
+  directory: string,
+  isRunning: () => boolean,
+  signal: AbortSignal,
+): Promise<string> {
+  for (const deadline = Date.now() + START_MS; ; await sleep(50, undefined, { signal })) {
+    // It listens when this file is there: what connects from now on is served.
+    const port = await readFile(join(directory, 'port'), 'utf8').catch(() => '');
+    if (port !== '') return port;
+    const ended = !isRunning();
+    if (ended || Date.now() > deadline) {
+      throw new SandboxError(
+        'world',
+        ended
+          ? 'The emulated AWS account (ministack) ended while it was starting.'
+          : `The emulated AWS account (ministack) did not start within ${START_MS / 1000} s.`,
+        { output: endOfLog(directory, 15), help: `Its log is ${FAILURE_LOG}.` },
+      );
+    }
+  }
+}
+
+/**
+ * The environment of the emulator, and of the Lambda processes that it starts, which inherit it: nothing of the
+ * user's own, so that no secret and no setting of this machine reaches them.
+ */
+function serverEnvironment(directory: string): Record<string, string> {
+  const { HOME = directory, LANG = 'C.UTF-8' } = process.env;
+  return {
+    HOME,
+    LANG,
+    // Lambda runs the first `node` on it.
+    PATH: toolPath(),
+    // The layer has DuckDB for Linux. A function that runs on another system finds the one of this checkout.
+    ...(process.platform === 'linux' ? {} : { NODE_PATH: join(ROOT, 'node_modules') }),
+    TMPDIR: join(directory, 'tmp'),
+    PYTHONUNBUFFERED: '1',
+    AWS_ACCESS_KEY_ID: ROOT_CREDENTIALS.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: ROOT_CREDENTIALS.secretAccessKey,
+    MINISTACK_REGION: REGION,
+    MINISTACK_ACCOUNT_ID: ACCOUNT,
+    // As it appears in the addresses of queues; `localhost` may be ::1, where nobody listens.
+    MINISTACK_HOST: '127.0.0.1',
+    BIND_HOST: '127.0.0.1',
+    // Verify signatures, and evaluate the policies of roles, buckets, queues and topics. Lambda functions then
+    // run with the rights of their own role, so the grants of the stack are tested, too.
+    AUTH: 'true',
+    LAMBDA_EXECUTOR: 'local',
+    PERSIST_STATE: '0',
+    STATE_DIR: join(directory, 'state'),
+    // Listeners on fixed ports, which two sandboxes would fight over.
+    IOT_MTLS_ENABLED: '0',
+    SFTP_ENABLED: '0',
+  };
+}
+
+/** The PATH with the Node.js of this project first: that of the machine may be too old. */
+function toolPath(): string {
+  return [join(ROOT, 'node_modules', '.bin'), process.env.PATH].filter(Boolean).join(delimiter);
+}
+
+/** The user's environment without anything that leads to a real AWS account, and with what leads to this one. */
+async function clientEnvironment(endpoint: string, directory: string): Promise<Record<string, string>> {
+  const own = Object.entries(process.env).filter(
+    (entry): entry is [string, string] => entry[1] !== undefined && !/^(AWS|CDK)_/.test(entry[0]),
+  );
+  const noProxy = [process.env.NO_PROXY ?? process.env.no_proxy, '127.0.0.1'].filter(Boolean).join(',');
+  // One bundle for both: a program that installs from a registry may need the user's certificates as well.
+  const { NODE_EXTRA_CA_CERTS } = process.env;
+  const trusted = [join(directory, 'certificate.pem'), ...(NODE_EXTRA_CA_CERTS ? [NODE_EXTRA_CA_CERTS] : [])];
+  const texts = await Promise.all(trusted.map((file) => readFile(file, 'utf8')));
+  const variables = exportsFor({ endpoint, directory });
+  await writeFile(variables.AWS_CA_BUNDLE as string, texts.join('\n'));
+  return {
+    ...Object.fromEntries(own),
+    PATH: toolPath(),
+    ...variables,
+    AWS_CONFIG_FILE: '/dev/null',
+    AWS_SHARED_CREDENTIALS_FILE: '/dev/null',
+    // A proxy would look for 127.0.0.1 on its own machine.
+    NO_PROXY: noProxy,
+    no_proxy: noProxy,
+    CDK_DISABLE_CLI_TELEMETRY: 'true',
+    CDK_DISABLE_VERSION_CHECK: 'true',
+  };
+}
+
+/** The variables that lead the AWS CLI, the CDK and every SDK to the emulator. */
+export function exportsFor({
+  endpoint,
+  directory,
+}: Pick<Emulator, 'endpoint' | 'directory'>): Record<string, string> {
+  const bundle = join(directory, 'trusted.pem');
+  return {
+    AWS_ENDPOINT_URL: endpoint,
+    // The CDK uploads its assets with a client that reads only this one.
+    AWS_ENDPOINT_URL_S3: endpoint,
+    AWS_REGION: REGION,
+    AWS_DEFAULT_REGION: REGION,
+    AWS_ACCESS_KEY_ID: ROOT_CREDENTIALS.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: ROOT_CREDENTIALS.secretAccessKey,
+    AWS_EC2_METADATA_DISABLED: 'true',
+    // Of the CDK and the AWS CLI; the SDK for JavaScript trusts what Node trusts.
+    AWS_CA_BUNDLE: bundle,
+    NODE_EXTRA_CA_CERTS: bundle,
+  };
+}

@@ -1,0 +1,82 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  CreateQueueCommand,
+  DeleteMessageCommand,
+  GetQueueAttributesCommand,
+  ReceiveMessageCommand,
+  SetQueueAttributesCommand,
+  type SQSClient,
+} from '@aws-sdk/client-sqs';
+
+/** A queue that a story reads what the stack sends out from: as a subscriber would. */
+export class Inbox {
+  readonly arn: string;
+  /** Bodies of all messages so far, as they came. */
+  readonly received: string[] = [];
+  readonly #sqs: SQSClient;
+  readonly #url: string;
+
+  private constructor(sqs: SQSClient, url: string, arn: string) {
+    this.#sqs = sqs;
+    this.#url = url;
+    this.arn = arn;
+  }
+
+  /**
+   * Makes a queue that one service may write to.
+   *
+   * @param source ARN of the topic or rule that messages come from
+   */
+  static async create(
+    sqs: SQSClient,
+    name: string,
+    { service, source }: { service: string; source: string },
+  ): Promise<Inbox> {
+    const { QueueUrl = '' } = await sqs.send(new CreateQueueCommand({ QueueName: name }));
+    const { Attributes } = await sqs.send(
+      new GetQueueAttributesCommand({ QueueUrl, AttributeNames: ['QueueArn'] }),
+    );
+    const arn = Attributes?.QueueArn ?? '';
+    const policy = {
+      Version: '2012-10-17',
+      Statement: {
+        Effect: 'Allow',
+        Principal: { Service: service },
+        Action: 'sqs:SendMessage',
+        Resource: arn,
+        Condition: { ArnEquals: { 'aws:SourceArn': source } },
+      },
+    };
+    await sqs.send(
+      new SetQueueAttributesCommand({ QueueUrl, Attributes: { Policy: JSON.stringify(policy) } }),
+    );
+    return new Inbox(sqs, QueueUrl, arn);
+  }
+
+  /** Takes everything that is there. */
+  async empty(): Promise<void> {
+    for (;;) {
+      const { Messages = [] } = await this.#sqs.send(
+        new ReceiveMessageCommand({ QueueUrl: this.#url, MaxNumberOfMessages: 10 }),
+      );
+      if (Messages.length === 0) return;
+      for (const { Body = '', ReceiptHandle } of Messages) {
+        this.received.push(Body);
+        await this.#sqs.send(new DeleteMessageCommand({ QueueUrl: this.#url, ReceiptHandle }));
+      }
+    }
+  }
+
+  /**
+   * Waits for the message with a number, counted from 1.
+   *
+   * @returns undefined where it does not come in time
+   */
+  async message(number: number, milliseconds: number, signal: AbortSignal): Promise<string | undefined> {
+    for (const deadline = Date.now() + milliseconds; ; await sleep(100, undefined, { signal })) {
+      await this.empty();
+      const message = this.received[number - 1];
+      if (message !== undefined || Date.now() > deadline) return message;
+    }
+  }
+}

@@ -1,0 +1,162 @@
+import { existsSync } from 'node:fs';
+import { rm, writeFile } from 'node:fs/promises';
+import { constants } from 'node:os';
+import { join, relative } from 'node:path';
+import { type Arguments, helpText, parseArguments } from './arguments.ts';
+import { seconds, Transcript } from './console.ts';
+import { architecture, bootstrap, deploy, type Outputs } from './deploy.ts';
+import {
+  type Emulator,
+  exportsFor,
+  FAILURE_LOG,
+  findKept,
+  keepRunning,
+  startEmulator,
+  stopEmulator,
+  stopKept,
+} from './emulator.ts';
+import { EXIT, SandboxError } from './errors.ts';
+import { ROOT, STATE } from './paths.ts';
+import { ensurePython } from './python.ts';
+import { qualityGate } from './stories/quality-gate.ts';
+import { type Story, World } from './world.ts';
+
+const STORIES: readonly Story[] = [qualityGate];
+
+/** For a shell to read: the variables that lead to a sandbox that was left running. */
+const ENVIRONMENT_FILE = join(STATE, 'env');
+
+const transcript = new Transcript(process.stdout);
+
+/** @returns the exit code */
+async function main(argv: readonly string[], signal: AbortSignal): Promise<number> {
+  try {
+    const names = STORIES.map(({ name }) => name);
+    const options = parseArguments(argv, names);
+    if (options.command === 'help') process.stdout.write(helpText(STORIES));
+    else if (process.platform === 'win32') {
+      throw new SandboxError('world', 'The sandbox runs on Linux and macOS only.', {
+        help: 'On Windows, run npm start inside WSL.',
+      });
+    } else if (options.command === 'stop') await stop(signal);
+    else await play(options, signal);
+    return EXIT.ok;
+  } catch (error) {
+    return report(error, signal);
+  }
+}
+
+/** Says what ended the run, and returns the exit code for it. */
+function report(error: unknown, signal: AbortSignal): number {
+  if (signal.aborted) {
+    transcript.failure({ message: 'Interrupted. Everything that was started has been ended.' });
+    return 128 + constants.signals[signal.reason as NodeJS.Signals];
+  }
+  if (error instanceof SandboxError) transcript.failure(error);
+  else {
+    // Not foreseen: a bug here, or a call that the emulator does not answer as AWS does.
+    const { name, message, stack } = error as Error;
+    transcript.failure({ message: `${name}: ${message}`, output: stack });
+  }
+  if (existsSync(FAILURE_LOG)) transcript.note('emulator log', relative(ROOT, FAILURE_LOG));
+  return error instanceof SandboxError ? EXIT[error.kind] : EXIT.world;
+}
+
+async function play({ keep, verbose, stories }: Arguments, signal: AbortSignal): Promise<void> {
+  const started = performance.now();
+  const kept = keep ? await findKept(signal) : undefined;
+  if (kept !== undefined) {
+    throw new SandboxError('usage', `A sandbox was left running already, at ${kept.endpoint}.`, {
+      help: 'End it first, with npm start -- --stop; or run npm start without --keep beside it.',
+    });
+  }
+  await rm(FAILURE_LOG, { force: true });
+  const options = { signal, onLine: verbose ? (line: string) => transcript.raw(line) : undefined };
+
+  transcript.heading('An AWS account, emulated on this machine');
+  const { python, ministack } = await transcript.step(
+    'python',
+    () => ensurePython(options),
+    ({ reused, ministack }) =>
+      `${reused ? 'has' : 'installed'} ministack ${ministack} in ${relative(ROOT, STATE)}/`,
+  );
+  const emulator = await transcript.step(
+    'emulator',
+    () => startEmulator(python, signal),
+    ({ endpoint }) => `serves ${endpoint}`,
+  );
+  let outputs: Outputs | undefined;
+  let failed = true;
+  try {
+    await transcript.step(
+      'cdk bootstrap',
+      () => bootstrap(emulator, options),
+      () => 'as in any account',
+    );
+    const deployed = await transcript.step(
+      'cdk deploy',
+      () => deploy(emulator, options),
+      () => `deployed tocsin.yaml for ${architecture()}`,
+    );
+    outputs = deployed;
+    for (const story of STORIES.filter(({ name }) => stories.includes(name))) {
+      transcript.heading(story.title);
+      transcript.text(story.plot);
+      await story.play(new World(emulator, deployed, transcript, signal));
+    }
+    failed = false;
+    transcript.heading('What was not real');
+    for (const fact of notReal(ministack)) transcript.note('', fact);
+    transcript.heading(`All as it must be, in ${seconds(performance.now() - started)}.`);
+  } finally {
+    // A story that went wrong is what one wants to look into; a deployment that failed left nothing to use.
+    if (keep && outputs !== undefined && !signal.aborted) await leaveRunning(emulator, outputs);
+    else await stopEmulator(emulator, { failed });
+  }
+}
+
+/** What a reader has to know about the stand-in for AWS before believing a story. */
+function notReal(ministack: string): string[] {
+  return [
+    `AWS was ministack ${ministack}. It verifies signatures, and enforces the deployed policies of roles, bucket, topic and queues; but the root of the account, who deployed and uploaded here, may do everything, and tags that come with an upload are not held against the policy. Two condition keys were corrected to be as on AWS (sandbox/emulator.py).`,
+    'Lambda ran the deployed bundle and layer as a Node.js process of this machine, with the rights of its role, but without limits on memory and /tmp, and without retries: dead-letter queue and alarms were deployed, not tried.',
+  ];
+}
+
+async function leaveRunning(emulator: Emulator, outputs: Outputs): Promise<void> {
+  await keepRunning(emulator);
+  const variables = Object.entries(exportsFor(emulator));
+  await writeFile(
+    ENVIRONMENT_FILE,
+    variables.map(([name, value]) => `export ${name}='${value.replaceAll("'", "'\\''")}'\n`).join(''),
+  );
+  transcript.heading(`Left running: ${emulator.endpoint}`);
+  transcript.raw(
+    [
+      `. ./${relative(ROOT, ENVIRONMENT_FILE)}`,
+      `aws s3 cp FILE s3://${outputs.DataBucket}/flights/2001-03.parquet`,
+      `aws s3 ls --recursive s3://${outputs.EvidenceBucket}/`,
+      `npm run tocsin -- doctor --outputs ${join(emulator.directory, 'outputs.json')}`,
+      `npx cdk diff --context architecture=${architecture()}`,
+      'npm start -- --stop',
+    ].join('\n'),
+  );
+}
+
+async function stop(signal: AbortSignal): Promise<void> {
+  const endpoint = await stopKept(signal);
+  await rm(ENVIRONMENT_FILE, { force: true });
+  transcript.text(
+    endpoint === undefined ? 'No sandbox was left running here.' : `Ended the sandbox at ${endpoint}.`,
+  );
+}
+
+const interruption = new AbortController();
+for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(name, () => {
+    // The second time by force: a hook on the end of this process kills what still runs.
+    if (interruption.signal.aborted) process.exit(128 + constants.signals[name]);
+    interruption.abort(name);
+  });
+}
+process.exit(await main(process.argv.slice(2), interruption.signal));

@@ -1,0 +1,139 @@
+import { join } from 'node:path';
+import {
+  CloudWatchLogsClient,
+  DescribeLogGroupsCommand,
+  FilterLogEventsCommand,
+} from '@aws-sdk/client-cloudwatch-logs';
+import { EventBridgeClient } from '@aws-sdk/client-eventbridge';
+import { IAMClient } from '@aws-sdk/client-iam';
+import { S3Client } from '@aws-sdk/client-s3';
+import { SNSClient } from '@aws-sdk/client-sns';
+import { SQSClient } from '@aws-sdk/client-sqs';
+import { AssumeRoleCommand, STSClient } from '@aws-sdk/client-sts';
+import type { Transcript } from './console.ts';
+import type { Outputs } from './deploy.ts';
+import { type Emulator, REGION, ROOT_CREDENTIALS } from './emulator.ts';
+import { SandboxError } from './errors.ts';
+import { ROOT } from './paths.ts';
+import { run } from './processes.ts';
+
+/** One way in which a model fails without anybody noticing, and how Tocsin stops it. */
+export interface Story {
+  /** For `--story`. */
+  name: string;
+  /** A few words. */
+  title: string;
+  /** How it goes wrong without Tocsin, in a sentence or two. */
+  plot: string;
+  /**
+   * Plays it, and checks every claim that it makes.
+   *
+   * @throws SandboxError of kind `story` where something does not come out as it must
+   */
+  play(world: World): Promise<void>;
+}
+
+/** What a story works with: the deployed stack, clients with the rights of the account's root, and the reader. */
+export class World {
+  readonly s3: S3Client;
+  readonly sns: SNSClient;
+  readonly sqs: SQSClient;
+  readonly iam: IAMClient;
+  readonly events: EventBridgeClient;
+  readonly transcript: Transcript;
+  readonly signal: AbortSignal;
+  readonly emulator: Emulator;
+  readonly #outputs: Outputs;
+  readonly #sts: STSClient;
+  readonly #logs: CloudWatchLogsClient;
+
+  constructor(emulator: Emulator, outputs: Outputs, transcript: Transcript, signal: AbortSignal) {
+    this.emulator = emulator;
+    this.#outputs = outputs;
+    this.transcript = transcript;
+    this.signal = signal;
+    // Nothing comes from the environment, which may lead to a real account.
+    const root = { endpoint: emulator.endpoint, region: REGION, credentials: ROOT_CREDENTIALS };
+    this.s3 = new S3Client(root);
+    this.sns = new SNSClient(root);
+    this.sqs = new SQSClient(root);
+    this.iam = new IAMClient(root);
+    this.events = new EventBridgeClient(root);
+    this.#sts = new STSClient(root);
+    this.#logs = new CloudWatchLogsClient(root);
+  }
+
+  /** @throws SandboxError where the stack has no such output */
+  output(name: string): string {
+    const value = this.#outputs[name];
+    if (value === undefined) throw new SandboxError('story', `The stack has no output ${name}.`);
+    return value;
+  }
+
+  /** An S3 client with the rights of a role, by a session of STS. */
+  async s3As(roleArn: string, session: string): Promise<S3Client> {
+    const { Credentials } = await this.#sts.send(
+      new AssumeRoleCommand({ RoleArn: roleArn, RoleSessionName: session }),
+    );
+    return new S3Client({
+      endpoint: this.emulator.endpoint,
+      region: REGION,
+      credentials: {
+        accessKeyId: Credentials?.AccessKeyId ?? '',
+        secretAccessKey: Credentials?.SecretAccessKey ?? '',
+        sessionToken: Credentials?.SessionToken ?? '',
+      },
+    });
+  }
+
+  /**
+   * Runs the CLI of this checkout.
+   *
+   * @returns what it printed
+   * @throws SandboxError where its exit code is not 0
+   */
+  async tocsin(args: readonly string[]): Promise<string> {
+    const { code, stdout, tail } = await run('node', [join(ROOT, 'bin', 'tocsin.ts'), ...args], {
+      cwd: ROOT,
+      env: this.emulator.env,
+      signal: this.signal,
+    });
+    if (code !== 0) {
+      throw new SandboxError('story', `tocsin ${args.join(' ')} ended with ${code}, expected 0.`, {
+        output: tail,
+      });
+    }
+    return stdout;
+  }
+
+  /** The error of a story that went wrong, with the end of what the functions logged. */
+  async failure(message: string): Promise<SandboxError> {
+    const { logGroups = [] } = await this.#logs.send(new DescribeLogGroupsCommand({}));
+    const events = await Promise.all(
+      logGroups.map(async ({ logGroupName }) => {
+        const answer = await this.#logs.send(new FilterLogEventsCommand({ logGroupName }));
+        return answer.events ?? [];
+      }),
+    );
+    const lines = events
+      .flat()
+      .sort((a, b) => (a.timestamp ?? 0) - (b.timestamp ?? 0))
+      .map((event) => event.message?.trimEnd().slice(0, 1_000));
+    return new SandboxError('story', message, { output: lines.slice(-12).join('\n') });
+  }
+}
+
+/**
+ * A claim of a story.
+ *
+ * @param what the subject of the claim
+ * @throws SandboxError where what was got is not what was expected
+ */
+export function expect<T extends string | number | boolean | undefined>(
+  what: string,
+  got: T,
+  expected: T,
+): void {
+  if (got === expected) return;
+  throw new SandboxError('story', `${what}: expected ${expected}, got ${got}`);
+}
