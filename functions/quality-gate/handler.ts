@@ -134,7 +134,7 @@ export function createHandler(
       const { record: published, fresh } = await settle<QualityVerdict, Published>(store, {
         folder,
         requestId: context.awsRequestId,
-        patienceMs: deps.patienceMs,
+        patienceMs: Math.min(deps.patienceMs, context.getRemainingTimeInMillis() / 2),
         parsePublished,
         judge: async () => {
           const scratch = join(directory, 'scratch');

@@ -48,7 +48,7 @@ export function dependencyError(what: string, error: unknown): GateError {
     {
       cause: error,
       ...(denied && {
-        help: "Grant the function's role this action on this resource, and its KMS key where there is one; S3 also says 403 of what does not exist to a role without s3:ListBucket.",
+        help: 'Grant the role this action on this resource, and its KMS key where there is one; S3 also says 403 of what does not exist to a role without s3:ListBucket.',
       }),
     },
   );

@@ -3,7 +3,7 @@ import { Metrics, MetricUnit } from '@aws-lambda-powertools/metrics';
 import type { GateName } from './verdict.ts';
 
 /** CloudWatch namespace of all metrics of Tocsin. */
-export const NAMESPACE = 'Tocsin';
+const NAMESPACE = 'Tocsin';
 
 /** Metrics of a gate and their units; each has the dimensions `gate` and `dataset`. */
 const UNITS = {
@@ -18,7 +18,7 @@ const UNITS = {
   DurationMs: MetricUnit.Milliseconds,
 } as const;
 
-export type Measure = keyof typeof UNITS;
+type Measure = keyof typeof UNITS;
 
 /** Structured JSON logs. Give it names, ids and counts: no sample values, no secrets. */
 export function createLogger(gate: GateName): Logger {

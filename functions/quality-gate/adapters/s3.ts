@@ -190,12 +190,22 @@ export async function downloadObjects(
 }
 
 /**
- * Puts the gate's two tags on a version and keeps its other ones; does nothing where they are there already.
+ * Puts the gate's two tags on versions, eight at a time, and keeps their other tags; a version that has them
+ * already is left alone.
  *
- * @throws GateInputError where the version is gone, or has more than 8 other tags
+ * @throws GateInputError where a version is gone, or has more than 8 other tags
  * @throws GateDependencyError where S3 does not answer, or refuses
  */
-export async function tagObject(
+export async function tagObjects(
+  s3: S3Client,
+  objects: readonly ObjectVersion[],
+  quality: string,
+  verdict: string,
+): Promise<void> {
+  await mapLimit(objects, CONCURRENCY, (object) => tagObject(s3, object, quality, verdict));
+}
+
+async function tagObject(
   s3: S3Client,
   object: ObjectVersion,
   quality: string,
@@ -219,16 +229,6 @@ export async function tagObject(
   } catch (error) {
     throw objectError('PutObjectTagging', object, error);
   }
-}
-
-/** {@link tagObject} on several versions, eight at a time. */
-export async function tagObjects(
-  s3: S3Client,
-  objects: readonly ObjectVersion[],
-  quality: string,
-  verdict: string,
-): Promise<void> {
-  await mapLimit(objects, CONCURRENCY, (object) => tagObject(s3, object, quality, verdict));
 }
 
 async function head(s3: S3Client, address: ObjectAddress): Promise<{ object: StoredObject; tags: number }> {

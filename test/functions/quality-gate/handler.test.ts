@@ -912,12 +912,13 @@ describe('once', () => {
     expect(aws.s3).toHaveReceivedCommandTimes(PutObjectTaggingCommand, 1);
   });
 
-  test('a verdict that another invocation has just claimed is left to it', async () => {
+  test('a verdict that another invocation has just claimed is left to it while there is time', async () => {
     aws.put('data', KEY, CSV);
     aws.diesAfter = 2;
     await expect(gate(judgeAs('pass'))(created(KEY), context('first'))).rejects.toThrow('the process died');
     aws.diesAfter = Number.POSITIVE_INFINITY;
-    const thrown = await gate(judgeAs('pass'))(created(KEY), context('second')).catch((error) => error);
+    const patient = gate(judgeAs('pass'), { patienceMs: 3_600_000 });
+    const thrown = await patient(created(KEY), context('second', 100)).catch((error) => error);
     expect(thrown).toBeInstanceOf(GateDependencyError);
     expect(thrown.message).toMatch(/belongs to another invocation.*taken over/);
     expect(published()).toEqual([]);

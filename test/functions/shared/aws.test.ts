@@ -33,7 +33,7 @@ describe('call', () => {
   });
 
   test('adds what to grant where access is denied', () => {
-    expect(dependencyError('it', s3Error('AccessDenied', 403)).help).toContain('Grant the function');
+    expect(dependencyError('it', s3Error('AccessDenied', 403)).help).toContain('Grant the role this action');
   });
 });
 
