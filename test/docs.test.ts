@@ -1,0 +1,107 @@
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, relative } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { validateRules } from '../functions/quality-gate/adapters/rule-sql.ts';
+import { invocationSchema, parseContract, resultSchema } from '../functions/quality-gate/schema.ts';
+import { parseYaml } from '../functions/shared/schema.ts';
+import { TOCSIN_VERSION } from '../functions/shared/version.ts';
+import { configSchema } from '../lib/config.ts';
+
+const ROOT = join(import.meta.dirname, '..');
+const read = (file: string) => readFileSync(join(ROOT, file), 'utf8');
+const documents = [
+  'README.md',
+  ...readdirSync(join(ROOT, 'docs'), { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.md'))
+    .map((file) => join('docs', file)),
+];
+
+/** Fenced blocks of one language, with the line where each begins. */
+function blocks(file: string, language: string): { text: string; at: string }[] {
+  const text = read(file);
+  return [...text.matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\`$`, 'gm'))].map((match) => ({
+    text: match[1] ?? '',
+    at: `${file}:${text.slice(0, match.index).split('\n').length}`,
+  }));
+}
+
+const scratch = mkdtempSync(join(tmpdir(), 'tocsin-docs-'));
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+
+describe('documents', () => {
+  it.each(documents)('%s links to what is there', (file) => {
+    const broken = [...read(file).matchAll(/\]\((?!https?:)([^)#\s]*)(#[^)\s]*)?\)/g)].flatMap(
+      ([, path = '', anchor]) => {
+        const target = path === '' ? file : relative(ROOT, join(ROOT, dirname(file), path));
+        if (!existsSync(join(ROOT, target))) return [path];
+        return anchor === undefined || anchorsOf(target).includes(anchor) ? [] : [`${path}${anchor}`];
+      },
+    );
+    expect(broken).toEqual([]);
+  });
+
+  it.each(
+    documents.flatMap((file) => blocks(file, 'yaml')).filter(({ text }) => /^contract: 1$/m.test(text)),
+  )('the contract at $at holds', async ({ text, at }) => {
+    await expect(validateRules(parseContract(text, at), scratch)).resolves.toBeUndefined();
+  });
+
+  it.each(documents.flatMap((file) => blocks(file, 'yaml')).filter(({ text }) => /^tocsin: 1$/m.test(text)))(
+    'the configuration at $at holds',
+    ({ text, at }) => {
+      expect(() => parseYaml(configSchema, text, at)).not.toThrow();
+    },
+  );
+
+  it('the answer and the invocation in the guide are what the gate speaks', () => {
+    const [answer] = blocks('docs/quality-gate.md', 'json');
+    expect(resultSchema.strict().parse(JSON.parse(answer?.text ?? ''))).toMatchObject({ dataset: 'flights' });
+    const [, invocation] = /^ {2}--payload '(.*?)'/m.exec(read('docs/quality-gate.md')) ?? [];
+    expect(() => invocationSchema.parse(JSON.parse(invocation ?? ''))).not.toThrow();
+  });
+
+  it('the guide to the contract names every key', () => {
+    const guide = read('docs/contract.md');
+    const keys = keysOf(JSON.parse(read('docs/schemas/contract.schema.json')));
+    expect(keys.length).toBeGreaterThan(60);
+    // In backticks, by itself or as part of a dotted path.
+    expect(keys.filter((key) => !new RegExp(`\`([a-z]+\\.)?${key}\``).test(guide))).toEqual([]);
+  });
+
+  it('the guide to tocsin.yaml names every key', () => {
+    const guide = read('docs/quality-gate.md');
+    const keys = keysOf(JSON.parse(read('docs/schemas/tocsin.schema.json')));
+    expect(keys.length).toBeGreaterThan(15);
+    expect(keys.filter((key) => !new RegExp(`^[ \\s]*${key}:`, 'm').test(guide))).toEqual([]);
+  });
+
+  it("CI runs the README's commands as they are written there", () => {
+    const [start, test] = blocks('README.md', 'sh').map(({ text }) => text.trim());
+    expect([start, test]).toEqual(['npm ci && npm start', 'npm ci && npm test']);
+    const ci = read('.ci/run');
+    for (const command of [start, test]) expect(ci).toContain(`\nrun '${command}'\n`);
+  });
+});
+
+it("a verdict carries the package's version", () => {
+  expect(TOCSIN_VERSION).toBe(JSON.parse(read('package.json')).version);
+});
+
+/** Anchors that GitHub gives the headings of a document. */
+function anchorsOf(file: string): string[] {
+  return [...read(file).matchAll(/^#+ (.*)$/gm)].map(
+    ([, heading = '']) =>
+      `#${heading
+        .toLowerCase()
+        .replace(/[^\p{L}\p{N} -]/gu, '')
+        .replaceAll(' ', '-')}`,
+  );
+}
+
+/** Names of all properties of a JSON Schema, at every depth. */
+function keysOf(schema: unknown): string[] {
+  if (schema === null || typeof schema !== 'object') return [];
+  const own = 'properties' in schema ? Object.keys(schema.properties as object) : [];
+  return [...new Set([...own, ...Object.values(schema).flatMap(keysOf)])];
+}
