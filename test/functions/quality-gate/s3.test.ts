@@ -188,13 +188,20 @@ describe('downloadObjects', () => {
     expect(ranges()).toHaveLength(3);
   });
 
-  test('stops asking for parts when one failed', async () => {
+  test('stops all parts when one failed', async () => {
     const object = await uploaded('a', bytesOf(10_000));
     aws.s3.on(GetObjectCommand, { Range: 'bytes=100-199' }).rejects(s3Error('SlowDown', 503));
     await expect(downloadObjects(s3, [object], directory, { partBytes: 100 })).rejects.toThrow(
       /GetObject s3:\/\/data\/a failed \(HTTP 503\): SlowDown/,
     );
     expect(ranges().length).toBeLessThanOrEqual(5);
+    const signals = aws.s3
+      .commandCalls(GetObjectCommand)
+      .map((called) => (called.args as unknown as [unknown, { abortSignal: AbortSignal }])[1].abortSignal);
+    expect(
+      signals.map((signal) => signal.aborted),
+      'those under way are given up',
+    ).toEqual(signals.map(() => true));
   });
 
   test('of an object that was replaced or deleted meanwhile is the caller’s business', async () => {
