@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import type { Profile } from '../../functions/quality-gate/profile.ts';
-import { EXIT, type ExitCode, type Io, printable, run } from '../shared/cli.ts';
+import { EXIT, type ExitCode, type Io, integer, printable, run } from '../shared/cli.ts';
 
 export interface PromoteOptions {
   /** Local: copy `profile` to this file. */
@@ -111,9 +111,9 @@ function attempt<T>(read: () => T): T | undefined {
 /** What is different from now on. */
 function describeChange(after: Profile, before: Profile | undefined, where: string): string {
   const lines = [`${where} is now of sha256 ${after.sha256}`];
-  if (before === undefined) lines.push(`rows ${after.rows}; there was none before`);
+  if (before === undefined) lines.push(`${integer(after.rows)} rows; there was none before`);
   else {
-    lines.push(`rows ${before.rows} -> ${after.rows}; before: sha256 ${before.sha256}`);
+    lines.push(`${integer(before.rows)} rows -> ${integer(after.rows)}; before: sha256 ${before.sha256}`);
     const [old, now] = [Object.keys(before.columns), Object.keys(after.columns)];
     const gone = old.filter((name) => !now.includes(name));
     const added = now.filter((name) => !old.includes(name));

@@ -1,12 +1,12 @@
 import { statfs } from 'node:fs/promises';
 import { S3Client } from '@aws-sdk/client-s3';
 import { downloadObjects, headObject, pinFolder } from '../../functions/quality-gate/adapters/s3.ts';
-import { formatBytes } from '../../functions/quality-gate/messages.ts';
 import type { LocalDataset } from '../../functions/quality-gate/profile.ts';
 import { s3Uri } from '../../functions/quality-gate/request.ts';
 import { type LocatedContract, MARKER } from '../../functions/quality-gate/schema.ts';
 import { CLIENT_OPTIONS } from '../../functions/shared/aws.ts';
 import { GateInputError, messageOf } from '../../functions/shared/errors.ts';
+import { bytes } from './cli.ts';
 
 /** What every AWS client of this SDK has that matters before its first call. */
 interface AnyClient {
@@ -69,11 +69,11 @@ export async function downloadDataset(
     ...(versionId !== undefined && { versionId }),
   });
   const objects = folder === undefined ? [subject] : await pinFolder(s3, bucket, folder);
-  const bytes = objects.reduce((sum, object) => sum + object.bytes, 0);
+  const size = objects.reduce((sum, object) => sum + object.bytes, 0);
   const { bavail, bsize } = await statfs(directory);
-  if (bytes > bavail * bsize) {
+  if (size > bavail * bsize) {
     throw new GateInputError(
-      `${address} has ${formatBytes(bytes)}, ${directory} has only ${formatBytes(bavail * bsize)} free`,
+      `${address} has ${bytes(size)}, ${directory} has only ${bytes(bavail * bsize)} free`,
       { help: 'Set TMPDIR to a directory on a larger disk.' },
     );
   }

@@ -2,7 +2,7 @@ import { GetObjectCommand, PutObjectCommand, type S3Client } from '@aws-sdk/clie
 import * as z from 'zod';
 import { parseProfile } from '../../functions/quality-gate/baseline.ts';
 import type { Profile } from '../../functions/quality-gate/profile.ts';
-import { dependencyError, statusOf } from '../../functions/shared/aws.ts';
+import { dependencyError, readBody, statusOf } from '../../functions/shared/aws.ts';
 import { GateInputError } from '../../functions/shared/errors.ts';
 import { baselineKey, readText, verdictFolder } from '../../functions/shared/evidence.ts';
 import { parseJson } from '../../functions/shared/schema.ts';
@@ -59,7 +59,8 @@ export async function readCurrent(
   const key = baselineKey(dataset);
   try {
     const answer = await s3.send(new GetObjectCommand({ Bucket: bucket, Key: key }));
-    return { text: (await answer.Body?.transformToString('utf-8')) ?? '', etag: answer.ETag ?? '' };
+    const body = await readBody(answer.Body, answer.ContentLength ?? 0);
+    return { text: body.toString('utf8'), etag: answer.ETag ?? '' };
   } catch (error) {
     if (statusOf(error) === 404 && (error as Error).name !== 'NoSuchBucket') return undefined;
     throw dependencyError(`GetObject s3://${bucket}/${key}`, error);

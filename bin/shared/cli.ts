@@ -142,6 +142,13 @@ export function integer(value: number): string {
   return value.toLocaleString('en-US', { maximumFractionDigits: 0 });
 }
 
+/** `13.5 MB`; decimal units. */
+export function bytes(value: number): string {
+  const units = ['bytes', 'KB', 'MB', 'GB', 'TB'];
+  const power = Math.min(units.length - 1, Math.floor(Math.log10(Math.max(1, value)) / 3));
+  return `${Number((value / 1000 ** power).toPrecision(3))} ${units[power]}`;
+}
+
 /**
  * Shows on a terminal what a long step is doing, and for how long, from its second second on; the line is erased
  * at the end.

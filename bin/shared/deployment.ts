@@ -15,6 +15,7 @@ import type { Config, Dataset } from '../../lib/config.ts';
 import { missingLocks } from '../../lib/shared/lock-policy.ts';
 import { connectS3 } from './aws.ts';
 import { readCurrent } from './baselines.ts';
+import { integer } from './cli.ts';
 import type { Diagnosis } from './diagnosis.ts';
 import { readText } from './files.ts';
 
@@ -181,7 +182,7 @@ function examineBaseline(s3: S3Client, bucket: string, { name, contractFile }: D
         : { ok: true, message: `there is none, and ${contractFile.file} needs none` };
     }
     const { rows, sha256 } = parseProfile(current.text, `s3://${bucket}/${baselineKey(name)}`, name);
-    return { ok: true, message: `${rows} rows, of sha256 ${sha256}` };
+    return { ok: true, message: `${integer(rows)} rows, of sha256 ${sha256}` };
   });
 }
 

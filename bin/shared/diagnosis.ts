@@ -1,10 +1,10 @@
 import { access, constants, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { validateRules } from '../../functions/quality-gate/adapters/rule-sql.ts';
-import { formatBytes } from '../../functions/quality-gate/messages.ts';
 import { messageOf } from '../../functions/shared/errors.ts';
 import { ConfigError } from '../../functions/shared/schema.ts';
 import { type Config, loadConfig } from '../../lib/config.ts';
+import { bytes } from './cli.ts';
 import { withScratch } from './scratch.ts';
 
 /** One thing that the doctor looked at. */
@@ -59,7 +59,7 @@ async function examineDisk(): Promise<Diagnosis> {
     await access(tmpdir(), constants.W_OK);
     const { bavail, bsize } = await statfs(tmpdir());
     const free = bavail * bsize;
-    return { ok: free >= LEAST_FREE_BYTES, subject, message: `${formatBytes(free)} free`, help };
+    return { ok: free >= LEAST_FREE_BYTES, subject, message: `${bytes(free)} free`, help };
   } catch (error) {
     return { ok: false, subject, message: messageOf(error), help };
   }

@@ -50,6 +50,9 @@ const Z99 = 2.326347874;
 /** Factor on the odds of a share's upper bound: slices of one source differ by more than chance. */
 const SLACK = 1.5;
 
+/** Times the spread that a range is widened by at most; below 49, or values times 100 could still fit. */
+const MAX_WIDENING = 10;
+
 /** At most this many values are written as a list. */
 const MAX_LISTED = 20;
 
@@ -74,9 +77,10 @@ export function initContract(request: InitRequest): string {
   );
   out.comment('Each limit is what was seen (on its right) and a margin; tighten it where you know better.');
   out.comment(
-    'A share: 99 % upper bound of the one seen, odds times 1.5, rounded up. A range: half the spread',
+    'A share: the 99 % upper bound of the one seen, its odds times 1.5, rounded up. A range: half the',
   );
-  out.comment('more on either side, but no other sign. Mark personal data with `pii: true`.');
+  out.comment('spread more on either side (more where few values were seen), but no sign that was not seen.');
+  out.comment('Mark personal data with `pii: true`: values of that column are then kept and shown nowhere.');
   out.add(0, 'contract: 1');
   out.add(0, `dataset: ${scalar(profile.dataset)}`);
   out.add(0, `format: ${inference.format}`);
@@ -173,7 +177,7 @@ function addNumeric(out: Lines, column: ColumnProfile, rows: number, seen: (part
   }
   out.add(2, `zeros: ${limitOf(zeros, rows)}`, seen(zeros));
   if (min === undefined || max === undefined) return;
-  const range = widen(min, max, column.type === 'integer');
+  const range = widen(min, max, column.type === 'integer', count);
   out.add(2, `range: [${range[0]}, ${range[1]}]`, `${number(min)} to ${number(max)} seen`);
   // A tail may grow, but the same column times 100 must not fit into the tolerance. (Zeroed, it is caught by
   // `zeros` or `constant`; a constant column by the range itself, so half of its rows must not fit either.)
@@ -300,20 +304,23 @@ function limit(count: number, total: number, floor = 0.0001): number {
 }
 
 function limitOf(count: number, total: number, floor?: number): string {
-  return percentage(limit(count, total, floor), 8);
+  return percentage(limit(count, total, floor), 12);
 }
 
 /**
- * A range with half the spread more on either side (half the value for a constant), rounded outwards to two
- * digits, that never takes in zero or the other sign where the data has neither. Its larger end stays under
- * 100 times the larger end of the data: `max|x| + spread / 2 <= 2 max|x|`.
+ * A range with half the spread more on either side (of a constant: half the value), and still more where only a
+ * few values were seen; rounded outwards to two digits. It never takes in zero or the other sign where the data has
+ * neither, and its larger end stays far below 100 times the larger end of the data.
  */
-function widen(min: number, max: number, whole: boolean): [number, number] {
+function widen(min: number, max: number, whole: boolean, count: number): [number, number] {
   const spread = max - min;
   if (!Number.isFinite(spread)) return [min, max];
-  const margin = (spread > 0 ? spread : Math.abs(max)) / 2;
-  const low = min > 0 && min <= margin ? min / 2 : min === 0 ? 0 : min - margin;
-  const high = max < 0 && -max <= margin ? max / 2 : max === 0 ? 0 : max + margin;
+  // Of few values, the next one easily lies far outside: 1 times the spread for 20 values, 10 times for 2.
+  const factor = Math.min(MAX_WIDENING, Math.max(0.5, 20 / count));
+  const margin = factor * (spread > 0 ? spread : Math.abs(max));
+  const shrink = 1 + 2 * factor;
+  const low = min > 0 && min <= margin ? min / shrink : min === 0 ? 0 : min - margin;
+  const high = max < 0 && -max <= margin ? max / shrink : max === 0 ? 0 : max + margin;
   const least = Math.min(min, outwards(low, margin, whole, Math.floor));
   const most = Math.max(max, outwards(high, margin, whole, Math.ceil));
   return [whole && min > 0 ? Math.max(1, least) : least, whole && max < 0 ? Math.min(-1, most) : most];
