@@ -7,6 +7,9 @@ const INDENT = 2;
 /** Columns of a line where the stream is no terminal, and at most. */
 const WIDTH = 110;
 
+/** Characters of one line of a program's output, in the report of a failure. */
+const MAX_OUTPUT = 1000;
+
 const SPINNER = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
 
 type Format = Parameters<typeof styleText>[0];
@@ -74,7 +77,9 @@ export class Transcript {
     this.#print('');
     this.#line('✗', 'red', '', message);
     if (help !== undefined) this.#line(' ', 'dim', '', help);
-    if (output !== undefined && output !== '') this.raw(`\n${output}`);
+    if (output !== undefined && output !== '') {
+      this.raw(`\n${output.replace(new RegExp(`^(.{${MAX_OUTPUT}}).+$`, 'gm'), '$1…')}`);
+    }
   }
 
   /**

@@ -26,7 +26,8 @@ export function architecture(): 'arm64' | 'x86_64' {
  * @throws SandboxError with the end of what it printed
  */
 export async function bootstrap(emulator: Emulator, options: Options): Promise<void> {
-  await cdk(emulator, ['bootstrap', `aws://${ACCOUNT}/${REGION}`], options);
+  // Away from cdk.json: with an app the CDK would synthesise it first, which the account does not depend on.
+  await cdk(emulator, emulator.directory, ['bootstrap', `aws://${ACCOUNT}/${REGION}`], options);
 }
 
 /**
@@ -39,6 +40,7 @@ export async function deploy(emulator: Emulator, options: Options): Promise<Outp
   const file = join(emulator.directory, 'outputs.json');
   await cdk(
     emulator,
+    ROOT,
     [
       ...['deploy', STACK, '--require-approval', 'never', '--outputs-file', file],
       ...['--context', `architecture=${architecture()}`],
@@ -55,12 +57,13 @@ export async function deploy(emulator: Emulator, options: Options): Promise<Outp
 
 async function cdk(
   { env }: Emulator,
+  cwd: string,
   [command = '', ...args]: string[],
   { signal, onLine }: Options,
 ): Promise<void> {
   const program = join(ROOT, 'node_modules', '.bin', 'cdk');
   const result = await run(program, [command, ...args, '--no-color', '--no-notices'], {
-    cwd: ROOT,
+    cwd,
     env,
     signal,
     onLine,

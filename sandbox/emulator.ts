@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { copyFile, mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -75,6 +75,9 @@ export async function startEmulator(python: string, signal: AbortSignal): Promis
   });
   const pid = child.pid as number;
   adopt(child);
+  // Also when this process is ended by force.
+  const clean = () => rmSync(directory, { recursive: true, force: true });
+  process.once('exit', clean);
   const stdin = child.stdin as Writable;
   // That the emulator has ended is noticed elsewhere, and not by a pipe that broke.
   stdin.on('error', () => undefined);
@@ -92,6 +95,7 @@ export async function startEmulator(python: string, signal: AbortSignal): Promis
       letGo: async () => {
         await new Promise<void>((resolve) => stdin.end('let go', resolve));
         release(child);
+        process.removeListener('exit', clean);
       },
     };
   } catch (error) {
@@ -239,11 +243,11 @@ async function clientEnvironment(endpoint: string, directory: string): Promise<R
   );
   const noProxy = [process.env.NO_PROXY ?? process.env.no_proxy, '127.0.0.1'].filter(Boolean).join(',');
   // One bundle for both: a program that installs from a registry may need the user's certificates as well.
-  const { NODE_EXTRA_CA_CERTS } = process.env;
-  const trusted = [join(directory, 'certificate.pem'), ...(NODE_EXTRA_CA_CERTS ? [NODE_EXTRA_CA_CERTS] : [])];
-  const texts = await Promise.all(trusted.map((file) => readFile(file, 'utf8')));
+  const certificate = await readFile(join(directory, 'certificate.pem'), 'utf8');
+  // A shell that still has the variables of a sandbox that was ended names a file that is gone.
+  const others = await readFile(process.env.NODE_EXTRA_CA_CERTS ?? '', 'utf8').catch(() => '');
   const variables = exportsFor({ endpoint, directory });
-  await writeFile(variables.AWS_CA_BUNDLE as string, texts.join('\n'));
+  await writeFile(variables.AWS_CA_BUNDLE as string, `${certificate}\n${others}`);
   return {
     ...Object.fromEntries(own),
     PATH: toolPath(),

@@ -57,7 +57,7 @@ export async function ensurePython({
       join(partial, 'bin', 'python'),
       // One retry: a machine without a network should say so within seconds.
       [
-        ...['-m', 'pip', 'install', '--disable-pip-version-check', '--no-input'],
+        ...['-m', 'pip', 'install', '--disable-pip-version-check', '--no-input', '--progress-bar', 'off'],
         ...['--retries', '1', '--timeout', '20', '--requirement', REQUIREMENTS],
       ],
       options,
@@ -119,7 +119,14 @@ function pipError(ministack: string, output: string): SandboxError {
       : `pip could not install ministack ${ministack}.`,
     {
       help: 'Check the network, or set PIP_INDEX_URL to a mirror that this machine reaches, and run npm start again.',
-      ...(offline ? {} : { output }),
+      ...(offline
+        ? {}
+        : {
+            output: output
+              .split('\n')
+              .filter((line) => /^ *error/i.test(line))
+              .join('\n'),
+          }),
     },
   );
 }
