@@ -14,9 +14,16 @@ module.exports = {
       name: 'judgement-is-pure',
       comment: 'decide.ts and the pure files beside it reach no AWS SDK, CDK, DuckDB or file system.',
       severity: 'error',
-      from: { path: '^functions/[^/]+/[^/]+\\.ts$', pathNot: ['/(handler|gate)\\.ts$', '^functions/shared/'] },
+      from: {
+        path: '^functions/[^/]+/[^/]+\\.ts$',
+        pathNot: ['/(handler|gate)\\.ts$', '^functions/shared/'],
+      },
       to: {
-        path: ['^node_modules/(@aws-sdk|@smithy|aws-cdk-lib|constructs|@duckdb)', '/adapters/', '^(node:)?(fs|net|http|child_process)'],
+        path: [
+          '^node_modules/(@aws-sdk|@smithy|aws-cdk-lib|constructs|@duckdb)',
+          '/adapters/',
+          '^(node:)?(fs|net|http|child_process)',
+        ],
       },
     },
     ...GATES.map((gate) => ({
@@ -48,7 +55,7 @@ module.exports = {
     {
       name: 'sandbox-is-imported-by-nobody',
       severity: 'error',
-      from: { path: '^(bin|lib|functions|bench)/' },
+      from: { path: '^(bin|lib|functions|bench|scripts)/' },
       to: { path: '^sandbox/' },
     },
     {
@@ -62,6 +69,9 @@ module.exports = {
     doNotFollow: { path: 'node_modules' },
     tsConfig: { fileName: 'tsconfig.json' },
     tsPreCompilationDeps: true,
-    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'require', 'node', 'default', 'types'] },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'require', 'node', 'default', 'types'],
+    },
   },
 };
