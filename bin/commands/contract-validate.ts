@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import type { ConfigIssue } from '../../functions/shared/schema.ts';
-import { EXIT, type ExitCode, type Io, printable, run, style } from '../shared/cli.ts';
+import { EXIT, type ExitCode, type Io, inOrder, printable, run, style } from '../shared/cli.ts';
 import { withScratch } from '../shared/scratch.ts';
 
 export interface ValidateOptions {
@@ -65,7 +65,7 @@ async function validateContract(
     const counts = [count(Object.keys(columns).length, 'column'), count(rules.length, 'rule')];
     return { summary: `dataset ${dataset}, ${counts.join(', ')}`, mistakes: [] };
   } catch (error) {
-    if (error instanceof ConfigError) return { mistakes: error.issues };
+    if (error instanceof ConfigError) return { mistakes: inOrder(error.issues) };
     if (error instanceof GateInputError) {
       return { mistakes: [{ file, line: 1, column: 1, path: '', message: error.message }] };
     }

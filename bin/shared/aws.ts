@@ -19,7 +19,7 @@ interface AnyClient {
  *
  * @throws GateInputError where the region or the credentials are missing
  */
-export async function assertAwsAccess(client: AnyClient): Promise<void> {
+async function assertAwsAccess(client: AnyClient): Promise<void> {
   await client.config.region().catch((cause: unknown) => {
     throw new GateInputError(`no AWS region: ${messageOf(cause)}`, { cause, help: 'Set AWS_REGION.' });
   });

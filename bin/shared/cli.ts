@@ -64,7 +64,9 @@ async function explain(error: unknown): Promise<Failure> {
   // Loaded only here: they bring zod, which a good run may not need yet.
   const { GateError, GateInputError, messageOf } = await import('../../functions/shared/errors.ts');
   const { ConfigError } = await import('../../functions/shared/schema.ts');
-  if (error instanceof ConfigError) return { kind: 'caller', message: error.message, issues: error.issues };
+  if (error instanceof ConfigError) {
+    return { kind: 'caller', message: error.message, issues: inOrder(error.issues) };
+  }
   if (error instanceof GateError) {
     return {
       kind: error instanceof GateInputError ? 'caller' : 'broken',
@@ -75,6 +77,13 @@ async function explain(error: unknown): Promise<Failure> {
   // Not foreseen: a bug, or an AWS error that no adapter knows. The stack is what its reader needs.
   const stack = error instanceof Error ? error.stack : undefined;
   return { kind: 'broken', message: stack ?? messageOf(error) };
+}
+
+/** Mistakes in the order of files, and in a file from its top to its end. */
+export function inOrder(issues: readonly ConfigIssue[]): ConfigIssue[] {
+  return issues.toSorted(
+    (a, b) => (a.file < b.file ? -1 : a.file > b.file ? 1 : 0) || a.line - b.line || a.column - b.column,
+  );
 }
 
 /**

@@ -1,0 +1,221 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  GetBucketNotificationConfigurationCommand,
+  GetBucketPolicyCommand,
+  GetBucketVersioningCommand,
+} from '@aws-sdk/client-s3';
+import { ListSubscriptionsByTopicCommand } from '@aws-sdk/client-sns';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { doctor } from '../../bin/commands/doctor.ts';
+import { EXIT } from '../../bin/shared/cli.ts';
+import { baselineKey } from '../../functions/shared/evidence.ts';
+import { lockStatements } from '../../lib/shared/lock-policy.ts';
+import { FakeAws, s3Error } from '../support/fake-aws.ts';
+import { capture } from './support.ts';
+
+const ROLE = 'arn:aws:iam::111122223333:role/gate';
+const TOPIC = 'arn:aws:sns:eu-west-1:111122223333:verdicts';
+const OUTPUTS = {
+  Tocsin: {
+    DataBucket: 'data',
+    EvidenceBucket: 'evidence',
+    NotificationTopic: TOPIC,
+    QualityGateRole: ROLE,
+    Other: 'x',
+  },
+};
+const CONTRACT = `contract: 1
+dataset: sales
+format: csv
+columns: { price: { type: number, drift: { psi: 0.2 } } }
+rules: [{ name: positive, sql: price > 0 }]
+`;
+const PROFILE = {
+  profile: 1,
+  dataset: 'sales',
+  tocsin: '0.1.0',
+  rows: 1000,
+  sha256: 'ab'.repeat(32),
+  columns: {},
+};
+
+let directory = '';
+const path = (name: string) => join(directory, name);
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'tocsin-doctor-'));
+  await writeFile(path('sales.yaml'), CONTRACT);
+  await writeFile(
+    path('tocsin.yaml'),
+    'tocsin: 1\ndatasets:\n  sales: { contract: sales.yaml, prefix: sales/ }\n  old: { contract: old.yaml, bucket: lake, prefix: old/ }\n',
+  );
+  await writeFile(
+    path('old.yaml'),
+    'contract: 1\ndataset: old\nformat: csv\ncolumns: { x: { type: integer } }\n',
+  );
+  await writeFile(path('outputs.json'), JSON.stringify(OUTPUTS));
+});
+afterAll(() => rm(directory, { recursive: true, force: true }));
+
+async function run(options: { config?: string; outputs?: string } = {}) {
+  const io = capture();
+  const code = await doctor({ config: path('tocsin.yaml'), ...options }, io);
+  const problems = io
+    .out()
+    .split('\n')
+    .filter((line) => line.startsWith('PROBLEM'));
+  return { code, problems, out: io.out() };
+}
+
+describe('this machine and the configuration', () => {
+  test('are in order', async () => {
+    const { code, out } = await run();
+    expect(code).toBe(EXIT.pass);
+    expect(out).toMatch(/^ok {7}Node\.js: \d+\./m);
+    expect(out).toMatch(/^ok {7}DuckDB: v1\./m);
+    expect(out).toContain('valid, with 2 datasets');
+    expect(out).toMatch(/No problem found\.\nNo deployment was looked at: give --outputs\.\n$/);
+  });
+
+  test('have every mistake listed, in the SQL of rules too', async () => {
+    await writeFile(
+      path('bad.yaml'),
+      'tocsin: 1\ndatasets:\n  sales: { contract: none.yaml, prefix: sales }\n',
+    );
+    const config = await run({ config: path('bad.yaml') });
+    expect(config.code).toBe(EXIT.failed);
+    expect(config.problems.join()).toMatch(/bad\.yaml:3:\d+: .*prefix/);
+
+    await writeFile(path('rule.yaml'), CONTRACT.replace('price > 0', 'prize > 0'));
+    await writeFile(
+      path('rules.yaml'),
+      'tocsin: 1\ndatasets:\n  sales: { contract: rule.yaml, prefix: sales/ }\n',
+    );
+    expect((await run({ config: path('rules.yaml') })).problems.join()).toMatch(
+      /rule\.yaml:5:\d+: .*did you mean "price"/,
+    );
+  });
+});
+
+describe('a deployment', () => {
+  let aws: FakeAws;
+  const policy = (bucket: string, prefix: string) =>
+    JSON.stringify({
+      Version: '2012-10-17',
+      Statement: lockStatements({
+        bucketArn: `arn:aws:s3:::${bucket}`,
+        prefixes: [{ prefix, allowInconclusive: false }],
+        gateRoleArn: ROLE,
+        breakGlass: [],
+      }),
+    });
+
+  beforeEach(() => {
+    vi.stubEnv('AWS_REGION', 'eu-west-1');
+    vi.stubEnv('AWS_ACCESS_KEY_ID', 'test');
+    vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'test');
+    aws = new FakeAws();
+    aws.s3.on(GetBucketVersioningCommand).resolves({ Status: 'Enabled' });
+    aws.s3.on(GetBucketNotificationConfigurationCommand).resolves({ EventBridgeConfiguration: {} });
+    aws.s3.on(GetBucketPolicyCommand, { Bucket: 'data' }).resolves({ Policy: policy('data', 'sales/') });
+    aws.s3.on(GetBucketPolicyCommand, { Bucket: 'lake' }).resolves({ Policy: policy('lake', 'old/') });
+    aws.sns
+      .on(ListSubscriptionsByTopicCommand)
+      .resolves({ Subscriptions: [{ SubscriptionArn: `${TOPIC}:1` }] });
+    aws.put('evidence', baselineKey('sales'), JSON.stringify(PROFILE));
+    return () => {
+      aws.restore();
+      vi.unstubAllEnvs();
+    };
+  });
+
+  const examine = () => run({ outputs: path('outputs.json') });
+
+  test('in order is said to be', async () => {
+    const { code, out, problems } = await examine();
+    expect(problems).toEqual([]);
+    expect(code).toBe(EXIT.pass);
+    for (const line of [
+      'bucket data: keeps versions',
+      'bucket lake: tells EventBridge of uploads',
+      'bucket lake: locks old/ until the gate passes it',
+      'bucket evidence: keeps versions',
+      'baseline of sales: 1,000 rows',
+      'baseline of old: there is none, and',
+      'topic verdicts: tells 1 subscribers',
+    ]) {
+      expect(out).toContain(`ok       ${line}`);
+    }
+  });
+
+  test.each<[string, () => void, RegExp]>([
+    [
+      'no versions',
+      () => aws.s3.on(GetBucketVersioningCommand, { Bucket: 'lake' }).resolves({ Status: 'Suspended' }),
+      /bucket lake: keeps no versions[\s\S]*put-bucket-versioning --bucket lake/,
+    ],
+    [
+      'no events',
+      () => aws.s3.on(GetBucketNotificationConfigurationCommand, { Bucket: 'data' }).resolves({}),
+      /bucket data: does not tell EventBridge[\s\S]*Turn on/,
+    ],
+    [
+      'no policy',
+      () => aws.s3.on(GetBucketPolicyCommand, { Bucket: 'lake' }).rejects(s3Error('NoSuchBucketPolicy', 404)),
+      /bucket lake: reading under old\/ is not locked[\s\S]*LockPolicyForlake/,
+    ],
+    [
+      'a lock with a hole',
+      () =>
+        aws.s3
+          .on(GetBucketPolicyCommand, { Bucket: 'data' })
+          .resolves({ Policy: policy('data', 'sales/').replaceAll(ROLE, `${ROLE}-other`) }),
+      /bucket data: reading under sales\/ is not locked[\s\S]*Deploy again/,
+    ],
+    [
+      'no access',
+      () => aws.s3.on(GetBucketPolicyCommand, { Bucket: 'data' }).rejects(s3Error('AccessDenied', 403)),
+      /bucket data: cannot be looked at: [\s\S]*Ask for permission/,
+    ],
+    [
+      'no baseline',
+      () => aws.objects.clear(),
+      /baseline of sales: there is none[\s\S]*tocsin baseline promote --dataset sales/,
+    ],
+    [
+      'a damaged baseline',
+      () => aws.put('evidence', baselineKey('sales'), '{'),
+      /baseline of sales: cannot be looked at: .* is not JSON/,
+    ],
+    [
+      'a subscription that nobody confirmed',
+      () =>
+        aws.sns.on(ListSubscriptionsByTopicCommand).resolves({
+          Subscriptions: [{ SubscriptionArn: 'PendingConfirmation', Endpoint: 'ann@example.com' }],
+        }),
+      /topic verdicts: ann@example\.com did not confirm/,
+    ],
+    [
+      'nobody who listens',
+      () => aws.sns.on(ListSubscriptionsByTopicCommand).resolves({}),
+      /topic verdicts: has no subscriber/,
+    ],
+  ])('with %s has a problem, and one only', async (_, spoil, message) => {
+    spoil();
+    const { code, out, problems } = await examine();
+    expect(code).toBe(EXIT.failed);
+    expect(out).toMatch(message);
+    expect(new Set(problems.map((line) => line.split(':')[0])).size).toBe(1);
+    expect(out).toMatch(/\d+ of \d+ checks found a problem\.\n$/);
+  });
+
+  test('is told apart by its outputs', async () => {
+    await writeFile(path('foreign.json'), JSON.stringify({ Foreign: { Bucket: 'x' } }));
+    await expect(run({ outputs: path('foreign.json') })).rejects.toThrow(
+      /no stack with the output QualityGateRole/,
+    );
+    await expect(run({ outputs: path('none.json') })).rejects.toThrow(/outputs .*none\.json: no such file/);
+  });
+});
