@@ -25,8 +25,9 @@ export interface DriftEffect {
   /** The true effect is above it with a chance of at most 1 - confidence. */
   high: number;
   /**
-   * Smallest true effect that a batch of this size would be failed for with a chance of 80 %. Above 1 for a measure
-   * that ends at 1 (js, ks, linf): no effect would be.
+   * Smallest true effect that a batch of this size would be failed for with a chance of about 80 %, for drift of an
+   * ordinary shape; drift of rare values alone takes a larger one. Above 1 for a measure that ends at 1 (js, ks,
+   * linf): no effect would be.
    */
   smallestDetectable: number;
 }
@@ -52,9 +53,11 @@ export interface Range {
   max: number;
 }
 
-/** Rows that a cell should expect in the smaller sample; with fewer, chi-square does not hold. */
+/** Rows that a cell should expect in the smaller sample: Cochran's rule for chi-square. */
 const EXPECTED_ROWS = 5;
-/** Cells that values which are too rare to stand alone are gathered into; limits on PSI are meant for about ten. */
+/** Rows that a value should have in the baseline to stand alone; one with fewer may owe its rank to luck. */
+const ALONE_ROWS = 20;
+/** Cells that all else is gathered into: the customary limits on PSI are meant for about ten. */
 const GATHERED_CELLS = 10;
 /** Chance that `smallestDetectable` speaks of. */
 const POWER = 0.8;
@@ -62,8 +65,8 @@ const POWER = 0.8;
 /**
  * How much the distribution of a batch differs from that of its baseline.
  *
- * - `psi`: population stability index, Σ (p - q) ln(p / q), natural logarithm, over the shares of all rows; null is
- *   a cell of its own, so is every atom and every category, and what is too rare for that is gathered.
+ * - `psi`: population stability index, Σ (p - q) ln(p / q), natural logarithm, over shares of all rows. Its cells
+ *   are null, every category or every atom, and about ten for the other numbers.
  * - `js`: Jensen-Shannon distance, base 2, from 0 to 1, over the same cells.
  * - `ks`: Kolmogorov-Smirnov, the largest difference of the cumulative shares of values. Numbers only.
  * - `wasserstein`: Wasserstein-1 in standard deviations of the baseline. Numbers only; needs `moments`.
@@ -109,7 +112,7 @@ export function meanShift(batch: Moments, baseline: Moments, options: DriftOptio
   if (!comparable(batch, baseline)) return undefined;
   const shift = (batch.mean - baseline.mean) / baseline.std;
   const error = widerDeviation(batch, baseline) * rootOfRates(batch.count, baseline.count);
-  const margin = studentQuantile(options.confidence, batch.count + baseline.count - 2) * error;
+  const margin = studentQuantile((1 + options.confidence) / 2, batch.count + baseline.count - 2) * error;
   return finite({
     ...folded(shift - margin, shift, shift + margin),
     smallestDetectable: options.limit + margin + normalQuantile(POWER) * error,
@@ -147,7 +150,7 @@ export function quantileShift(
   const seen =
     Math.max(ranges.batch.max, ranges.baseline.max) - Math.min(ranges.batch.min, ranges.baseline.min);
   const margin = Math.min(Math.max(below, above), seen / std);
-  const error = margin / Math.sqrt(2 * nats(confidence));
+  const error = margin / Math.sqrt(2 * (nats(confidence) + Math.LN2));
   return finite({
     low,
     estimate,
@@ -177,8 +180,12 @@ export function quantileOf(p: number, distribution: NumericDistribution, min: nu
 interface Cell {
   batch: number;
   baseline: number;
-  /** Whether it is gathered with its neighbours into larger cells for psi and js. */
-  gather: 'never' | 'when rare' | 'always';
+  /**
+   * Zeros, nulls and values that are not listed stand `apart`: where they appear from nothing it must be loud. So
+   * does every other `value` (an atom or a category), unless it is too rare, or perhaps only `lucky` to be known by
+   * itself; a `range` of numbers is always gathered with its neighbours.
+   */
+  kind: 'apart' | 'value' | 'lucky' | 'range';
 }
 
 /** The values in `(from, to]` without the atoms; an atom has both ends alike. */
@@ -195,7 +202,7 @@ function piecesOf(batch: NumericDistribution, baseline: NumericDistribution): Pi
   let from = Number.NEGATIVE_INFINITY;
   for (const [index, count] of baseline.cells.entries()) {
     const to = baseline.edges[index] ?? Number.POSITIVE_INFINITY;
-    pieces.push({ from, to, batch: batch.cells[index] ?? 0, baseline: count, gather: 'always' });
+    pieces.push({ from, to, batch: batch.cells[index] ?? 0, baseline: count, kind: 'range' });
     const atom = atoms.get(to);
     if (atom !== undefined) {
       pieces.push({
@@ -203,8 +210,7 @@ function piecesOf(batch: NumericDistribution, baseline: NumericDistribution): Pi
         to,
         batch: batch.atomCounts[atom] ?? 0,
         baseline: baseline.atomCounts[atom] ?? 0,
-        // Zeros stay apart even where the baseline has none: zeros that appear are what must be loud.
-        gather: to === 0 ? 'never' : 'when rare',
+        kind: to === 0 ? 'apart' : 'value',
       });
     }
     from = to;
@@ -216,27 +222,33 @@ function piecesOf(batch: NumericDistribution, baseline: NumericDistribution): Pi
  * Categories in the order of their names: neighbours that are gathered must not be chosen by how often they happened
  * to occur.
  *
- * A baseline lists only what it saw. By Good and Turing, a fresh row shows an unlisted value with the chance that the
- * baseline's values seen once have together; so many new values are no drift, and are set off against those rows.
+ * A baseline lists what it saw, and of that the most frequent, which are so partly by luck: fresh rows of the same
+ * law show unlisted values more often (Good, Biometrika 40, 1953). Lucky can be the values seen once or, where not
+ * all values are listed, those within two deviations of the rarest listed one. They are not compared one by one, and
+ * as many of their rows as the batch has too many unlisted ones, but at most two deviations of each count, are moved
+ * to "not listed" before anything is compared.
  */
 function categoriesOf(batch: CategoricalDistribution, baseline: CategoricalDistribution): Cell[] {
   checkSame(batch.values, baseline.values);
   const [n, m] = [rowsOf(batch), rowsOf(baseline)];
-  const once = baseline.counts.filter((count) => count === 1).length;
-  const excess = n === 0 ? 0 : (batch.other / n) * m - baseline.other;
-  const forgiven = Math.min(once, Math.max(0, excess));
+  const rarest = Math.min(...baseline.counts);
+  const lucky = baseline.otherDistinct === 0 ? 1 : rarest + 2 * Math.sqrt(rarest);
+  const luck = baseline.counts.map((count) => (count <= lucky ? Math.min(count, 2 * Math.sqrt(count)) : 0));
+  const movable = luck.reduce((sum, count) => sum + count, 0);
+  const missing = n === 0 ? 0 : (batch.other / n) * m - baseline.other;
+  const moved = Math.min(movable, Math.max(0, missing));
   const listed = baseline.values
-    .map((value, index) => ({
-      value,
-      batch: batch.counts[index] ?? 0,
-      baseline: baseline.counts[index] ?? 0,
-    }))
-    .sort((a, b) => (a.value < b.value ? -1 : 1))
-    .map((cell): Cell => {
-      const count = cell.baseline === 1 ? 1 - forgiven / once : cell.baseline;
-      return { batch: cell.batch, baseline: count, gather: 'when rare' };
-    });
-  return [...listed, { batch: batch.other, baseline: baseline.other + forgiven, gather: 'never' }];
+    .map((value, index) => {
+      const [count = 0, byLuck = 0] = [baseline.counts[index], luck[index]];
+      return {
+        value,
+        batch: batch.counts[index] ?? 0,
+        baseline: byLuck === 0 ? count : count - (moved / movable) * byLuck,
+        kind: byLuck === 0 ? ('value' as const) : ('lucky' as const),
+      };
+    })
+    .sort((a, b) => (a.value < b.value ? -1 : 1));
+  return [...listed, { batch: batch.other, baseline: baseline.other + moved, kind: 'apart' }];
 }
 
 function rowsOf({ counts, other, nulls }: CategoricalDistribution): number {
@@ -244,42 +256,33 @@ function rowsOf({ counts, other, nulls }: CategoricalDistribution): number {
 }
 
 function nullsOf(batch: Distribution, baseline: Distribution): Cell {
-  return { batch: batch.nulls, baseline: baseline.nulls, gather: 'never' };
+  return { batch: batch.nulls, baseline: baseline.nulls, kind: 'apart' };
 }
 
 /**
- * Gathers cells that expect too few rows. What is gathered depends on the shares of the baseline and on the two
- * sizes, never on the rows of the batch: cells chosen to suit the data make a difference look too sure.
+ * Gathers neighbours into about ten cells, of about equal shares of the baseline, that expect enough rows. It must
+ * not depend on the rows of the batch: cells chosen to suit the data make a difference look too coarse.
  */
-function gathered(cells: readonly Cell[]): Cell[] {
+function gathered(cells: readonly Cell[], stands: (cell: Cell, expected: number) => boolean): Cell[] {
   const { n, m } = sizes(cells);
-  const expected = ({ baseline }: Cell) => (baseline / m) * Math.min(n, m);
-  const stays = (cell: Cell) =>
-    cell.gather === 'never' || (cell.gather === 'when rare' && expected(cell) >= EXPECTED_ROWS);
-  const rest = cells.filter((cell) => !stays(cell));
+  const expected = (rows: number) => (rows / m) * Math.min(n, m);
+  const standing = cells.filter((cell) => stands(cell, expected(cell.baseline)));
+  const rest = cells.filter((cell) => !stands(cell, expected(cell.baseline)));
   const total = rest.reduce((sum, cell) => sum + cell.baseline, 0);
-  const expectedRest = (total / m) * Math.min(n, m);
-  const groups = Math.max(1, Math.min(GATHERED_CELLS, Math.floor(expectedRest / EXPECTED_ROWS)));
-  const result = cells.filter(stays);
+  const most = Math.floor(expected(total) / EXPECTED_ROWS);
+  const groups = Array.from({ length: Math.max(1, Math.min(GATHERED_CELLS, most)) }, (): Cell => {
+    return { batch: 0, baseline: 0, kind: 'range' };
+  });
   let below = 0;
-  let group = -1;
   for (const { batch, baseline } of rest) {
     const middle = total === 0 ? 0 : (below + baseline / 2) / total;
+    const group = groups[Math.min(groups.length - 1, Math.floor(middle * groups.length))];
     below += baseline;
-    const target = Math.min(groups - 1, Math.floor(middle * groups));
-    const last = result.at(-1);
-    if (target > group || last === undefined) {
-      result.push({ batch, baseline, gather: 'never' });
-      group = target;
-    } else {
-      result[result.length - 1] = {
-        batch: last.batch + batch,
-        baseline: last.baseline + baseline,
-        gather: 'never',
-      };
-    }
+    if (group === undefined) continue;
+    group.batch += batch;
+    group.baseline += baseline;
   }
-  return result;
+  return [...standing, ...groups].filter(({ batch, baseline }) => batch + baseline > 0);
 }
 
 /** Rows of the batch and of the baseline. */
@@ -298,12 +301,14 @@ function sizes(cells: readonly Pick<Cell, 'batch' | 'baseline'>[]): { n: number;
 // ---------------------------------------------------------------------------------------------------------
 
 /**
- * PSI and Jensen-Shannon. With 1/N = 1/n + 1/m, N times PSI (and 8 N times the Jensen-Shannon divergence in nats,
- * which is the same to second order) of two samples is about noncentral chi-square with one degree of freedom fewer
- * than cells, and N times the true value as noncentrality (Yurdakul and Naranjo, Journal of Risk Model Validation
- * 14, 2020, for no drift). Its inversion gives both bounds and, at a chance of a half, an estimate without the part
- * that sampling alone adds. A large effect varies more than that law says; the delta method knows how much, and N
- * is lowered until both agree.
+ * PSI and Jensen-Shannon. With 1/N = 1/n + 1/m, N times PSI of two samples (and 8 N times the Jensen-Shannon
+ * divergence in nats, which is the same to second order) is about noncentral chi-square: one degree of freedom fewer
+ * than cells, N times the true value as noncentrality (Yurdakul and Naranjo, Journal of Risk Model Validation 14,
+ * 2020, for no drift). Inverted, it gives the bounds and, at a chance of a half, an estimate without what sampling
+ * alone adds. A large effect varies more than that; the delta method says how much, and N is lowered to match.
+ *
+ * Rare values break the approximation, so `low` and the estimate gather them: gathering can only make either effect
+ * smaller. For the same reason `high` must not gather them, or drift among rare values would pass unseen.
  */
 function divergence(
   measure: 'psi' | 'js',
@@ -312,24 +317,33 @@ function divergence(
 ): DriftEffect | undefined {
   const { n, m } = sizes(cells);
   if (n === 0 || m === 0) return undefined;
-  const filled = gathered(cells).filter((cell) => cell.batch + cell.baseline > 0);
-  const degrees = Math.max(1, filled.length - 1);
-  const { value, variance } = (measure === 'psi' ? psi : jensenShannon)(shares(filled, n, m), n, m);
   const size = 1 / (1 / n + 1 / m);
-  const effective = value > 0 ? Math.min(size, (4 * value) / variance) : size;
-  const observed = effective * value;
-  const toEffect = (divergence: number) =>
-    measure === 'psi' ? divergence : Math.sqrt(divergence / (8 * Math.LN2));
-  const bound = (x: number, p: number) => toEffect(noncentralityBound(x, degrees, p) / effective);
+  const toEffect = (value: number) => (measure === 'psi' ? value : Math.sqrt(value / (8 * Math.LN2)));
+  const inferredFrom = (compared: readonly Cell[]) => {
+    const { value, variance } = (measure === 'psi' ? psi : jensenShannon)(shares(compared, n, m), n, m);
+    const effective = value > 0 ? Math.min(size, (4 * value) / variance) : size;
+    // What sampling adds to the value is still in proportion to 1 / size.
+    const degrees = Math.max(1, compared.length - 1) * (effective / size);
+    const bound = (p: number, least: number) =>
+      toEffect(noncentralityBound(Math.max(effective * value, least), degrees, p) / effective);
+    return { degrees, bound };
+  };
+  const coarse = inferredFrom(
+    gathered(cells, ({ kind, baseline }, expected) => {
+      return kind === 'apart' || (kind === 'value' && expected >= EXPECTED_ROWS && baseline >= ALONE_ROWS);
+    }),
+  );
+  const fine = inferredFrom(gathered(cells, ({ kind }) => kind !== 'range'));
   const allowed = size * (measure === 'psi' ? limit : limit * limit * 8 * Math.LN2);
-  const failing = noncentralChiSquareQuantile(confidence, degrees, allowed);
+  const failing = noncentralChiSquareQuantile(confidence, coarse.degrees, allowed);
+  const estimate = coarse.bound(0.5, 0);
   return finite({
-    low: bound(observed, confidence),
-    estimate: bound(observed, 0.5),
+    low: coarse.bound(confidence, 0),
+    estimate,
     // Closer agreement than chance gives says no more than agreement as chance gives it: without this floor, two
-    // samples of four equal rows would be surely alike.
-    high: bound(Math.max(observed, degrees), 1 - confidence),
-    smallestDetectable: toEffect(noncentralityBound(failing, degrees, 1 - POWER) / size),
+    // samples of the same four rows would be surely alike.
+    high: Math.max(estimate, fine.bound(1 - confidence, fine.degrees)),
+    smallestDetectable: toEffect(noncentralityBound(failing, coarse.degrees, 1 - POWER) / size),
   });
 }
 
@@ -402,11 +416,11 @@ function kolmogorovSmirnov(
   let possible = 0;
   let [f, g] = [0, 0];
   for (const { from, to, batch, baseline } of pieces) {
-    const [above, before] = [f, g];
+    const below = { f, g };
     f += batch / n;
     g += baseline / m;
     estimate = Math.max(estimate, Math.abs(f - g));
-    if (from < to) possible = Math.max(possible, f - before, g - above);
+    if (from < to) possible = Math.max(possible, f - below.g, g - below.f);
   }
   const root = rootOfRates(n, m);
   const margin = Math.sqrt((nats(confidence) + Math.LN2) / 2) * root;
@@ -421,11 +435,13 @@ function kolmogorovSmirnov(
 /**
  * ∫ |F - G|, with F and G straight inside the cells between the outer edges. What the cells do not show, above all
  * how far beyond the outer edges values lie, is taken from the exact means: the part of their difference that the
- * cells do not account for is added, so that the distance is never below the shift of the mean.
+ * cells do not account for is added, so that the distance is never below the shift of the mean. Values that move
+ * out at both ends alike count up to the outer edges only.
  *
- * Sampling adds the norm of two Gaussian bridges. Its mean is √(2/π) ∫ √(F(1-F)/n + G(1-G)/m), and it exceeds that
- * as a normal variable with the deviation of the difference of the means does, or more rarely: the norm is convex
- * and changes no faster than that (Ledoux, The Concentration of Measure Phenomenon, 2001).
+ * Sampling moves it by at most the norm of the difference of two Gaussian bridges. The mean of that norm is
+ * √(2/π) ∫ √(F(1-F)/n + G(1-G)/m), and it exceeds its mean no more easily than a normal variable with the deviation
+ * of the difference of the two means does (Gaussian concentration; Ledoux, The Concentration of Measure Phenomenon,
+ * 2001). As in {@link meanShift}, the larger deviation stands for both sides.
  */
 function wasserstein(
   pieces: readonly Piece[],
@@ -474,15 +490,15 @@ function wasserstein(
 }
 
 /**
- * A closed cell where the values of the baseline end leaves out what they do not reach: between the atom at zero,
- * which is always there, and values around 1000 there is a gap and not a slope.
+ * Of a closed cell, the part that the values of the baseline reach: between the atom at zero, which is always there,
+ * and values around 1000 there is a gap and not a slope.
  */
 function narrowed(piece: Piece, { min, max }: Range): Piece[] {
   const { from, to } = piece;
   if (!Number.isFinite(to - from)) return [piece];
-  const low = from < min && min < to ? min : from;
-  const high = from < max && max < to ? max : to;
-  const empty = { batch: 0, baseline: 0, gather: piece.gather };
+  const low = Math.min(Math.max(from, min), to);
+  const high = Math.min(Math.max(from, max), to);
+  const empty = { batch: 0, baseline: 0, kind: piece.kind };
   return [
     { ...empty, from, to: low },
     { ...piece, from: low, to: high },
@@ -549,7 +565,7 @@ function quantileInterval(
   const pieces = piecesOf(distribution, distribution);
   const { n } = sizes(pieces);
   if (n === 0) return undefined;
-  const margin = bernstein(binomialVariance(p) / n, 1 / n, nats(confidence));
+  const margin = bernstein(binomialVariance(p) / n, 1 / n, nats(confidence) + Math.LN2);
   const estimate = quantileOf(p, distribution, min, max);
   const end = (rank: number, side: 'from' | 'to') => {
     if (rank <= 0) return Number.NEGATIVE_INFINITY;
