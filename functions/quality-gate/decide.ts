@@ -1,7 +1,7 @@
 import { didYouMean } from '../shared/schema.ts';
 import { type Finding, type Judgement, type NotChecked, outcomeOf, sortFindings } from '../shared/verdict.ts';
 import { type DriftEffect, type DriftMeasure, driftEffect, meanShift, quantileShift } from './drift.ts';
-import { formatDuration, formatNumber, formatShare } from './format.ts';
+import { formatDuration, formatNumber, formatShare, formatTime } from './format.ts';
 import type { Breach, ColumnMeasurements, ColumnProfile, Measurements, Profile } from './profile.ts';
 import type { ColumnCheck, ColumnRule, Contract, DatasetCheck, LocatedContract } from './schema.ts';
 import { physicalFits } from './types.ts';
@@ -569,7 +569,7 @@ class Judging {
       });
       return;
     }
-    const newest = new Date(times.newest).toISOString();
+    const newest = formatTime(times.newest);
     const reference = new Date(asOf).toISOString().slice(0, 10);
     const age = asOf - times.newest;
     if (maxAge !== undefined) {
@@ -930,9 +930,7 @@ function showRange(rule: ColumnRule): string {
 }
 
 function formatPoint(profile: ColumnProfile, point: number): string {
-  return profile.type === 'timestamp' || profile.type === 'date'
-    ? new Date(point).toISOString()
-    : formatNumber(point);
+  return profile.type === 'timestamp' || profile.type === 'date' ? formatTime(point) : formatNumber(point);
 }
 
 function list(names: string[]): string {

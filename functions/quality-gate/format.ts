@@ -25,3 +25,11 @@ export function formatDuration(ms: number): string {
   const [size, name] = units.find(([unit]) => Math.abs(ms) >= unit) ?? [1, 'ms'];
   return `${Number((ms / size).toPrecision(3))} ${name}`;
 }
+
+/** A moment in ISO 8601. Years beyond 275760, which a file may hold and `Date` does not, by their number. */
+export function formatTime(ms: number): string {
+  const time = new Date(ms);
+  return Number.isNaN(time.getTime())
+    ? `about the year ${Math.round(1970 + ms / 31_556_952_000)}`
+    : time.toISOString();
+}
