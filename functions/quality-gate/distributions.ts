@@ -115,7 +115,7 @@ export function categories(
   let left = bytes;
   let kept = 0;
   for (const [index, value] of values.entries()) {
-    left -= JSON.stringify(value).length + String(counts[index]).length + 2;
+    left -= Buffer.byteLength(JSON.stringify(value)) + String(counts[index]).length + 2;
     if (left < 0) break;
     kept++;
   }
