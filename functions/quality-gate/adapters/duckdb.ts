@@ -10,6 +10,7 @@ import {
   moments,
   type ValueCounts,
 } from '../distributions.ts';
+import { formatTime } from '../format.ts';
 import type {
   Breach,
   CategoricalDistribution,
@@ -22,7 +23,7 @@ import type {
   Profile,
 } from '../profile.ts';
 import type { ColumnRule, LocatedContract } from '../schema.ts';
-import { type Engine, identifier, text, UnreadableError, withEngine } from './engine.ts';
+import { type Engine, identifier, number, text, UnreadableError, withEngine } from './engine.ts';
 import { ingest, placeOf, type Source, type SourceColumn } from './ingest.ts';
 import { checkRules, type RuleColumns } from './rule-sql.ts';
 
@@ -44,6 +45,8 @@ const MAX_VALUES = 250_000;
 /** Rows that tell which columns have too many distinct values to count one by one. */
 const PROBE_ROWS = 40_000;
 const PROBE_DISTINCT = 10_000;
+/** Rows among which the distinct values of such a column are counted; of more rows, a share of the values. */
+const DISTINCT_ROWS = 200_000;
 /** Rows from which the cells of such a column are chosen. */
 const SAMPLE_ROWS = 40_000;
 /** JSON bytes of all columns of a profile together, and the least that one column gets. */
@@ -148,7 +151,7 @@ class Measuring {
       const [file] = this.#request.dataset.files;
       throw new UnreadableError(
         file?.path ?? '',
-        `it has more than ${limits.maxColumns} columns (${actualColumns.length}, the contract names ${Object.keys(contract.value.columns).length})`,
+        `it has ${actualColumns.length} columns or more, at most ${limits.maxColumns} can be measured (the contract names ${Object.keys(contract.value.columns).length})`,
       );
     }
     if (inconsistentFiles.length > 0 || actualColumns.length === 0) return result;
@@ -282,15 +285,14 @@ class Measuring {
     // A sum of doubles depends on the order in which threads add them. Integers do not: positions between the
     // smallest and the largest value, in steps of 2^-31 of the range, squared below 2^62.
     const range = max - min;
-    const step = `CAST(round((${point} - ${min}) / ${range} * 2147483648.0) AS BIGINT)`;
+    const step = `CAST(round((${point} - ${number(min)}) / ${number(range)} * 2147483648.0) AS BIGINT)`;
     const measurable = range > 0 && Number.isFinite(range);
-    const [distinct, sum, squares] = await this.#engine.columns(
-      `SELECT approx_count_distinct(${point})::DOUBLE${measurable ? `, sum(${step})::VARCHAR, sum(${step} * ${step})::VARCHAR` : ''}
-       FROM source WHERE ${where}`,
-    );
-    profile.distinct = { value: Number(distinct?.[0] ?? 0), exact: false };
+    profile.distinct = await this.#countDistinct(point, where, profile.count);
     if (column.rule.pii === true) return;
     if (measurable) {
+      const [sum, squares] = await this.#engine.columns(
+        `SELECT sum(${step})::VARCHAR, sum(${step} * ${step})::VARCHAR FROM source WHERE ${where}`,
+      );
       const mean = Number(sum?.[0]) / profile.count / 2 ** 31;
       const square = Number(squares?.[0]) / profile.count / 2 ** 62;
       profile.mean = min + mean * range;
@@ -321,9 +323,23 @@ class Measuring {
     }
   }
 
+  /**
+   * Distinct values among `count` rows; of many rows an estimate from the values whose hash ends in some zero bits.
+   * Its standard error is the root of `share / distinct`: 0.9 % for 200,000 values among 3 million rows.
+   */
+  async #countDistinct(value: string, where: string, count: number): Promise<ColumnProfile['distinct']> {
+    const share = 2 ** Math.max(0, Math.ceil(Math.log2(count / DISTINCT_ROWS)));
+    const [counted] = await this.#engine.columns(
+      `SELECT count(*)::DOUBLE FROM (SELECT 1 FROM source WHERE ${where} AND hash(${value}) % ${share} = 0 GROUP BY ${value})`,
+    );
+    const distinct = Number(counted?.[0] ?? 0) * share;
+    // The estimate must not exceed what there is.
+    return { value: Math.min(distinct, count), exact: share === 1 };
+  }
+
   async #histogram(point: string, where: string, cells: Cells, nulls: number): Promise<NumericDistribution> {
     const { edges, atoms } = cells;
-    const list = (numbers: number[]) => `[${numbers.map((number) => `${number}::DOUBLE`).join(', ')}]`;
+    const list = (numbers: number[]) => `[${numbers.map((value) => `${number(value)}::DOUBLE`).join(', ')}]`;
     const one = async (sql: string) => {
       const [keys = [], counts = []] = (await this.#engine.columns(
         `SELECT unnest(map_keys(h)), unnest(map_values(h))::DOUBLE FROM (SELECT ${sql} AS h FROM source WHERE ${where})`,
@@ -350,11 +366,7 @@ class Measuring {
     reference: CategoricalDistribution | undefined,
   ): Promise<void> {
     const { value: v, rule } = column;
-    if (many) {
-      const [distinct] = await this.#engine.columns(`SELECT approx_count_distinct(${v})::DOUBLE FROM source`);
-      // The estimate must not exceed what there is.
-      profile.distinct = { value: Math.min(Number(distinct?.[0] ?? 0), profile.count), exact: false };
-    }
+    if (many) profile.distinct = await this.#countDistinct(v, `${v} IS NOT NULL`, profile.count);
     const wanted = Math.max(COLUMN_BYTES, PROFILE_BYTES / Math.max(1, this.#source.columns.length));
     // More values than fit into the profile are of no use; the count of all of them is, where it is exact.
     const limit = many ? 100 : Math.ceil(wanted / 6);
@@ -514,7 +526,7 @@ function usableOf({ rule, value }: SourceColumn): string {
 
 /** A point on the number line as a person writes it. */
 function showPoint(rule: ColumnRule, point: number): string {
-  return rule.type === 'timestamp' || rule.type === 'date' ? new Date(point).toISOString() : String(point);
+  return rule.type === 'timestamp' || rule.type === 'date' ? formatTime(point) : String(point);
 }
 
 const DAY_MS = 86_400_000;
@@ -542,8 +554,8 @@ function rowChecks(column: SourceColumn): RowCheck[] {
       return Date.parse(end) + (whole ? DAY_MS - 1 : 0);
     });
     const outside = [
-      ...(low === null ? [] : [`${point} < ${low}`]),
-      ...(high === null ? [] : [`${point} > ${high}`]),
+      ...(typeof low === 'number' ? [`${point} < ${number(low)}`] : []),
+      ...(typeof high === 'number' ? [`${point} > ${number(high)}`] : []),
     ];
     if (outside.length > 0) {
       checks.push({
@@ -555,7 +567,9 @@ function rowChecks(column: SourceColumn): RowCheck[] {
   }
   if (rule.values !== undefined) {
     const list = rule.values
-      .map((value) => (typeof value === 'string' ? text(value) : String(value)))
+      .map((value) =>
+        typeof value === 'string' ? text(value) : typeof value === 'number' ? number(value) : String(value),
+      )
       .join(', ');
     checks.push({ name: 'values', condition: `${v} NOT IN (${list})`, allowed: rule.otherValues ?? 0 });
   }

@@ -26,9 +26,15 @@ export interface Engine {
   rows(sql: string): Promise<Record<string, JS>[]>;
 }
 
-/** A SQL string literal. */
+/** A SQL string. Its parser ends at a NUL, which values may hold all the same. */
 export function text(value: string): string {
-  return `'${value.replaceAll("'", "''")}'`;
+  const parts = value.split('\0').map((part) => `'${part.replaceAll("'", "''")}'`);
+  return parts.length === 1 ? `${parts[0]}` : `(${parts.join(' || chr(0) || ')})`;
+}
+
+/** A SQL number. DuckDB reads `0.1` as a decimal, from which casting does not always lead back to the same double. */
+export function number(value: number): string {
+  return Number.isSafeInteger(value) ? String(value) : `'${value}'::DOUBLE`;
 }
 
 /** A SQL identifier. */
@@ -133,20 +139,21 @@ function explainFailure(error: unknown, expired: boolean, limits: EngineLimits, 
       'Split the dataset, or give the engine more memory (engine.memory).',
     );
   }
-  // What DuckDB says of bytes that it cannot decode. "TProtocolException" and the like come from Parquet's footer.
-  if (
-    /^(Invalid Input|Invalid|IO|Conversion|Serialization|Not implemented|Out of Range|Parquet|TProtocol|Error)\b/i.test(
-      message,
-    ) &&
-    !/No space left|Permission denied|Too many open files|No files found/i.test(message)
-  ) {
-    return new UnreadableError(file, firstSentence(message));
-  }
+  if (isOfTheData(message)) return new UnreadableError(file, firstSentence(message));
   return new GateDependencyError(`DuckDB failed: ${firstSentence(message)}`, { cause: error });
 }
 
+/** Whether DuckDB complains of bytes that it cannot decode. "TProtocolException" comes from Parquet's footer. */
+export function isOfTheData(message: string): boolean {
+  return (
+    /^(Invalid Input|Invalid|IO|Conversion|Serialization|Not implemented|Out of Range|Parquet|TProtocol|Error)\b/i.test(
+      message,
+    ) && !/No space left|Permission denied|Too many open files|No files found/i.test(message)
+  );
+}
+
 /** The first line of DuckDB's message, without its class and without local paths. */
-function firstSentence(message: string): string {
+export function firstSentence(message: string): string {
   return (message.split('\n')[0] ?? '')
     .replace(/^[A-Za-z ]*Error: /, '')
     .replaceAll(/(["']?)\/[^\s"']*\/([^/\s"']+)\1/g, '$2')
