@@ -32,10 +32,10 @@ export function normalQuantile(p: number): number {
 }
 
 /**
- * Quantile of Student's distribution for chances from 0.5 up; never too small.
+ * Quantile of Student's distribution for chances from 0.5 up.
  *
- * Wallace's bound (Annals of Mathematical Statistics 30, 1959): exact for many degrees of freedom, less than 2 %
- * too large from 10 on (at a chance of 1 - 1e-7), wide below 3. Erring to that side is what a gate wants.
+ * Wallace's approximation (Annals of Mathematical Statistics 30, 1959): exact for many degrees of freedom, less than
+ * 2 % off from 10 on, and below that too large rather than too small, which is the side for a gate to err to.
  */
 export function studentQuantile(p: number, degrees: number): number {
   const z = (normalQuantile(p) * (8 * degrees + 3)) / (8 * degrees + 1);
@@ -140,7 +140,7 @@ export function noncentralityBound(x: number, degrees: number, p: number): numbe
 
 /**
  * The value that a noncentral chi-square variable is at most with chance `p`, by Sankaran's approximation: within
- * 3 % for chances above 0.9. For planning (power), not for judging.
+ * 4 % for noncentralities from 5 up and within 15 % below. For planning (power), not for judging.
  */
 export function noncentralChiSquareQuantile(p: number, degrees: number, noncentrality: number): number {
   const { h, mean, scale } = sankaran(degrees, noncentrality);
