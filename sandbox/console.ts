@@ -1,4 +1,4 @@
-import type { WriteStream } from 'node:tty';
+import type { Writable } from 'node:stream';
 import { styleText } from 'node:util';
 
 /** Columns of the label of a line, and of what is before it. */
@@ -12,10 +12,13 @@ const MAX_OUTPUT = 1000;
 
 const SPINNER = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
 
+/** Begins the line of a terminal anew. */
+const ERASE = '\r\u001b[K';
+
 type Format = Parameters<typeof styleText>[0];
 
-/** Where the transcript goes: standard output, or what a test reads. */
-export type Output = Pick<WriteStream, 'write'> & Partial<Pick<WriteStream, 'isTTY' | 'columns'>>;
+/** Where a transcript goes: a terminal, where it has these. */
+export type Output = Writable & { isTTY?: boolean; columns?: number };
 
 /** What ended the run: what is wrong, how to mend it, and the end of what a failed program printed. */
 export interface Failure {
@@ -29,6 +32,7 @@ export interface Failure {
  */
 export class Transcript {
   readonly #output: Output;
+  #spinning = false;
 
   constructor(output: Output) {
     this.#output = output;
@@ -106,14 +110,16 @@ export class Transcript {
   #spin(label: string, started: number): () => void {
     if (this.#output.isTTY !== true) return () => undefined;
     let frame = 0;
+    this.#spinning = true;
     const timer = setInterval(() => {
       const sign = this.#style('cyan', SPINNER[frame++ % SPINNER.length] ?? '');
       const time = this.#style('dim', seconds(performance.now() - started));
-      this.#output.write(`\r\u001b[K${' '.repeat(INDENT)}${sign} ${label.padEnd(LABEL)}${time}`);
+      this.#output.write(`${ERASE}${' '.repeat(INDENT)}${sign} ${label.padEnd(LABEL)}${time}`);
     }, 100);
     return () => {
       clearInterval(timer);
-      this.#output.write('\r\u001b[K');
+      this.#output.write(ERASE);
+      this.#spinning = false;
     };
   }
 
@@ -130,11 +136,11 @@ export class Transcript {
   }
 
   #style(format: Format, text: string): string {
-    return this.#output.isTTY === true ? styleText(format, text, { stream: process.stdout }) : text;
+    return this.#output.isTTY === true ? styleText(format, text, { stream: this.#output }) : text;
   }
 
   #print(line: string): void {
-    this.#output.write(`${line}\n`);
+    this.#output.write(`${this.#spinning ? ERASE : ''}${line}\n`);
   }
 }
 

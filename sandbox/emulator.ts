@@ -114,9 +114,10 @@ export async function stopEmulator(
   await rm(directory, { recursive: true, force: true, maxRetries: 5 });
 }
 
-/** The end of what the emulator logged: the last `lines` lines. */
-export function endOfLog(directory: string, lines: number): string {
-  return readFileSync(logOf(directory), 'utf8').trimEnd().split('\n').slice(-lines).join('\n');
+/** The last lines that the emulator logged, at most `count`; only those that contain a text, where one is given. */
+export function endOfLog(directory: string, count: number, text = ''): string[] {
+  const lines = readFileSync(logOf(directory), 'utf8').trimEnd().split('\n');
+  return lines.filter((line) => line.includes(text)).slice(-count);
 }
 
 /** Leaves an emulator running, so that {@link stopKept} finds it. */
@@ -191,7 +192,7 @@ async function waitForPort(
         ended
           ? 'The emulated AWS account (ministack) ended while it was starting.'
           : `The emulated AWS account (ministack) did not start within ${START_MS / 1000} s.`,
-        { output: endOfLog(directory, 15), help: `Its log is ${FAILURE_LOG}.` },
+        { output: endOfLog(directory, 15).join('\n'), help: `Its log is ${FAILURE_LOG}.` },
       );
     }
   }

@@ -10,7 +10,7 @@ const groups = new Set<number>();
 process.on('exit', killGroups);
 
 /** Kills every process group that is still running, at once. */
-export function killGroups(): void {
+function killGroups(): void {
   for (const pid of groups) signalGroup(pid, 'SIGKILL');
 }
 
@@ -33,7 +33,7 @@ export function release(child: ChildProcess): void {
 }
 
 /** Sends a signal to a process group of ours; one that is gone already is fine. */
-export function signalGroup(pid: number, signal: NodeJS.Signals): void {
+function signalGroup(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(-pid, signal);
   } catch (error) {

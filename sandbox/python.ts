@@ -86,8 +86,9 @@ export async function findPython(env: NodeJS.ProcessEnv, signal: AbortSignal): P
       if (error.code === 'ENOENT' || error.code === 'EACCES') return undefined;
       throw error;
     });
-    const [major, minor] = (result?.stdout ?? '').split(' ').map(Number);
-    if (result === undefined || major === undefined || minor === undefined) continue;
+    const version = /^(\d+) (\d+)$/m.exec(result?.stdout ?? '');
+    if (result === undefined || version === null) continue;
+    const [major, minor] = [Number(version[1]), Number(version[2])];
     if (major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1])) {
       found.push(`${name} is Python ${major}.${minor}`);
     } else if (result.code !== 0) {
@@ -109,7 +110,8 @@ export async function findPython(env: NodeJS.ProcessEnv, signal: AbortSignal): P
   );
 }
 
-function pipError(ministack: string, output: string): SandboxError {
+/** What it means that pip failed, by what it printed. */
+export function pipError(ministack: string, output: string): SandboxError {
   const offline =
     /NewConnectionError|ConnectTimeoutError|NameResolutionError|Max retries|ProxyError|SSLError/.test(output);
   return new SandboxError(

@@ -120,6 +120,9 @@ function notReal(ministack: string): string[] {
   return [
     `AWS was ministack ${ministack}. It verifies signatures, and enforces the deployed policies of roles, bucket, topic and queues; but the root of the account, who deployed and uploaded here, may do everything, and tags that come with an upload are not held against the policy. Two condition keys were corrected to be as on AWS (sandbox/emulator.py).`,
     'Lambda ran the deployed bundle and layer as a Node.js process of this machine, with the rights of its role, but without limits on memory and /tmp, and without retries: dead-letter queue and alarms were deployed, not tried.',
+    ...(process.platform === 'linux'
+      ? []
+      : ['The library of DuckDB in the layer is for Linux: here the function took that of this checkout.']),
   ];
 }
 

@@ -12,7 +12,7 @@ import { SQSClient } from '@aws-sdk/client-sqs';
 import { AssumeRoleCommand, STSClient } from '@aws-sdk/client-sts';
 import type { Transcript } from './console.ts';
 import type { Outputs } from './deploy.ts';
-import { type Emulator, REGION, ROOT_CREDENTIALS } from './emulator.ts';
+import { type Emulator, endOfLog, REGION, ROOT_CREDENTIALS } from './emulator.ts';
 import { SandboxError } from './errors.ts';
 import { ROOT } from './paths.ts';
 import { run } from './processes.ts';
@@ -106,7 +106,7 @@ export class World {
     return stdout;
   }
 
-  /** The error of a story that went wrong, with the end of what the functions logged. */
+  /** The error of a story that went wrong, with the end of what the functions and the emulator had to say. */
   async failure(message: string): Promise<SandboxError> {
     const { logGroups = [] } = await this.#logs.send(new DescribeLogGroupsCommand({}));
     const events = await Promise.all(
@@ -119,7 +119,9 @@ export class World {
       .flat()
       .sort((a, b) => (a.timestamp ?? 0) - (b.timestamp ?? 0))
       .map((event) => event.message?.trimEnd().slice(0, 1_000));
-    return new SandboxError('story', message, { output: lines.slice(-12).join('\n') });
+    // A function that does not even load has logged nothing.
+    const errors = endOfLog(this.emulator.directory, 5, ' ERROR ');
+    return new SandboxError('story', message, { output: [...lines.slice(-12), ...errors].join('\n') });
   }
 }
 
