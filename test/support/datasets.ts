@@ -40,17 +40,36 @@ export const LIMITS: EngineLimits = {
   maxRows: 100_000_000,
 };
 
-/** Runs statements in a DuckDB of the test's own; the rows of the last one. */
-export async function duckdb(...statements: string[]): Promise<Record<string, JS>[]> {
+/** A DuckDB of the test's own, to make data and to compute what is expected. */
+export interface Database {
+  /** Runs statements; the rows of the last one. */
+  run(...statements: string[]): Promise<Record<string, JS>[]>;
+  close(): void;
+}
+
+export async function openDatabase(): Promise<Database> {
   const instance = await DuckDBInstance.create(':memory:', { threads: '2' });
   const connection = await instance.connect();
+  return {
+    run: async (...statements) => {
+      let rows: Record<string, JS>[] = [];
+      for (const sql of statements) rows = (await connection.runAndReadAll(sql)).getRowObjectsJS();
+      return rows;
+    },
+    close: () => {
+      connection.closeSync();
+      instance.closeSync();
+    },
+  };
+}
+
+/** Runs statements in a database that is there for them alone; the rows of the last one. */
+export async function duckdb(...statements: string[]): Promise<Record<string, JS>[]> {
+  const database = await openDatabase();
   try {
-    let rows: Record<string, JS>[] = [];
-    for (const statement of statements) rows = (await connection.runAndReadAll(statement)).getRowObjectsJS();
-    return rows;
+    return await database.run(...statements);
   } finally {
-    connection.closeSync();
-    instance.closeSync();
+    database.close();
   }
 }
 
