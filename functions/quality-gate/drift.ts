@@ -235,7 +235,7 @@ function categoriesOf(batch: CategoricalDistribution, baseline: CategoricalDistr
   const lucky = baseline.otherDistinct === 0 ? 1 : rarest + 2 * Math.sqrt(rarest);
   const luck = baseline.counts.map((count) => (count <= lucky ? Math.min(count, 2 * Math.sqrt(count)) : 0));
   const movable = luck.reduce((sum, count) => sum + count, 0);
-  const missing = n === 0 ? 0 : (batch.other / n) * m - baseline.other;
+  const missing = n === 0 || m === 0 ? 0 : (batch.other / n - baseline.other / m) * m;
   const moved = Math.min(movable, Math.max(0, missing));
   const listed = baseline.values
     .map((value, index) => {
@@ -319,13 +319,17 @@ function divergence(
   if (n === 0 || m === 0) return undefined;
   const size = 1 / (1 / n + 1 / m);
   const toEffect = (value: number) => (measure === 'psi' ? value : Math.sqrt(value / (8 * Math.LN2)));
+  const largest = measure === 'psi' ? Number.POSITIVE_INFINITY : 1;
   const inferredFrom = (compared: readonly Cell[]) => {
     const { value, variance } = (measure === 'psi' ? psi : jensenShannon)(shares(compared, n, m), n, m);
     const effective = value > 0 ? Math.min(size, (4 * value) / variance) : size;
     // What sampling adds to the value is still in proportion to 1 / size.
     const degrees = Math.max(1, compared.length - 1) * (effective / size);
     const bound = (p: number, least: number) =>
-      toEffect(noncentralityBound(Math.max(effective * value, least), degrees, p) / effective);
+      Math.min(
+        largest,
+        toEffect(noncentralityBound(Math.max(effective * value, least), degrees, p) / effective),
+      );
     return { degrees, bound };
   };
   const coarse = inferredFrom(
@@ -338,7 +342,7 @@ function divergence(
   const failing = noncentralChiSquareQuantile(confidence, coarse.degrees, allowed);
   const estimate = coarse.bound(0.5, 0);
   return finite({
-    low: coarse.bound(confidence, 0),
+    low: Math.min(estimate, coarse.bound(confidence, 0)),
     estimate,
     // Closer agreement than chance gives says no more than agreement as chance gives it: without this floor, two
     // samples of the same four rows would be surely alike.
