@@ -63,7 +63,7 @@ export class Transcript {
 
   /** Text as it is, unwrapped: commands to copy, the output of a program. */
   raw(text: string): void {
-    for (const line of text.split('\n')) this.#print(' '.repeat(2 * INDENT) + line);
+    for (const line of text.split('\n')) this.#print((' '.repeat(2 * INDENT) + line).trimEnd());
   }
 
   /** Something that has just been checked and holds. */

@@ -1,11 +1,15 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { seconds } from './console.ts';
 import { ACCOUNT, type Emulator, REGION } from './emulator.ts';
 import { SandboxError } from './errors.ts';
 import { ROOT } from './paths.ts';
 import { run } from './processes.ts';
 
 const STACK = 'Tocsin';
+
+/** How long one command of the CDK may take. Both take 10 seconds, 30 on a machine that is busy. */
+const PATIENCE_MS = 300_000;
 
 /** Outputs of the deployed stack, by name. */
 export type Outputs = Record<string, string>;
@@ -66,10 +70,12 @@ async function cdk(
     cwd,
     env,
     signal,
+    timeoutMs: PATIENCE_MS,
     onLine,
   });
   if (result.code !== 0) {
-    throw new SandboxError('world', `cdk ${command} failed.`, {
+    const how = result.code === null ? `did not end within ${seconds(PATIENCE_MS)}` : 'failed';
+    throw new SandboxError('world', `cdk ${command} ${how}.`, {
       output: result.tail,
       help: 'See the end of its output below, and all of it with npm start -- --verbose.',
     });

@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { SandboxError } from './errors.ts';
 import { ROOT, STATE } from './paths.ts';
-import { adopt, endGroup, isAlive, release, run } from './processes.ts';
+import { adopt, endGroup, isAlive, release } from './processes.ts';
 
 /** The account and region that the sandbox emulates. */
 export const ACCOUNT = '000000000000';
@@ -24,8 +24,7 @@ const START_MS = 60_000;
 /** Where the log of the last run that failed is kept. */
 export const FAILURE_LOG = join(STATE, 'last-failure.log');
 
-/** A sandbox that `--keep` left running. */
-const KEPT = join(STATE, 'kept.json');
+const BEGIN_ANEW = `Remove ${STATE} to have it installed again, and run npm start.`;
 
 /** Begins the name of what belongs to one run; the id of its process follows. */
 const RUN = 'tocsin-sandbox-';
@@ -45,7 +44,7 @@ export interface Emulator {
 }
 
 /** What it takes to find and end an emulator again. */
-type Handle = Pick<Emulator, 'endpoint' | 'pid' | 'directory'>;
+export type Handle = Pick<Emulator, 'endpoint' | 'pid' | 'directory'>;
 
 /**
  * Starts the emulator and waits until it answers. It does not outlive this process, unless it is let go.
@@ -57,6 +56,9 @@ export async function startEmulator(python: string, signal: AbortSignal): Promis
   // Outside the checkout: Lambda functions are unpacked below it, and must find neither the modules nor the
   // package.json of the checkout ("type": "module" would make their CommonJS unreadable) in a directory above.
   const directory = await realpath(await mkdtemp(join(tmpdir(), `${RUN}${process.pid}-`)));
+  // Also when this process is ended by force.
+  const clean = () => rmSync(directory, { recursive: true, force: true });
+  process.once('exit', clean);
   await mkdir(join(directory, 'tmp'));
   const log = openSync(logOf(directory), 'a');
   const child = spawn(python, [join(import.meta.dirname, 'emulator.py'), directory], {
@@ -69,15 +71,12 @@ export async function startEmulator(python: string, signal: AbortSignal): Promis
   closeSync(log);
   await once(child, 'spawn').catch((cause: unknown) => {
     throw new SandboxError('world', `${python} does not start.`, {
-      help: `Remove ${STATE}, and run npm start again.`,
+      help: BEGIN_ANEW,
       cause,
     });
   });
   const pid = child.pid as number;
   adopt(child);
-  // Also when this process is ended by force.
-  const clean = () => rmSync(directory, { recursive: true, force: true });
-  process.once('exit', clean);
   const stdin = child.stdin as Writable;
   // That the emulator has ended is noticed elsewhere, and not by a pipe that broke.
   stdin.on('error', () => undefined);
@@ -118,35 +117,6 @@ export async function stopEmulator(
 export function endOfLog(directory: string, count: number, text = ''): string[] {
   const lines = readFileSync(logOf(directory), 'utf8').trimEnd().split('\n');
   return lines.filter((line) => line.includes(text)).slice(-count);
-}
-
-/** Leaves an emulator running, so that {@link stopKept} finds it. */
-export async function keepRunning({ endpoint, pid, directory, letGo }: Emulator): Promise<void> {
-  const handle: Handle = { endpoint, pid, directory };
-  await writeFile(KEPT, `${JSON.stringify(handle, null, 2)}\n`);
-  await letGo();
-}
-
-/** The emulator that was left running, if it still is. */
-export async function findKept(signal: AbortSignal): Promise<Handle | undefined> {
-  const text = await readFile(KEPT, 'utf8').catch(() => undefined);
-  if (text === undefined) return undefined;
-  const kept = JSON.parse(text) as Handle;
-  // The id may belong to another process by now, which is not ours to end.
-  const ps = await run('ps', ['-o', 'args=', '-p', String(kept.pid)], { env: process.env, signal });
-  return ps.stdout.includes(kept.directory) ? kept : undefined;
-}
-
-/**
- * Ends the emulator that was left running.
- *
- * @returns its endpoint; undefined where none runs
- */
-export async function stopKept(signal: AbortSignal): Promise<string | undefined> {
-  const kept = await findKept(signal);
-  if (kept !== undefined) await stopEmulator(kept);
-  await rm(KEPT, { force: true });
-  return kept?.endpoint;
 }
 
 /** Makes every connection that this process opens from now on accept a certificate. */
@@ -192,7 +162,7 @@ async function waitForPort(
         ended
           ? 'The emulated AWS account (ministack) ended while it was starting.'
           : `The emulated AWS account (ministack) did not start within ${START_MS / 1000} s.`,
-        { output: endOfLog(directory, 15).join('\n'), help: `Its log is ${FAILURE_LOG}.` },
+        { output: endOfLog(directory, 15).join('\n'), help: BEGIN_ANEW },
       );
     }
   }
@@ -203,10 +173,9 @@ async function waitForPort(
  * user's own, so that no secret and no setting of this machine reaches them.
  */
 function serverEnvironment(directory: string): Record<string, string> {
-  const { HOME = directory, LANG = 'C.UTF-8' } = process.env;
   return {
-    HOME,
-    LANG,
+    HOME: directory,
+    LANG: 'C.UTF-8',
     // Lambda runs the first `node` on it.
     PATH: toolPath(),
     // The layer has DuckDB for Linux. A function that runs on another system finds the one of this checkout.
@@ -267,12 +236,10 @@ async function clientEnvironment(endpoint: string, directory: string): Promise<R
 export function exportsFor({
   endpoint,
   directory,
-}: Pick<Emulator, 'endpoint' | 'directory'>): Record<string, string> {
+}: Pick<Handle, 'endpoint' | 'directory'>): Record<string, string> {
   const bundle = join(directory, 'trusted.pem');
   return {
     AWS_ENDPOINT_URL: endpoint,
-    // The CDK uploads its assets with a client that reads only this one.
-    AWS_ENDPOINT_URL_S3: endpoint,
     AWS_REGION: REGION,
     AWS_DEFAULT_REGION: REGION,
     AWS_ACCESS_KEY_ID: ROOT_CREDENTIALS.accessKeyId,

@@ -66,13 +66,15 @@ export interface RunOptions {
   env: NodeJS.ProcessEnv;
   /** Ends the program, and everything that it started. */
   signal: AbortSignal;
+  /** So does this much time, in milliseconds; without it the program may take as long as it likes. */
+  timeoutMs?: number;
   /** Gets every line that the program prints. */
   onLine?: ((line: string) => void) | undefined;
 }
 
 /** How a program ended. */
 export interface RunResult {
-  /** Exit code; null where a signal ended it. */
+  /** Exit code; null where a signal ended it, or its time was up. */
   code: number | null;
   /** Standard output. */
   stdout: string;
@@ -88,7 +90,7 @@ export interface RunResult {
 export async function run(
   program: string,
   args: readonly string[],
-  { cwd, env, signal, onLine }: RunOptions,
+  { cwd, env, signal, timeoutMs, onLine }: RunOptions,
 ): Promise<RunResult> {
   signal.throwIfAborted();
   const child = spawn(program, args, {
@@ -102,6 +104,12 @@ export async function run(
     if (child.pid !== undefined) void endGroup(child.pid);
   };
   signal.addEventListener('abort', end, { once: true });
+  let late = false;
+  const endLate = () => {
+    late = true;
+    end();
+  };
+  const timer = timeoutMs === undefined ? undefined : setTimeout(endLate, timeoutMs);
 
   const stdout: string[] = [];
   const tail: string[] = [];
@@ -116,8 +124,9 @@ export async function run(
   try {
     const [code] = (await once(child, 'close')) as [number | null];
     signal.throwIfAborted();
-    return { code, stdout: stdout.join('\n'), tail: tail.join('\n') };
+    return { code: late ? null : code, stdout: stdout.join('\n'), tail: tail.join('\n') };
   } finally {
+    clearTimeout(timer);
     signal.removeEventListener('abort', end);
   }
 }

@@ -1,30 +1,19 @@
 import { existsSync } from 'node:fs';
-import { rm, writeFile } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { join, relative } from 'node:path';
 import { type Arguments, helpText, parseArguments } from './arguments.ts';
 import { seconds, Transcript } from './console.ts';
 import { architecture, bootstrap, deploy, type Outputs } from './deploy.ts';
-import {
-  type Emulator,
-  exportsFor,
-  FAILURE_LOG,
-  findKept,
-  keepRunning,
-  startEmulator,
-  stopEmulator,
-  stopKept,
-} from './emulator.ts';
+import { type Emulator, FAILURE_LOG, startEmulator, stopEmulator } from './emulator.ts';
 import { EXIT, SandboxError } from './errors.ts';
+import { ENVIRONMENT_FILE, findKept, keepRunning, stopKept } from './kept.ts';
 import { ROOT, STATE } from './paths.ts';
 import { ensurePython } from './python.ts';
 import { qualityGate } from './stories/quality-gate.ts';
 import { type Story, World } from './world.ts';
 
 const STORIES: readonly Story[] = [qualityGate];
-
-/** For a shell to read: the variables that lead to a sandbox that was left running. */
-const ENVIRONMENT_FILE = join(STATE, 'env');
 
 const transcript = new Transcript(process.stdout);
 
@@ -58,8 +47,12 @@ function report(error: unknown, signal: AbortSignal): number {
     const { name, message, stack } = error as Error;
     transcript.failure({ message: `${name}: ${message}`, output: stack });
   }
-  if (existsSync(FAILURE_LOG)) transcript.note('emulator log', relative(ROOT, FAILURE_LOG));
-  return error instanceof SandboxError ? EXIT[error.kind] : EXIT.world;
+  const kind = error instanceof SandboxError ? error.kind : 'world';
+  // Wrong usage leaves that of an earlier run where it is.
+  if (kind !== 'usage' && existsSync(FAILURE_LOG)) {
+    transcript.note('emulator log', relative(ROOT, FAILURE_LOG));
+  }
+  return EXIT[kind];
 }
 
 async function play({ keep, verbose, stories }: Arguments, signal: AbortSignal): Promise<void> {
@@ -128,11 +121,6 @@ function notReal(ministack: string): string[] {
 
 async function leaveRunning(emulator: Emulator, outputs: Outputs): Promise<void> {
   await keepRunning(emulator);
-  const variables = Object.entries(exportsFor(emulator));
-  await writeFile(
-    ENVIRONMENT_FILE,
-    variables.map(([name, value]) => `export ${name}='${value.replaceAll("'", "'\\''")}'\n`).join(''),
-  );
   transcript.heading(`Left running: ${emulator.endpoint}`);
   transcript.raw(
     [
@@ -148,7 +136,6 @@ async function leaveRunning(emulator: Emulator, outputs: Outputs): Promise<void>
 
 async function stop(signal: AbortSignal): Promise<void> {
   const endpoint = await stopKept(signal);
-  await rm(ENVIRONMENT_FILE, { force: true });
   transcript.text(
     endpoint === undefined ? 'No sandbox was left running here.' : `Ended the sandbox at ${endpoint}.`,
   );

@@ -96,9 +96,7 @@ describe('Transcript', () => {
       help: 'See below.',
       output: `first\n${'x'.repeat(5000)}`,
     });
-    expect(text()).toBe(
-      `\n  ✗ cdk deploy failed.\n    See below.\n    \n    first\n    ${'x'.repeat(1000)}…\n`,
-    );
+    expect(text()).toBe(`\n  ✗ cdk deploy failed.\n    See below.\n\n    first\n    ${'x'.repeat(1000)}…\n`);
   });
 
   it('fits a narrow terminal, and does not use all of a wide one', () => {

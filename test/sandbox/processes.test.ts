@@ -39,6 +39,15 @@ describe('run', () => {
     expect(Date.now() - started).toBeLessThan(20_000);
   });
 
+  it('ends a program whose time is up', async () => {
+    const result = await run('/bin/sh', ['-c', 'trap "exit 0" TERM; echo begun; sleep 60 & wait'], {
+      env: process.env,
+      signal: never,
+      timeoutMs: 100,
+    });
+    expect(result).toEqual({ code: null, stdout: 'begun', tail: 'begun' });
+  });
+
   it('ends what the program left behind', async () => {
     const started = Date.now();
     expect((await shell('sleep 60 & echo done')).stdout).toBe('done');
