@@ -2,6 +2,8 @@
 export interface Random {
   /** Uniform on [0, 1), in steps of 2^-32. */
   uniform(): number;
+  /** Of mean 0 and deviation 1. */
+  normal(): number;
   /** Successes in `n` trials of chance `p`. */
   binomial(n: number, p: number): number;
   /** How `n` draws fall onto cells of the given chances, which sum to 1. */
@@ -20,6 +22,8 @@ export function createRandom(seed: number): Random {
   };
   for (let round = 0; round < 16; round++) next();
   const uniform = () => next() / 2 ** 32;
+  // Box and Muller.
+  const normal = () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform());
 
   const binomial = (n: number, p: number): number => {
     if (p > 0.5) return n - binomial(n, 1 - p);
@@ -49,7 +53,7 @@ export function createRandom(seed: number): Random {
     });
   };
 
-  return { uniform, binomial, multinomial };
+  return { uniform, normal, binomial, multinomial };
 }
 
 /** Hörmann's transformed rejection BTRS (Journal of Statistical Computation and Simulation 46, 1993), p <= 0.5. */
