@@ -1,4 +1,4 @@
-import type { CategoricalDistribution, Distribution, NumericDistribution } from './profile.ts';
+import type { CategoricalDistribution, NumericDistribution } from './profile.ts';
 
 /*
  * From the counts of distinct values to the small distributions that a profile keeps. Pure and deterministic:
@@ -146,11 +146,6 @@ export function countCategories(
     otherDistinct: 0,
     nulls: totals.nulls,
   };
-}
-
-/** Whether a distribution lists every value of its column. */
-export function isComplete(distribution: Distribution): boolean {
-  return distribution.kind === 'categorical' && distribution.otherDistinct === 0;
 }
 
 function ascending(numbers: Iterable<number>): number[] {

@@ -145,8 +145,6 @@ const ruleSchema = strict({
   warn: z.boolean().optional(),
 });
 
-export type RowRule = z.output<typeof ruleSchema>;
-
 const identifier = z
   .string()
   .regex(/^[a-z0-9](-?[a-z0-9])*$/, 'lower-case letters, digits and single hyphens')
@@ -419,16 +417,12 @@ export const objectCreatedSchema = z.object({
   }),
 });
 
-export type ObjectCreated = z.output<typeof objectCreatedSchema>;
-
 /** Direct invocation, for a SageMaker Pipelines Lambda step or Step Functions. */
 export const invocationSchema = strict({
   dataset: identifier,
   uri: z.string().regex(/^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\/.+$/, 's3://bucket/key'),
   versionId: z.string().min(1).optional(),
 });
-
-export type Invocation = z.output<typeof invocationSchema>;
 
 /** What the function answers; also the detail of `Dataset Accepted` and `Dataset Rejected`. */
 export const resultSchema = z.object({
