@@ -8,12 +8,18 @@ import { contractCommand } from './commands/contract.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { profileCommand } from './commands/profile.ts';
 import { EXIT, type Io } from './shared/cli.ts';
+import { nodeComplaint } from './shared/node.ts';
 import { removeScratch } from './shared/scratch.ts';
 
 /*
  * The CLI. Commands are declared here and loaded when they run: a local check must not wait for an AWS client.
  */
 
+const complaint = nodeComplaint(process.versions.node);
+if (complaint !== undefined) {
+  process.stderr.write(`tocsin: ${complaint}\n`);
+  process.exit(EXIT.caller);
+}
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.once(signal, () => {
     removeScratch();
