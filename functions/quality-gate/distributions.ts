@@ -11,8 +11,14 @@ export interface ValueCounts<V extends number | string> {
   counts: number[];
 }
 
-/** Quantile cells of a numeric distribution. */
-const CELLS = 48;
+/**
+ * Shares of the rows between which cells end: 48 equal ones, and finer ones in the tails, without which an extreme
+ * quantile could not be told apart from everything beyond the outermost edge.
+ */
+const CUTS = [
+  ...Array.from({ length: 47 }, (_, index) => (index + 1) / 48),
+  ...[0.001, 0.005, 0.995, 0.999],
+].sort((a, b) => a - b);
 /** A value that holds at least this share of the rows is an atom. */
 const ATOM_SHARE = 0.02;
 
@@ -47,7 +53,7 @@ export interface Cells {
 
 /**
  * Chooses cells for a column from the counts of its values (of all rows, or of a sample of them): every value that
- * holds 2 % of the rows is an atom, zero always is, and the rest falls into up to 48 cells of about equal counts.
+ * holds 2 % of the rows is an atom, zero always is, and the rest falls into up to 52 cells.
  *
  * @param withZero whether zero means something in this column (numbers, not times)
  */
@@ -62,16 +68,14 @@ export function chooseCells({ values, counts }: ValueCounts<number>, withZero: b
   }
   const edges = new Set<number>(atoms);
   let below = 0;
-  let cell = 0;
+  let cut = 0;
   for (const [index, value] of values.entries()) {
     if (atoms.has(value)) continue;
     below += counts[index] ?? 0;
-    const reached = Math.floor((below / rest) * CELLS);
     // The last cell is open above: it needs no edge.
-    if (reached > cell && reached < CELLS) {
-      edges.add(short(value));
-      cell = reached;
-    }
+    if (below < (CUTS[cut] ?? 1) * rest || below === rest) continue;
+    edges.add(short(value));
+    while (below >= (CUTS[cut] ?? Number.POSITIVE_INFINITY) * rest) cut++;
   }
   return { edges: ascending(edges), atoms: ascending(atoms) };
 }

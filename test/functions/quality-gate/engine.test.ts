@@ -310,15 +310,28 @@ describe('the same rows', () => {
     expect(times).toEqual({ oldest: Math.min(...moments), newest: Math.max(...moments) });
   });
 
-  test('are divided into cells of about equal counts', () => {
+  test('are divided into cells of about equal counts, with finer ones in the tails', () => {
     const { edges, cells, atoms } = numeric(measured.get('rows.csv')!.profile.columns.amount);
     expect(atoms).toEqual([0]);
-    // Zero is an edge on top of the 47 between 48 cells: it cuts one in two.
+    // Zero is an edge on top of those between the cells: it cuts one in two.
     const zero = edges.indexOf(0);
     const whole = cells.toSpliced(zero, 2, (cells[zero] ?? 0) + (cells[zero + 1] ?? 0));
-    expect(whole).toHaveLength(48);
     const inCells = cells.reduce((sum, count) => sum + count, 0);
-    for (const count of whole) expect(Math.abs(count - inCells / 48)).toBeLessThan(2);
+    const cuts = [
+      ...Array.from({ length: 47 }, (_, index) => (index + 1) / 48),
+      0.001,
+      0.005,
+      0.995,
+      0.999,
+      1,
+    ];
+    cuts.sort((a, b) => a - b);
+    expect(whole).toHaveLength(cuts.length);
+    let below = 0;
+    for (const [index, count] of whole.entries()) {
+      below += count;
+      expect(Math.abs(below - (cuts[index] ?? 0) * inCells)).toBeLessThan(2);
+    }
   });
 
   test('in several files, and the place of an offender is its file and its row there', async () => {
