@@ -50,7 +50,9 @@ export async function contractInit(data: string, options: InitOptions, io: Io): 
   const { GateInputError } = await import('../../functions/shared/errors.ts');
   const { openDataset } = await import('../shared/dataset.ts');
   const { writeWhole } = await import('../shared/files.ts');
-  const { bareContract, datasetNameOf, measureProfile } = await import('../shared/profiles.ts');
+  const { bareContract, datasetNameOf, describeMalformed, measureProfile } = await import(
+    '../shared/profiles.ts'
+  );
   const { inferColumns } = await import('../../functions/quality-gate/adapters/infer.ts');
   for (const file of [options.out, options.baseline]) {
     if (file === undefined || options.force === true || !(await exists(file))) continue;
@@ -69,10 +71,9 @@ export async function contractInit(data: string, options: InitOptions, io: Io): 
       const measured = await measureProfile(dataset, bareContract(name, inference), limits, scratch);
       const { malformed, profile: seen } = measured;
       if (malformed.count > 0) {
-        throw new GateInputError(
-          `${data} has ${malformed.count} malformed records (${malformed.reasons.join(', ')}; the first in line ${malformed.samples[0]?.row}), which no contract accepts`,
-          { help: 'Mend the file first.' },
-        );
+        throw new GateInputError(`${data} has ${describeMalformed(malformed)}, which no contract accepts`, {
+          help: 'Mend the file first.',
+        });
       }
       if (seen.rows === 0) {
         throw new GateInputError(`${data} has no rows, which say nothing about the next ones`);

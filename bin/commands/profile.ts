@@ -42,7 +42,9 @@ Examples:
 export async function profile(data: string, options: ProfileOptions, io: Io): Promise<ExitCode> {
   const { openDataset } = await import('../shared/dataset.ts');
   const { readText, writeWhole } = await import('../shared/files.ts');
-  const { bareContract, datasetNameOf, measureProfile } = await import('../shared/profiles.ts');
+  const { bareContract, datasetNameOf, describeMalformed, measureProfile } = await import(
+    '../shared/profiles.ts'
+  );
   const { parseContract } = await import('../../functions/quality-gate/schema.ts');
   const given =
     options.contract === undefined
@@ -68,16 +70,11 @@ export async function profile(data: string, options: ProfileOptions, io: Io): Pr
   const { profile: measured, malformed, actualColumns } = measurements;
   const result = { ...measured, dataset: options.dataset ?? measured.dataset };
   // A profile of a part is not what it seems: say what is not in it.
-  if (malformed.count > 0) {
-    const [first] = malformed.samples;
-    io.stderr.write(
-      `tocsin: ${malformed.count} malformed records are left out: ${malformed.reasons.join(', ')}; the first in line ${first?.row}\n`,
-    );
-  }
+  if (malformed.count > 0) io.stderr.write(`tocsin: left out: ${describeMalformed(malformed)}\n`);
   const unnamed = actualColumns.filter((name) => !Object.hasOwn(result.columns, name));
   if (unnamed.length > 0) {
     io.stderr.write(
-      `tocsin: columns that ${options.contract} does not name are left out: ${printable(unnamed.join(', '))}\n`,
+      `tocsin: left out, because ${options.contract} does not name them: ${printable(unnamed.join(', '))}\n`,
     );
   }
   if (options.save !== undefined) await writeWhole(options.save, `${JSON.stringify(result)}\n`, 'profile');

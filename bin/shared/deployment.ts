@@ -153,7 +153,7 @@ async function examineLock(
       help:
         bucket === outputs.DataBucket
           ? 'Deploy again.'
-          : `Put the statements of the output LockPolicyFor${bucket.replace(/[^a-z0-9]/g, '')} into the bucket's policy.`,
+          : `Put the statements of the output QualityGateLockPolicy${bucket.replace(/[^a-z0-9]/g, '')}... into the bucket's policy.`,
     }));
     return {
       ok: true,

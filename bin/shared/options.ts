@@ -7,6 +7,8 @@ import type { EngineLimits } from '../../functions/quality-gate/profile.ts';
 export interface EngineOptions {
   /** Bytes. */
   memory: number;
+  /** Bytes. */
+  disk: number;
   threads: number;
   /** Milliseconds. */
   timeout: number;
@@ -20,6 +22,11 @@ export function addEngineOptions(command: Command): Command {
       option('--memory <size>', 'memory that the engine may take').argParser(parseBytes).default(1e9, '1GB'),
     )
     .addOption(
+      option('--disk <size>', 'temporary disk that it may take, as far as there is')
+        .argParser(parseBytes)
+        .default(10e9, '10GB'),
+    )
+    .addOption(
       option('--threads <count>', 'threads of the engine')
         .argParser(parseCount)
         .default(availableParallelism(), 'all cores'),
@@ -31,12 +38,12 @@ export function addEngineOptions(command: Command): Command {
     );
 }
 
-/** Bounds for the engine: as asked for, and of the disk what is free now. */
-export async function engineLimits({ memory, threads, timeout }: EngineOptions): Promise<EngineLimits> {
+/** Bounds for the engine: as asked for, and of the disk no more than is free now. */
+export async function engineLimits({ memory, disk, threads, timeout }: EngineOptions): Promise<EngineLimits> {
   const { bavail, bsize } = await statfs(tmpdir());
   return {
     memoryBytes: memory,
-    diskBytes: bavail * bsize,
+    diskBytes: Math.min(disk, bavail * bsize),
     threads,
     timeoutMs: timeout,
     maxColumns: 2000,

@@ -11,6 +11,7 @@ import type {
 } from '../../functions/quality-gate/profile.ts';
 import { type LocatedContract, parseContract } from '../../functions/quality-gate/schema.ts';
 import { GateInputError } from '../../functions/shared/errors.ts';
+import { integer } from './cli.ts';
 import { readText } from './files.ts';
 
 /** A name for a dataset, from a file's: `flights-2001-02.csv.gz` is of `flights`. */
@@ -73,6 +74,13 @@ export async function measureProfile(
     throw new GateInputError(`${odd.file} has other columns than the first file: ${odd.columns.join(', ')}`);
   }
   return measurements;
+}
+
+/** `1 malformed record (too few columns; line 3)` */
+export function describeMalformed({ count, more, reasons, samples }: Measurements['malformed']): string {
+  const number = `${more === true ? 'at least ' : ''}${integer(count)}`;
+  const first = `${count === 1 ? '' : 'the first in '}line ${samples[0]?.row}`;
+  return `${number} malformed record${count === 1 ? '' : 's'} (${reasons.join(', ')}; ${first})`;
 }
 
 /**

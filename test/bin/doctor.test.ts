@@ -164,7 +164,7 @@ describe('a deployment', () => {
     [
       'no policy',
       () => aws.s3.on(GetBucketPolicyCommand, { Bucket: 'lake' }).rejects(s3Error('NoSuchBucketPolicy', 404)),
-      /bucket lake: reading under old\/ is not locked[\s\S]*LockPolicyForlake/,
+      /bucket lake: reading under old\/ is not locked[\s\S]*QualityGateLockPolicylake/,
     ],
     [
       'a lock with a hole',

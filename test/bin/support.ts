@@ -20,4 +20,4 @@ export function capture(): Capture {
 }
 
 /** What the engine gets in tests that are not about limits. */
-export const ENGINE = { memory: 5e8, threads: 2, timeout: 60_000 };
+export const ENGINE = { memory: 5e8, disk: 1e9, threads: 2, timeout: 60_000 };

@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { GateInputError, messageOf } from '../../shared/errors.ts';
+import { GateInputError } from '../../shared/errors.ts';
 import type { Inference, InferredColumn } from '../contract-init.ts';
 import type { EngineLimits, LocalDataset, LocalFile } from '../profile.ts';
 import type { ColumnType, CsvOptions } from '../schema.ts';
@@ -35,6 +35,13 @@ const NULL_MARKERS = [
   '?',
   '.',
 ] as const;
+
+/**
+ * SQL that is true for a {@link NULL_MARKERS}. By an expression, because DuckDB makes a hash join of every `IN` with
+ * more than a few values, and a hundred of those take a gigabyte.
+ */
+const isMark = (raw: string) =>
+  `regexp_full_match(${raw}, ${text(NULL_MARKERS.map((mark) => mark.replace(/[\\?.]/g, '\\$&')).join('|'))})`;
 
 /** Numbers that are names: postal codes with their zero, and more digits than a number holds. */
 const CODE = '[+-]?0[0-9]+|[0-9]{17,}';
@@ -84,11 +91,10 @@ const TIME_CANDIDATES: readonly Candidate[] = [
 ];
 
 /** The narrower of two types stands first: where both fit equally well, it is taken. */
-const TEXT_CANDIDATES: readonly Candidate[] = [
+const PLAIN_CANDIDATES: readonly Candidate[] = [
   candidate('integer'),
   candidate('number'),
   candidate('boolean'),
-  ...TIME_CANDIDATES,
 ];
 
 /**
@@ -184,7 +190,7 @@ async function inferCsv(engine: Engine, files: LocalFile[], limits: EngineLimits
   const csv = await sniff(engine, first, encoding);
   const header = await readHeader(first, csv);
   const names = csv.header ? header : header.map((_, index) => `column${index + 1}`);
-  refuseDuplicates(first, names);
+  refuseOddNames(first, names);
   refuseTooMany(first, names, limits);
 
   // Marks of "no value" are looked for first, so a null here is only an empty field.
@@ -200,7 +206,7 @@ async function inferCsv(engine: Engine, files: LocalFile[], limits: EngineLimits
   const columns: Inference['columns'] = {};
   const found = await typesOf(
     engine,
-    names.map((_, index) => ({ raw: `c${index}`, candidates: TEXT_CANDIDATES })),
+    names.map((_, index) => ({ raw: `c${index}`, timesOnly: false })),
     markers,
   );
   for (const [index, name] of names.entries()) {
@@ -255,7 +261,7 @@ async function sniff(engine: Engine, file: LocalFile, encoding: CsvOptions['enco
   } catch (error) {
     throw new GateInputError(`${file.name} cannot be read as CSV, and it is neither Parquet nor JSON Lines`, {
       cause: error,
-      help: messageOf(error).split('\n')[0] ?? '',
+      help: 'Look for mixed line ends, a quote that is not closed, or a row with more cells than the others.',
     });
   }
 }
@@ -312,9 +318,7 @@ async function inferJsonLines(engine: Engine, files: LocalFile[], limits: Engine
   await engine.run('DROP TABLE lines');
   const times = await typesOf(
     engine,
-    types.flatMap((type, index) =>
-      type === 'timestamp' ? [{ raw: `c${index}`, candidates: TIME_CANDIDATES }] : [],
-    ),
+    types.flatMap((type, index) => (type === 'timestamp' ? [{ raw: `c${index}`, timesOnly: true }] : [])),
     new Set(),
   );
   const columns: Inference['columns'] = {};
@@ -329,79 +333,107 @@ async function inferJsonLines(engine: Engine, files: LocalFile[], limits: Engine
 
 // --- Types of texts ----------------------------------------------------------------------------------------
 
+/** A column of texts, `c<i>` of the table `raw`, and the types that it may have. */
+interface Texts {
+  raw: string;
+  /** Times only: what else a text of JSON says, it says as a text. */
+  timesOnly: boolean;
+}
+
 /**
- * The type that fits best among a column's candidates, found in the first records and confirmed by all;
- * undefined for a string. Marks of "no value" in columns of other types are added to `markers`.
+ * The type that fits each column best, found in some of the records and confirmed by all; undefined for a string.
+ * Marks of "no value" in columns of other types are added to `markers`.
  */
 async function typesOf(
   engine: Engine,
-  wanted: { raw: string; candidates: readonly Candidate[] }[],
+  columns: readonly Texts[],
   markers: Set<string>,
 ): Promise<(InferredColumn | undefined)[]> {
-  const marks = NULL_MARKERS.map(text).join(', ');
-  const value = (raw: string) => `(CASE WHEN trim(${raw}) NOT IN (${marks}, '') THEN ${raw} END)`;
-  const expressions = ({ raw, candidates }: (typeof wanted)[number]) => [
-    value(raw),
-    ...candidates.map(({ convert }) => convert(value(raw))),
-    `CASE WHEN regexp_full_match(${raw}, '${CODE}') THEN 1 END`,
-  ];
-  const [rows] = await engine.columns('SELECT count(*)::DOUBLE FROM raw');
-  const keep = Math.max(1, Math.floor(Number(rows?.[0]) / PROBE_ROWS));
-  const probe = keep === 1 ? 'raw' : `(SELECT * FROM raw WHERE hash(rowid) % ${keep} = 0)`;
-  const counts = await countIn(engine, probe, wanted.map(expressions));
-  for (const [index, column] of wanted.entries()) {
-    // A column with hardly any value may have none among those records.
-    if (keep > 1 && counts[index]?.[0] === 0)
-      counts.splice(index, 1, ...(await countIn(engine, 'raw', [expressions(column)])));
-  }
-
+  const likely = await probe(engine, columns);
+  // Columns that convert without exception, as most do, are confirmed by counting alone.
+  const counts = await countIn(
+    engine,
+    'raw',
+    columns.map(({ raw }, index) => {
+      const convert = likely[index]?.convert;
+      if (convert === undefined) return [];
+      return [
+        raw,
+        convert(raw),
+        `CASE WHEN regexp_matches(${raw}, '[0-9]:[0-9]') THEN 1 END`,
+        `CASE WHEN ${isMark(raw)} THEN 1 END`,
+      ];
+    }),
+  );
   const found: (InferredColumn | undefined)[] = [];
-  for (const [index, { raw, candidates }] of wanted.entries()) {
-    const [values = 0, ...converted] = counts[index] ?? [];
-    const codes = converted.pop() ?? 0;
-    const best = Math.max(...converted);
-    const likely = candidates[converted.indexOf(best)];
-    const fits = likely !== undefined && best > 0 && best >= CONVERTS * values;
-    const code =
-      (likely?.type === 'integer' || likely?.type === 'number') && codes >= CODES * values && codes > 0;
-    found.push(fits && !code ? await confirm(engine, raw, likely, markers) : undefined);
+  for (const [index, { raw }] of columns.entries()) {
+    const candidate = likely[index];
+    const [values = 0, converted = 0, clocks = 0, marked = 0] = counts[index] ?? [];
+    if (candidate === undefined || converted < CONVERTS * (values - marked)) {
+      found.push(undefined);
+      continue;
+    }
+    if (marked > 0) for (const mark of await marksIn(engine, raw)) markers.add(mark);
+    const { type, timeFormat } = candidate;
+    if (timeFormat !== undefined) found.push({ type, timeFormat });
+    else found.push({ type: type === 'timestamp' && clocks === 0 ? 'date' : type });
   }
   return found;
 }
 
-/** Tries a type on every record. */
-async function confirm(
-  engine: Engine,
-  raw: string,
-  { type, timeFormat, convert }: Candidate,
-  markers: Set<string>,
-): Promise<InferredColumn | undefined> {
-  const [texts = [], counts = []] = (await engine.columns(
-    `SELECT ${raw}, count(*)::DOUBLE AS n FROM raw WHERE ${raw} IS NOT NULL AND (${convert(raw)}) IS NULL
-     GROUP BY ALL ORDER BY n DESC, ${raw} LIMIT 1000`,
-  )) as [string[], number[]];
-  const [values = 0, clocks = 0] = (
-    await countIn(engine, 'raw', [[raw, `CASE WHEN regexp_matches(${raw}, '[0-9]:[0-9]') THEN 1 END`]])
-  )[0] as number[];
-  let strange = 0;
-  const marks: string[] = [];
-  for (const [index, odd] of texts.entries()) {
-    if (NULL_MARKERS.includes(odd as (typeof NULL_MARKERS)[number])) marks.push(odd);
-    else strange += counts[index] ?? 0;
+/** The candidate that fits each column best in a part of the records; undefined where none fits. */
+async function probe(engine: Engine, columns: readonly Texts[]): Promise<(Candidate | undefined)[]> {
+  const [rows] = await engine.columns('SELECT count(*)::DOUBLE FROM raw');
+  const keep = Math.max(1, Math.floor(Number(rows?.[0]) / PROBE_ROWS));
+  const likely: (Candidate | undefined)[] = columns.map(() => undefined);
+  let open = [...columns.keys()];
+  // Again with all records for columns that have hardly any value, and none among those.
+  for (const sample of keep === 1 ? [1] : [keep, 1]) {
+    const part = open.map((index) => columns[index] as Texts);
+    if (part.length === 0) break;
+    await engine.run(
+      `CREATE OR REPLACE TABLE probe AS SELECT ${part
+        .map(({ raw }) => `CASE WHEN NOT ${isMark(raw)} AND trim(${raw}) <> '' THEN ${raw} END AS ${raw}`)
+        .join(', ')} FROM raw WHERE hash(rowid) % ${sample} = 0`,
+    );
+    const plain = await countIn(
+      engine,
+      'probe',
+      part.map(({ raw, timesOnly }) => [
+        raw,
+        `CASE WHEN regexp_full_match(${raw}, '${CODE}') THEN 1 END`,
+        // Any time has two numbers and something between them; most strings have not, and are done with.
+        `CASE WHEN regexp_matches(${raw}, '[0-9].*[^0-9].*[0-9]') THEN 1 END`,
+        ...(timesOnly ? [] : PLAIN_CANDIDATES.map(({ convert }) => convert(raw))),
+      ]),
+    );
+    const dated = part.map((_, at) => (plain[at]?.[2] ?? 0) >= CONVERTS * (plain[at]?.[0] ?? 0));
+    const times = await countIn(
+      engine,
+      'probe',
+      part.map(({ raw }, at) => (dated[at] ? TIME_CANDIDATES.map(({ convert }) => convert(raw)) : [])),
+    );
+    for (const [at, index] of open.entries()) {
+      const [values = 0, codes = 0, , ...converted] = plain[at] ?? [];
+      const candidates = part[at]?.timesOnly ? TIME_CANDIDATES : [...PLAIN_CANDIDATES, ...TIME_CANDIDATES];
+      const fits = [...converted, ...(times[at] ?? [])];
+      const best = Math.max(0, ...fits);
+      const candidate = candidates[fits.indexOf(best)];
+      if (values === 0 || best < CONVERTS * values) continue;
+      const number = candidate?.type === 'integer' || candidate?.type === 'number';
+      if (!(number && codes > 0 && codes >= CODES * values)) likely[index] = candidate;
+    }
+    open = open.filter((_, at) => plain[at]?.[0] === 0);
   }
-  if (strange > (1 - CONVERTS) * values) return undefined;
-  // DuckDB reads "nan" as a number, but next to numbers it is how pandas writes "no value".
-  if (type === 'number') marks.push(...(await nans(engine, raw)));
-  for (const mark of marks) markers.add(mark);
-  if (timeFormat !== undefined) return { type, timeFormat };
-  return { type: type === 'timestamp' && clocks === 0 ? 'date' : type };
+  await engine.run('DROP TABLE IF EXISTS probe');
+  return likely;
 }
 
-async function nans(engine: Engine, raw: string): Promise<string[]> {
-  const [texts = []] = (await engine.columns(
-    `SELECT DISTINCT ${raw} FROM raw WHERE ${raw} IN (${NULL_MARKERS.map(text).join(', ')}) ORDER BY ALL`,
+async function marksIn(engine: Engine, raw: string): Promise<string[]> {
+  const [marks = []] = (await engine.columns(
+    `SELECT DISTINCT ${raw} FROM raw WHERE ${isMark(raw)} ORDER BY ALL`,
   )) as [string[]];
-  return texts;
+  return marks;
 }
 
 /**
@@ -412,12 +444,8 @@ async function countIn(engine: Engine, table: string, groups: readonly string[][
   const counts: number[][] = [];
   for (let from = 0; from < groups.length; from += 20) {
     const part = groups.slice(from, from + 20);
-    const columns = await engine.columns(
-      `SELECT ${part
-        .flat()
-        .map((expression) => `count(${expression})::DOUBLE`)
-        .join(', ')} FROM ${table}`,
-    );
+    const sums = part.flat().map((expression) => `count(${expression})::DOUBLE`);
+    const columns = sums.length === 0 ? [] : await engine.columns(`SELECT ${sums.join(', ')} FROM ${table}`);
     for (const group of part) counts.push(columns.splice(0, group.length).map((column) => Number(column[0])));
   }
   return counts;
@@ -523,8 +551,11 @@ function refuseTooMany(file: LocalFile, names: readonly string[], limits: Engine
   }
 }
 
-function refuseDuplicates(file: LocalFile, names: readonly string[]): void {
+function refuseOddNames(file: LocalFile, names: readonly string[]): void {
   const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (names.includes('')) {
+    throw new GateInputError(`${file.name} has a column without a name`, { help: 'Name it, or drop it.' });
+  }
   if (twice !== undefined) {
     throw new GateInputError(
       `${file.name} has two columns called "${twice}"; readers disagree on which one counts`,
