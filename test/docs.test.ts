@@ -54,6 +54,10 @@ describe('documents', () => {
     },
   );
 
+  it.each(documents.flatMap((file) => blocks(file, 'json')))('the JSON at $at parses', ({ text }) => {
+    expect(() => JSON.parse(text)).not.toThrow();
+  });
+
   it('the answer and the invocation in the guide are what the gate speaks', () => {
     const [answer] = blocks('docs/quality-gate.md', 'json');
     expect(resultSchema.strict().parse(JSON.parse(answer?.text ?? ''))).toMatchObject({ dataset: 'flights' });
