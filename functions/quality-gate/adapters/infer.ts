@@ -1,11 +1,11 @@
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { GateInputError } from '../../shared/errors.ts';
+import { GateInputError, messageOf } from '../../shared/errors.ts';
 import type { Inference, InferredColumn } from '../contract-init.ts';
 import type { EngineLimits, LocalDataset, LocalFile } from '../profile.ts';
 import type { ColumnType, CsvOptions } from '../schema.ts';
-import { type Engine, identifier, text, UnreadableError, withEngine } from './engine.ts';
+import { type Engine, identifier, isOfTheData, text, UnreadableError, withEngine } from './engine.ts';
 import { DEFAULT_CSV, decompress, fromText, inspectText, pointer, readHeader } from './ingest.ts';
 
 /*
@@ -231,7 +231,7 @@ async function encodingOf(file: LocalFile): Promise<CsvOptions['encoding']> {
     for await (const chunk of createReadStream(file.path, {
       highWaterMark: 1 << 20,
     }) as AsyncIterable<Buffer>) {
-      if (start && (chunk.readUInt16BE(0) === 0xfffe || chunk.readUInt16BE(0) === 0xfeff)) return 'utf-16';
+      if (start && /^(\xff\xfe|\xfe\xff)/.test(chunk.toString('latin1', 0, 2))) return 'utf-16';
       start = false;
       decoder.decode(chunk, { stream: true });
     }
@@ -259,6 +259,7 @@ async function sniff(engine: Engine, file: LocalFile, encoding: CsvOptions['enco
       encoding,
     };
   } catch (error) {
+    if (!isOfTheData(messageOf(error))) throw error;
     throw new GateInputError(`${file.name} cannot be read as CSV, and it is neither Parquet nor JSON Lines`, {
       cause: error,
       help: 'Look for mixed line ends, a quote that is not closed, or a row with more cells than the others.',

@@ -55,11 +55,16 @@ describe('the dialect of CSV', () => {
     ['single quotes', "a,b\n1,'x,1'\n2,'y,2'\n", { quote: "'" }],
     ['no header', '1,2001-01-01\n2,2001-01-02\n', { header: false }],
     ['Latin-1', Buffer.from('a,b\n1,caf\u00e9\n2,th\u00e9\n', 'latin1'), { encoding: 'latin-1' }],
+    ['UTF-16', Buffer.from('\ufeffa,b\n1,caf\u00e9\n2,th\u00e9\n', 'utf16le'), { encoding: 'utf-16' }],
     ['UTF-8 with its mark', '\ufeffa,b\n1,caf\u00e9\n', undefined],
   ])('%s', async (_, content, csv) => {
     const found = await infer(await lab.write('dialect.csv', content));
     expect(found.csv).toEqual(csv);
     expect(Object.keys(found.columns)).toEqual(csv?.header === false ? ['column1', 'column2'] : ['a', 'b']);
+  });
+
+  test('of a single character is CSV', async () => {
+    expect((await infer(await lab.write('one.txt', 'x'))).columns).toEqual({ x: { type: 'string' } });
   });
 
   test('marks of "no value" are taken from columns of other types only', async () => {
