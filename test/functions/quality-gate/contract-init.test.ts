@@ -235,6 +235,29 @@ describe('drift', () => {
   });
 });
 
+test('new categories are allowed while they are rare', () => {
+  const airports = Array.from({ length: 30 }, (_, index) => `A${index}`);
+  const origin = column({
+    type: 'string',
+    count: 1_000_000,
+    distribution: {
+      kind: 'categorical',
+      values: airports,
+      counts: airports.map(() => 30_000),
+      other: 0,
+      otherDistinct: 0,
+      nulls: 0,
+    },
+  });
+  const base = request({ origin }, { baseline: true });
+  const text = initContract({ ...base, profile: { ...base.profile, rows: 1_000_000 } });
+  expect(parseContract(text, 'contract.yaml').value.columns.origin).toMatchObject({
+    newCategories: 0.001,
+    vanishedCategories: 0.05,
+    drift: { js: 0.1 },
+  });
+});
+
 describe('odd columns', () => {
   test('without a value, or with unusable ones, can only be there', () => {
     const empty = column({ type: 'string', count: 0, nulls: 1000, distinct: { value: 0, exact: true } });
