@@ -141,7 +141,7 @@ class Judging {
       });
       return false;
     }
-    if (actualColumns.length === 0) {
+    if (actualColumns.length === 0 && malformed.count === 0) {
       this.#add({
         check: 'readable',
         subject: 'file',
@@ -155,15 +155,17 @@ class Judging {
       return false;
     }
     const parsed = malformed.count === 0;
+    const [first] = malformed.samples;
+    const observed = `${malformed.more === true ? 'at least ' : ''}${countOf(malformed.count, 'record')}`;
     this.#add({
       check: 'well-formed',
       subject: 'file',
       outcome: parsed ? 'pass' : 'fail',
       message: parsed
         ? `Every record is well-formed ${format}.`
-        : `${formatNumber(malformed.count)} record(s) are not well-formed ${format}: ${malformed.reasons.join(', ')} (first in line ${malformed.samples[0]?.row}).`,
+        : `${capital(observed)} ${malformed.count === 1 ? 'is' : 'are'} not well-formed ${format}: ${malformed.reasons.join(', ')}; the first is in ${first?.file === undefined ? '' : `${first.file}, `}line ${first?.row}.`,
       allowed: 'no malformed record',
-      observed: formatNumber(malformed.count),
+      observed: parsed ? 'none' : observed,
       value: malformed.count,
       limit: 0,
       path: ['format'],
@@ -172,7 +174,7 @@ class Judging {
         help: 'Write the file again; a malformed record is lost to every reader.',
       }),
     });
-    return true;
+    return actualColumns.length > 0;
   }
 
   #judgeColumnsPresent(): void {
@@ -935,6 +937,11 @@ function formatPoint(profile: ColumnProfile, point: number): string {
 
 function list(names: string[]): string {
   return names.length > 8 ? `${names.slice(0, 8).join(', ')} and ${names.length - 8} more` : names.join(', ');
+}
+
+/** `1 record`, `1,200 records`. */
+function countOf(count: number, noun: string): string {
+  return `${formatNumber(count)} ${noun}${count === 1 ? '' : 's'}`;
 }
 
 function capital(sentence: string): string {

@@ -114,8 +114,8 @@ export interface ColumnMeasurements {
 export interface Measurements {
   /** Why the bytes could not be read as the format at all; then everything below is empty. */
   unreadable?: { file: string; reason: string };
-  /** Records that the format does not allow (text formats). `samples[].row` is the line in the file. */
-  malformed: Breach & { reasons: string[] };
+  /** Records that the format does not allow (text formats). `samples[].row` is the line; `more`: there may be more. */
+  malformed: Breach & { reasons: string[]; more?: true };
   /** Columns of the file, in its order, duplicates and all. */
   actualColumns: string[];
   /** Files whose columns differ from those of the first. */

@@ -18,13 +18,14 @@ import type {
   ColumnProfile,
   EngineLimits,
   LocalDataset,
+  LocalFile,
   Measurements,
   NumericDistribution,
   Profile,
 } from '../profile.ts';
 import type { ColumnRule, LocatedContract } from '../schema.ts';
 import { type Engine, identifier, number, text, UnreadableError, withEngine } from './engine.ts';
-import { ingest, placeOf, type Source, type SourceColumn } from './ingest.ts';
+import { ingest, placeOf, type Source, type SourceColumn, unpack } from './ingest.ts';
 import { checkRules, type RuleColumns } from './rule-sql.ts';
 
 export interface MeasureRequest {
@@ -61,12 +62,18 @@ const COLUMN_BYTES = 1_200;
  */
 export async function measureDataset(request: MeasureRequest): Promise<Measurements> {
   const { dataset, contract, limits, scratch } = request;
+  let files: LocalFile[] = [];
+  const prepare = async (directory: string) => {
+    const unpacked = await unpack(dataset, directory, limits.diskBytes);
+    files = unpacked.files;
+    return unpacked.bytes;
+  };
   try {
     return await withEngine(
-      { limits, scratch, readable: dataset.files.map((file) => file.path) },
+      { limits, scratch, readable: dataset.files.map((file) => file.path), prepare },
       async (engine) => {
         const rules = await checkRules(engine, contract);
-        const source = await ingest(engine, dataset, contract.value, limits);
+        const source = await ingest(engine, files, contract.value, limits);
         return new Measuring(engine, request, source, rules).run();
       },
     );

@@ -15,6 +15,12 @@ export class UnreadableError extends Error {
   }
 }
 
+/**
+ * Optimizers that believe the statistics in a Parquet file's footer. Where those are wrong, a column of zeros has no
+ * zero and a broken rule holds; a gate counts the values themselves.
+ */
+const TRUSTING = ['statistics_propagation', 'filter_pushdown', 'join_filter_pushdown', 'row_group_pruner'];
+
 /** A DuckDB session that stays within its bounds and can see nothing but the files that it was given. */
 export interface Engine {
   /** A directory of this session's own; removed with it. */
@@ -51,33 +57,42 @@ export function identifier(name: string): string {
  * @throws GateDependencyError where the disk or DuckDB itself fails
  */
 export async function withEngine<T>(
-  options: { limits: EngineLimits; scratch: string; readable: string[] },
+  options: {
+    limits: EngineLimits;
+    scratch: string;
+    readable: string[];
+    /** Puts files into the session's directory before it begins; the bytes of disk that they take. */
+    prepare?: (scratch: string) => Promise<number>;
+  },
   work: (engine: Engine) => Promise<T>,
 ): Promise<T> {
-  const { limits, readable } = options;
+  const { limits, readable, prepare } = options;
   const scratch = await mkdtemp(join(options.scratch, 'engine-')).catch((cause: unknown) => {
     throw new GateDependencyError(`Cannot write to ${options.scratch}: ${messageOf(cause)}`, { cause });
   });
   let instance: DuckDBInstance | undefined;
   let connection: DuckDBConnection | undefined;
   let expired = false;
-  let timer: NodeJS.Timeout | undefined;
+  const timer = setTimeout(() => {
+    expired = true;
+    connection?.interrupt();
+  }, limits.timeoutMs);
   try {
+    const taken = (await prepare?.(scratch)) ?? 0;
     instance = await DuckDBInstance.create(':memory:', {
       threads: String(limits.threads),
       memory_limit: `${Math.floor(limits.memoryBytes / 1024)}KiB`,
       temp_directory: join(scratch, 'spill'),
-      max_temp_directory_size: `${Math.floor(limits.diskBytes / 1024)}KiB`,
       autoinstall_known_extensions: 'false',
       autoload_known_extensions: 'false',
     });
     connection = await instance.connect();
     const session = connection;
-    timer = setTimeout(() => {
-      expired = true;
-      session.interrupt();
-    }, limits.timeoutMs);
     await session.run("SET TimeZone = 'UTC'");
+    // As an option of the instance it would be set before there is a directory, and have no effect.
+    const spill = Math.max(0, limits.diskBytes - taken);
+    await session.run(`SET max_temp_directory_size = '${Math.floor(spill / 1024)}KiB'`);
+    await session.run(`SET disabled_optimizers = ${text(TRUSTING.join(','))}`);
     await session.run(`SET allowed_paths = [${readable.map(text).join(', ')}]`);
     await session.run(`SET allowed_directories = [${text(`${scratch}/`)}]`);
     await session.run('SET enable_external_access = false');
@@ -99,7 +114,7 @@ export async function withEngine<T>(
       },
     });
   } catch (error) {
-    throw explainFailure(error, expired, limits, readable[0] ?? '');
+    throw explainFailure(error, expired, limits, readable);
   } finally {
     clearTimeout(timer);
     connection?.closeSync();
@@ -110,7 +125,12 @@ export async function withEngine<T>(
 
 const MIB = 1024 * 1024;
 
-function explainFailure(error: unknown, expired: boolean, limits: EngineLimits, file: string): unknown {
+function explainFailure(
+  error: unknown,
+  expired: boolean,
+  limits: EngineLimits,
+  readable: readonly string[],
+): unknown {
   if (
     error instanceof GateInputError ||
     error instanceof GateDependencyError ||
@@ -139,8 +159,16 @@ function explainFailure(error: unknown, expired: boolean, limits: EngineLimits, 
       'Split the dataset, or give the engine more memory (engine.memory).',
     );
   }
-  if (isOfTheData(message)) return new UnreadableError(file, firstSentence(message));
+  if (isOfTheData(message)) {
+    const named = readable.length === 1 ? readable[0] : readable.find((path) => message.includes(path));
+    return new UnreadableError(named ?? `One of ${readable.length} files`, firstSentence(message));
+  }
   return new GateDependencyError(`DuckDB failed: ${firstSentence(message)}`, { cause: error });
+}
+
+/** Whether DuckDB stopped because of a bound, or broke; the query and the data may be fine. */
+export function isOfTheEngine(message: string): boolean {
+  return /^(INTERRUPT|Out of Memory|INTERNAL|FATAL)/.test(message);
 }
 
 /** Whether DuckDB complains of bytes that it cannot decode. "TProtocolException" comes from Parquet's footer. */

@@ -1,12 +1,11 @@
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { join } from 'node:path';
 import { GateInputError, messageOf } from '../../shared/errors.ts';
 import type { Inference, InferredColumn } from '../contract-init.ts';
 import type { EngineLimits, LocalDataset, LocalFile } from '../profile.ts';
 import type { ColumnType, CsvOptions } from '../schema.ts';
 import { type Engine, identifier, isOfTheData, text, UnreadableError, withEngine } from './engine.ts';
-import { DEFAULT_CSV, decompress, fromText, inspectText, pointer, readHeader } from './ingest.ts';
+import { DEFAULT_CSV, fromText, inspectText, pointer, readHeader, unpack } from './ingest.ts';
 
 /*
  * Guesses how a file is written and which logical type each of its columns has, by the same conversions that
@@ -110,15 +109,16 @@ export async function inferColumns(
 ): Promise<Inference> {
   const [first] = dataset.files;
   if (first === undefined) throw new GateInputError('a dataset of no files');
+  let files: LocalFile[] = [];
+  const prepare = async (directory: string) => {
+    const unpacked = await unpack(dataset, directory, limits.diskBytes);
+    files = unpacked.files;
+    return unpacked.bytes;
+  };
   try {
     return await withEngine(
-      { limits, scratch, readable: dataset.files.map((file) => file.path) },
+      { limits, scratch, readable: dataset.files.map((file) => file.path), prepare },
       async (engine) => {
-        const budget = { bytes: limits.diskBytes };
-        const files: LocalFile[] = [];
-        for (const [index, file] of dataset.files.entries()) {
-          files.push(await decompress(file, join(engine.scratch, `input-${index}`), budget));
-        }
         const format = await formatOf(files[0] ?? first);
         if (format === 'parquet') return inferParquet(engine, files);
         return format === 'jsonl' ? inferJsonLines(engine, files, limits) : inferCsv(engine, files, limits);
@@ -159,12 +159,11 @@ async function formatOf(file: LocalFile): Promise<Inference['format']> {
 
 async function inferParquet(engine: Engine, files: LocalFile[]): Promise<Inference> {
   const list = `[${files.map((file) => text(file.path)).join(', ')}]`;
-  const [names = [], types = []] = (await engine.columns(`DESCRIBE SELECT * FROM read_parquet(${list})`)) as [
-    string[],
-    string[],
-  ];
+  const [names = [], types = []] = (await engine.columns(
+    `DESCRIBE SELECT * FROM read_parquet(${list}, hive_partitioning = false)`,
+  )) as [string[], string[]];
   await engine.run(
-    `CREATE VIEW raw AS SELECT ${names.map((name, index) => `${identifier(name)} AS c${index}`).join(', ')} FROM read_parquet(${list})`,
+    `CREATE VIEW raw AS SELECT ${names.map((name, index) => `${identifier(name)} AS c${index}`).join(', ')} FROM read_parquet(${list}, hive_partitioning = false)`,
   );
   const columns: Inference['columns'] = {};
   for (const [index, name] of names.entries()) {

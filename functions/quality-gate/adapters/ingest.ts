@@ -1,11 +1,11 @@
 import { createReadStream, createWriteStream } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { open, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { GateInputError, messageOf } from '../../shared/errors.ts';
-import type { Breach, EngineLimits, LocalDataset, LocalFile, Measurements } from '../profile.ts';
+import type { EngineLimits, LocalDataset, LocalFile, Measurements } from '../profile.ts';
 import type { ColumnRule, ColumnType, Contract, CsvOptions } from '../schema.ts';
 import { physicalFits } from '../types.ts';
 import { type Engine, firstSentence, identifier, isOfTheData, text, UnreadableError } from './engine.ts';
@@ -37,7 +37,7 @@ export interface Source {
   record: string[];
   actualColumns: string[];
   inconsistentFiles: Measurements['inconsistentFiles'];
-  malformed: Breach & { reasons: string[] };
+  malformed: Measurements['malformed'];
 }
 
 /** `pos` holds the index of the file above this many bits. */
@@ -58,20 +58,16 @@ export function placeOf(pos: number, dataset: LocalDataset): { file?: string; ro
 }
 
 /**
+ * @param files of the dataset, as {@link unpack} gives them
  * @throws UnreadableError where the bytes are not what the format promises
  * @throws GateInputError where a bound is hit
  */
 export async function ingest(
   engine: Engine,
-  dataset: LocalDataset,
+  files: LocalFile[],
   contract: Contract,
   limits: EngineLimits,
 ): Promise<Source> {
-  const budget = { bytes: limits.diskBytes };
-  const files: LocalFile[] = [];
-  for (const [index, file] of dataset.files.entries()) {
-    files.push(await decompress(file, join(engine.scratch, `input-${index}`), budget));
-  }
   if (contract.format === 'parquet') return ingestParquet(engine, files, contract, limits);
   const csv = contract.csv ?? DEFAULT_CSV;
   for (const file of files) await inspectText(file, contract.format === 'csv' ? csv.encoding : 'utf-8');
@@ -91,12 +87,27 @@ export const DEFAULT_CSV: CsvOptions = {
 
 // --- Bytes -------------------------------------------------------------------------------------------------
 
-/** Decompresses `.gz` and `.zst` to `target` within what is left of the disk; other files stay where they are. */
-export async function decompress(
-  file: LocalFile,
-  target: string,
-  budget: { bytes: number },
-): Promise<LocalFile> {
+/**
+ * Decompresses `.gz` and `.zst` into `directory`; other files stay where they are.
+ *
+ * @returns the files, with the bytes that they newly take there
+ * @throws GateInputError where they take more than `diskBytes`
+ * @throws UnreadableError where a file is not what its ending promises
+ */
+export async function unpack(
+  dataset: LocalDataset,
+  directory: string,
+  diskBytes: number,
+): Promise<{ files: LocalFile[]; bytes: number }> {
+  const budget = { bytes: diskBytes };
+  const files: LocalFile[] = [];
+  for (const [index, file] of dataset.files.entries()) {
+    files.push(await decompress(file, join(directory, `input-${index}`), budget));
+  }
+  return { files, bytes: diskBytes - budget.bytes };
+}
+
+async function decompress(file: LocalFile, target: string, budget: { bytes: number }): Promise<LocalFile> {
   const decoder = file.name.endsWith('.gz')
     ? createGunzip()
     : file.name.endsWith('.zst')
@@ -372,7 +383,11 @@ async function ingestCsv(
       await engine.run(`${into} ${read(file.path, 'ignore_errors = false')}`);
     } catch (error) {
       if (!isOfTheData(messageOf(error))) throw error;
-      await ingestDamaged(engine, file, files.length > 1, into, read, source.malformed);
+      await ingestDamaged(
+        engine,
+        { file, named: files.length > 1, base: index * FILE_SHIFT, into, read },
+        source.malformed,
+      );
     }
   }
   source.record = contract.duplicateRows === undefined ? [] : ['whole'];
@@ -400,31 +415,88 @@ async function numberRows(engine: Engine, files: number): Promise<void> {
   );
 }
 
+/** One file of a CSV dataset, and the SQL that parses it. */
+interface CsvFile {
+  file: LocalFile;
+  /** Whether samples have to name it. */
+  named: boolean;
+  /** `pos` of its first record. */
+  base: number;
+  /** SQL that puts rows into `parsed`. */
+  into: string;
+  /** SQL that reads a file of this kind; `onError` are options of read_csv. */
+  read: (path: string, onError: string) => string;
+}
+
 /**
  * Takes what can be read of a file that has malformed records, and notes which those are. Only here are they looked
  * for, because DuckDB spends 10 µs on each: of a file that is mostly malformed only the beginning is searched.
  */
-async function ingestDamaged(
-  engine: Engine,
-  file: LocalFile,
-  named: boolean,
-  into: string,
-  read: (path: string, onError: string) => string,
-  malformed: Source['malformed'],
-): Promise<void> {
-  const search = async (path: string) => {
-    // Every column has to be read, or what is wrong in it stays unseen.
-    const noting = read(path, `store_rejects = true, rejects_limit = ${MAX_MALFORMED}`);
-    await engine.run(`SELECT count(COLUMNS(*)) FROM (${noting})`);
-    return collectRejects(engine, file, named, malformed);
-  };
-  let read_: number;
+async function ingestDamaged(engine: Engine, csv: CsvFile, malformed: Source['malformed']): Promise<void> {
+  const { file, base, into, read } = csv;
   try {
     await engine.run(`${into} ${read(file.path, 'ignore_errors = true')}`);
   } catch (error) {
     // Mixed line ends and the like: DuckDB's parser gives up on the file as a whole.
     if (!/state machine reached an invalid state|sniff/i.test(messageOf(error))) throw error;
     throw new UnreadableError(file.name, 'it is no well-formed CSV (mixed line ends, or stray quotes)');
+  }
+  const [good] = await engine.columns(`SELECT count(*)::DOUBLE FROM parsed WHERE base = ${base}`);
+  const most = (await countLines(file.path)) - Number(good?.[0] ?? 0);
+  if (most > MAX_MALFORMED) {
+    const beginning = join(engine.scratch, 'beginning');
+    await copyBeginning(file.path, beginning);
+    if (await noteMalformed(engine, csv, beginning, malformed)) {
+      malformed.more = true;
+      return;
+    }
+  }
+  await noteMalformed(engine, csv, file.path, malformed);
+}
+
+/** Notes the malformed records of a file; whether there is one. */
+async function noteMalformed(
+  engine: Engine,
+  { file, named, read }: CsvFile,
+  path: string,
+  malformed: Source['malformed'],
+): Promise<boolean> {
+  const noting = read(path, `store_rejects = true, rejects_limit = ${MAX_MALFORMED}`);
+  // Every column has to be read, or what is wrong in it stays unseen.
+  await engine.run(`SELECT count(COLUMNS(*)) FROM (${noting})`);
+  const rows = await engine.rows(
+    `SELECT line::DOUBLE AS line, min(error_type::VARCHAR) AS kind FROM reject_errors GROUP BY line ORDER BY line`,
+  );
+  await engine.run('DELETE FROM reject_errors');
+  malformed.count += rows.length;
+  if (rows.length >= MAX_MALFORMED) malformed.more = true;
+  for (const row of rows) {
+    const kind = REJECT_REASONS[String(row.kind)] ?? String(row.kind).toLowerCase();
+    if (!malformed.reasons.includes(kind)) malformed.reasons.push(kind);
+    if (malformed.samples.length < 5)
+      malformed.samples.push({ ...(named && { file: file.name }), row: Number(row.line) });
+  }
+  return rows.length > 0;
+}
+
+/** Line ends in a file; at least as many as it has records. */
+async function countLines(path: string): Promise<number> {
+  let [feeds, returns] = [0, 0];
+  for await (const chunk of createReadStream(path, { highWaterMark: 1024 * 1024 }) as AsyncIterable<Buffer>) {
+    for (let at = chunk.indexOf(0x0a); at >= 0; at = chunk.indexOf(0x0a, at + 1)) feeds++;
+    for (let at = chunk.indexOf(0x0d); at >= 0; at = chunk.indexOf(0x0d, at + 1)) returns++;
+  }
+  return Math.max(feeds, returns);
+}
+
+/** Copies the whole lines among the first megabyte. */
+async function copyBeginning(path: string, target: string): Promise<void> {
+  const handle = await open(path);
+  try {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(1024 * 1024), 0, 1024 * 1024, 0);
+    await writeFile(target, buffer.subarray(0, buffer.subarray(0, bytesRead).lastIndexOf(0x0a) + 1));
+  } finally {
+    await handle.close();
   }
 }
 
@@ -513,6 +585,7 @@ async function ingestJsonLines(
        ELSE 'a key that stands twice' END AS reason FROM lines WHERE ${bad} ORDER BY rowid LIMIT ${MAX_MALFORMED}`,
     );
     source.malformed.count += broken.length;
+    if (broken.length >= MAX_MALFORMED) source.malformed.more = true;
     for (const { row, reason } of broken) {
       if (!source.malformed.reasons.includes(String(reason))) source.malformed.reasons.push(String(reason));
       if (source.malformed.samples.length < 5) {

@@ -1,7 +1,7 @@
 import { messageOf } from '../../shared/errors.ts';
 import { ConfigError, type ConfigIssue, didYouMean } from '../../shared/schema.ts';
 import type { LocatedContract } from '../schema.ts';
-import { type Engine, identifier, text, withEngine } from './engine.ts';
+import { type Engine, identifier, isOfTheEngine, text, withEngine } from './engine.ts';
 
 /** What one row rule may be made of: an expression over the row's own columns, the same on every run. */
 const NODES = new Set([
@@ -47,6 +47,7 @@ export async function checkRules(engine: Engine, contract: LocatedContract): Pro
   const used: RuleColumns = new Map();
   for (const [index, rule] of rules.entries()) {
     const names = await readsOf(engine, rule.sql, Object.keys(columns)).catch((error: unknown) => {
+      if (isOfTheEngine(messageOf(error))) throw error;
       mistakes.push(mistake(contract, index, messageOf(error)));
     });
     if (names === undefined) continue;
@@ -60,6 +61,7 @@ export async function checkRules(engine: Engine, contract: LocatedContract): Pro
       const [, types] = await engine.columns(`DESCRIBE SELECT (${rule.sql}\n) AS holds${from}`);
       if (types?.[0] !== 'BOOLEAN') throw new Error(`it yields ${types?.[0]}, expected true or false`);
     } catch (error) {
+      if (isOfTheEngine(messageOf(error))) throw error;
       mistakes.push(mistake(contract, index, firstLine(messageOf(error)).replace(/^[A-Za-z ]*Error: /, '')));
     }
   }
