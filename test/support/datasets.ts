@@ -1,6 +1,9 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import { DuckDBInstance, type JS } from '@duckdb/node-api';
 import { afterAll, beforeAll } from 'vitest';
@@ -164,8 +167,9 @@ async function question(what: Case): Promise<{ dataset: LocalDataset; contract: 
   const paths = typeof what.files === 'string' ? [what.files] : what.files;
   const files = await Promise.all(
     paths.map(async (path) => {
-      const bytes = await readFile(path);
-      return { path, name: basename(path), bytes: bytes.length, sha256: sha256(bytes) };
+      const hash = createHash('sha256');
+      await pipeline(createReadStream(path), hash);
+      return { path, name: basename(path), bytes: (await stat(path)).size, sha256: hash.digest('hex') };
     }),
   );
   return {
