@@ -387,6 +387,7 @@ async function ingestCsv(
         engine,
         { file, named: files.length > 1, base: index * FILE_SHIFT, into, read },
         source.malformed,
+        firstSentence(messageOf(error)),
       );
     }
   }
@@ -431,8 +432,16 @@ interface CsvFile {
 /**
  * Takes what can be read of a file that has malformed records, and notes which those are. Only here are they looked
  * for, because DuckDB spends 10 µs on each: of a file that is mostly malformed only the beginning is searched.
+ *
+ * @param complaint DuckDB's, about the file as a whole
+ * @throws UnreadableError where no record can be read, or none is found to be malformed
  */
-async function ingestDamaged(engine: Engine, csv: CsvFile, malformed: Source['malformed']): Promise<void> {
+async function ingestDamaged(
+  engine: Engine,
+  csv: CsvFile,
+  malformed: Source['malformed'],
+  complaint: string,
+): Promise<void> {
   const { file, base, into, read } = csv;
   try {
     await engine.run(`${into} ${read(file.path, 'ignore_errors = true')}`);
@@ -451,7 +460,9 @@ async function ingestDamaged(engine: Engine, csv: CsvFile, malformed: Source['ma
       return;
     }
   }
-  await noteMalformed(engine, csv, file.path, malformed);
+  // Something is wrong, or this would not run: what cannot be found must not pass.
+  if (!(await noteMalformed(engine, csv, file.path, malformed)))
+    throw new UnreadableError(file.name, complaint);
 }
 
 /** Notes the malformed records of a file; whether there is one. */
