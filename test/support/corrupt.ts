@@ -55,7 +55,7 @@ export function inEvery(every: number, column: string, value: string): string {
   return replace(column, `CASE WHEN rowid % ${every} = 0 THEN ${value} ELSE ${quote(column)} END`);
 }
 
-export function quote(column: string): string {
+function quote(column: string): string {
   return `"${column.replaceAll('"', '""')}"`;
 }
 
