@@ -1,5 +1,12 @@
 import { didYouMean } from '../shared/schema.ts';
-import { type Finding, type Judgement, type NotChecked, outcomeOf, sortFindings } from '../shared/verdict.ts';
+import {
+  type Finding,
+  type Judgement,
+  type NotChecked,
+  type Outcome,
+  outcomeOf,
+  sortFindings,
+} from '../shared/verdict.ts';
 import { type DriftEffect, type DriftMeasure, driftEffect, meanShift, quantileShift } from './drift.ts';
 import { formatDuration, formatNumber, formatShare, formatTime } from './format.ts';
 import type { Breach, ColumnMeasurements, ColumnProfile, Measurements, Profile } from './profile.ts';
@@ -31,7 +38,7 @@ export function decide(measurements: Measurements, contract: LocatedContract, ba
 function reasonOf(findings: Finding[], measurements: Measurements, contract: LocatedContract): string {
   const of = (outcome: Finding['outcome']) => findings.filter((finding) => finding.outcome === outcome);
   const [failed, open, warned] = [of('fail'), of('inconclusive'), of('warn')];
-  const checks = `${findings.length} check${findings.length === 1 ? '' : 's'}`;
+  const checks = countOf(findings.length, 'check');
   if (failed[0] !== undefined) {
     return failed.length === 1
       ? failed[0].message
@@ -97,10 +104,14 @@ class Judging {
     this.#judgeColumnsPresent();
     this.#judgeRows();
     for (const [name, rule] of Object.entries(this.#contract.columns)) {
-      const profile = this.#measured.profile.columns[name];
-      const measured = this.#measured.columns[name];
+      const profile = own(this.#measured.profile.columns, name);
+      const measured = own(this.#measured.columns, name);
       if (profile === undefined || measured === undefined) {
-        this.notChecked.push({ subject: `column ${name}`, check: 'all', why: 'the column is missing' });
+        const why =
+          rule.required === false
+            ? 'the column is absent, which the contract allows'
+            : 'the column is missing';
+        this.notChecked.push({ subject: `column ${name}`, check: 'all', why });
         continue;
       }
       this.#judgeColumn(name, rule, profile, measured);
@@ -134,9 +145,9 @@ class Judging {
         check: 'consistent-files',
         subject: 'files',
         outcome: 'fail',
-        message: `${inconsistentFiles.length} file(s) have other columns or types than the first, such as ${odd.file} (${list(odd.columns)}; the first has ${list(actualColumns)}).`,
+        message: `${countOf(inconsistentFiles.length, 'file')} ${inconsistentFiles.length === 1 ? 'has' : 'have'} other columns or types than the first: ${odd.file} has ${list(odd.columns)}, the first ${list(actualColumns)}.`,
         allowed: 'the same columns in every file',
-        observed: `${inconsistentFiles.length} other`,
+        observed: `${countOf(inconsistentFiles.length, 'file')} with others`,
         help: 'Write all files of one batch with one schema.',
       });
       return false;
@@ -183,19 +194,11 @@ class Judging {
     const wanted = Object.keys(columns);
     const extra = [...new Set(actualColumns.filter((name) => !Object.hasOwn(columns, name)))];
     for (const [name, rule] of Object.entries(columns)) {
-      if (actualColumns.includes(name)) continue;
+      if (actualColumns.includes(name) || rule.required === false) continue;
       const path = ['columns', name];
-      if (rule.required === false) {
-        this.notChecked.push({
-          subject: `column ${name}`,
-          check: 'all',
-          why: 'the column is absent, which the contract allows',
-        });
-        continue;
-      }
       const hint = didYouMean(name, extra).replace(
         /^, did you mean (".*")\?$/,
-        ' It has $1: was the column renamed?',
+        ' The file has $1: was it renamed?',
       );
       this.#add({
         check: 'missing-column',
@@ -232,7 +235,7 @@ class Judging {
         subject: `column ${name}`,
         column: name,
         outcome: extraColumns === 'warn' ? 'warn' : 'fail',
-        message: `Column ${name} is not in the contract, so nobody checks it${didYouMean(
+        message: `Column ${name === '' ? 'without a name' : name} is not in the contract, so nobody checks it${didYouMean(
           name,
           wanted.filter((other) => !actualColumns.includes(other)),
         )} (${this.#line(['extraColumns'])}).`,
@@ -244,7 +247,7 @@ class Judging {
       });
     }
     if (columnOrder === 'contract') {
-      const present = actualColumns.filter((name) => Object.hasOwn(columns, name));
+      const present = [...new Set(actualColumns)].filter((name) => Object.hasOwn(columns, name));
       const expected = wanted.filter((name) => present.includes(name));
       const first = present.findIndex((name, index) => name !== expected[index]);
       this.#add({
@@ -260,6 +263,7 @@ class Judging {
         observed: list(present),
         path: ['columnOrder'],
         soften: 'columnOrder',
+        ...(first >= 0 && { help: 'Write the columns in the order of the contract.' }),
       });
     }
   }
@@ -277,7 +281,7 @@ class Judging {
       check: 'rows',
       subject: 'rows',
       outcome: fine ? 'pass' : 'fail',
-      message: `${formatNumber(rows)} rows, ${allowed} allowed (${this.#line(['rows'])})${this.#baseline === undefined ? '' : `; baseline has ${formatNumber(this.#baseline.rows)}`}.`,
+      message: `${countOf(rows, 'row')}, ${allowed} allowed (${this.#line(['rows'])})${this.#baseline === undefined ? '' : `; baseline has ${formatNumber(this.#baseline.rows)}`}.`,
       allowed,
       observed: formatNumber(rows),
       value: rows,
@@ -294,7 +298,7 @@ class Judging {
   #judgeColumn(name: string, rule: ColumnRule, profile: ColumnProfile, measured: ColumnMeasurements): void {
     const path = (key: string) => ['columns', name, key];
     const subject = `column ${name}`;
-    const before = this.#baseline?.columns[name];
+    const before = own(this.#baseline?.columns, name);
     const { rows } = this.#measured.profile;
 
     if (this.#contract.format === 'parquet') {
@@ -306,7 +310,7 @@ class Judging {
         subject,
         column: name,
         outcome: fits && exact ? 'pass' : 'fail',
-        message: `Column ${name}: stored as ${profile.physical}, expected ${rule.physical ?? rule.type} (${this.#line(path('type'))})${fits ? '' : `; ${formatShare(lost)} of its values do not convert`}.`,
+        message: `Column ${name}: stored as ${profile.physical}, expected ${rule.physical ?? rule.type} (${this.#line(path('type'))})${fits ? '' : lost === 0 ? '; all of its values would convert' : `; ${formatShare(lost)} of its values do not convert`}.`,
         allowed: rule.physical ?? rule.type,
         observed: profile.physical,
         path: path('type'),
@@ -315,15 +319,23 @@ class Judging {
       });
     }
 
+    /** A share of rows; without a limit nobody asked, and what was asked and not measured stays open. */
     const share = (
-      check: string,
-      key: keyof ColumnRule,
+      check: keyof ColumnMeasurements & ColumnCheck,
       what: string,
-      breach: Breach | undefined,
       limit: number | undefined,
-      options: { soften?: ColumnCheck; base?: number | undefined; at?: string; help?: string } = {},
+      options: { base?: number | undefined; at?: string; help: string },
     ) => {
-      if (breach === undefined || limit === undefined) return;
+      if (limit === undefined) return;
+      const at = path(options.at ?? check);
+      const breach = measured[check];
+      if (breach === undefined) {
+        this.#openQuestion(name, check, check, at, 'it was not measured', {
+          allowed: limit === 0 ? 'none' : `at most ${formatShare(limit)}`,
+          help: 'Report it: the engine left out a check that the contract asks for.',
+        });
+        return;
+      }
       this.#share({
         check,
         subject,
@@ -332,43 +344,57 @@ class Judging {
         breach,
         limit,
         rows,
-        path: path(options.at ?? key),
-        soften: options.soften ?? (key as ColumnCheck),
+        path: at,
+        soften: check,
         before:
-          options.base !== undefined && before !== undefined
-            ? options.base / Math.max(1, this.#baseline?.rows ?? 1)
-            : undefined,
+          options.base === undefined ? undefined : options.base / Math.max(1, this.#baseline?.rows ?? 1),
         help: options.help,
       });
     };
-    const at = (key: keyof ColumnRule) => (rule[key] === undefined ? 'type' : key);
-    share('invalid', 'invalid', `values that are no ${rule.type}`, measured.invalid, rule.invalid ?? 0, {
+    // Where every value converts, as in a Parquet file with the right types, there is nothing to count.
+    share('invalid', `are no ${rule.type}`, measured.invalid && (rule.invalid ?? 0), {
       base: before?.invalid,
-      at: at('invalid'),
+      at: rule.invalid === undefined ? 'type' : 'invalid',
+      help: 'Look for a change of format upstream.',
     });
-    share('nulls', 'nulls', 'nulls', measured.nulls, rule.required === true ? 0 : rule.nulls, {
+    share('nulls', 'nulls', rule.required === true ? 0 : rule.nulls, {
       base: before?.nulls,
       at: rule.required === true ? 'required' : 'nulls',
       help: 'Find the join or the parser upstream that lost the values.',
     });
-    share('empty', 'empty', 'empty strings', measured.empty, rule.empty, { base: before?.empty });
-    share('nan', 'nan', 'NaN or infinite', measured.nan, rule.nan ?? 0, { base: before?.nan, at: at('nan') });
-    share('zeros', 'zeros', 'zeros', measured.zeros, rule.zeros, {
+    share('empty', 'empty texts', rule.empty, {
+      base: before?.empty,
+      help: 'Look for a parser or a join upstream that writes nothing.',
+    });
+    share('nan', 'NaN or infinite', rule.type === 'number' ? (rule.nan ?? 0) : undefined, {
+      base: before?.nan,
+      at: rule.nan === undefined ? 'type' : 'nan',
+      help: 'Look for a division by zero or a missing value upstream.',
+    });
+    share('zeros', 'zeros', rule.zeros, {
       base: before?.zeros,
       help: 'Look for a default value or a failed join upstream.',
     });
-    share('range', 'range', `outside ${showRange(rule)}`, measured.range, rule.outOfRange ?? 0, {
+    const bounded = rule.range?.some((end) => end !== null) === true;
+    share('range', `outside ${showRange(rule)}`, bounded ? (rule.outOfRange ?? 0) : undefined, {
       help: 'Look for a change of unit or sign upstream.',
     });
-    share('values', 'values', 'not in the set of allowed values', measured.values, rule.otherValues ?? 0);
-    share('pattern', 'pattern', `not like ${rule.pattern}`, measured.pattern, rule.mismatches ?? 0);
+    share('values', 'not in the set of allowed values', rule.values && (rule.otherValues ?? 0), {
+      help: 'Correct them upstream, or add them to the contract.',
+    });
     share(
-      'length',
-      'length',
-      `not ${rule.length?.[0]} to ${rule.length?.[1]} characters long`,
-      measured.length,
-      rule.outOfLength ?? 0,
+      'pattern',
+      `do not match ${rule.pattern}`,
+      rule.pattern === undefined ? undefined : (rule.mismatches ?? 0),
+      {
+        help: 'Look for a change of format upstream.',
+      },
     );
+    const [shortest, longest] = rule.length ?? [0, 0];
+    const length = shortest === longest ? `${shortest}` : `${shortest} to ${longest}`;
+    share('length', `not ${length} characters long`, rule.length && (rule.outOfLength ?? 0), {
+      help: 'Look for texts that are cut off or run together upstream.',
+    });
 
     if (rule.constant === false) {
       const constant = profile.distinct.value <= 1;
@@ -378,8 +404,8 @@ class Judging {
         column: name,
         outcome: constant ? 'fail' : 'pass',
         message: constant
-          ? `Column ${name} has ${profile.count === 0 ? 'no value at all' : `one value in all rows${profile.dominant?.value === undefined ? '' : ` (${profile.dominant.value})`}`} (${this.#line(path('constant'))})${before === undefined ? '' : `; baseline has ${formatNumber(before.distinct.value)} distinct values`}.`
-          : `Column ${name} has ${formatNumber(profile.distinct.value)} distinct values.`,
+          ? `Column ${name} has ${profile.count === 0 ? 'no value at all' : `a single value${profile.dominant?.value === undefined ? '' : `, ${profile.dominant.value}`}`} (${this.#line(path('constant'))})${before === undefined ? '' : `; baseline has ${countOf(before.distinct.value, 'distinct value')}`}.`
+          : `Column ${name} has ${countOf(profile.distinct.value, 'distinct value')}.`,
         allowed: 'at least 2 distinct values',
         observed: `${formatNumber(profile.distinct.value)} distinct`,
         path: path('constant'),
@@ -410,16 +436,17 @@ class Judging {
     const value = rows === 0 ? 0 : breach.count / rows;
     const fine = value <= limit;
     const allowed = limit === 0 ? 'none' : `at most ${formatShare(limit)}`;
+    const observed = formatShare(value, limit);
     const was = check.before === undefined ? '' : `; baseline has ${formatShare(check.before)}`;
-    const count = value > 0 && value < 0.01 ? ` (${formatNumber(breach.count)} rows)` : '';
+    const count = value > 0 && value < 0.01 ? ` (${countOf(breach.count, 'row')})` : '';
     this.#add({
       check: check.check,
       subject,
       ...(check.column !== undefined && { column: check.column }),
       outcome: fine ? 'pass' : 'fail',
-      message: `${capital(subject)}: ${formatShare(value)} ${what}${count}, ${allowed} allowed (${this.#line(check.path)})${was}.`,
+      message: `${capital(subject)}: ${observed} ${what}${count}, ${allowed} allowed (${this.#line(check.path)})${was}.`,
       allowed,
-      observed: formatShare(value),
+      observed,
       limit,
       value,
       path: check.path,
@@ -446,7 +473,7 @@ class Judging {
         : dominant.share <= limit
           ? 'pass'
           : 'fail';
-    const observed = dominant === undefined ? 'under 5%' : formatShare(dominant.share);
+    const observed = dominant === undefined ? 'under 5%' : formatShare(dominant.share, limit);
     const value = dominant?.value === undefined ? '' : ` "${dominant.value}"`;
     this.#add({
       check: 'dominant',
@@ -461,6 +488,9 @@ class Judging {
       path,
       soften: 'dominant',
       ...(outcome === 'fail' && { help: 'Look for a default value or a failed join upstream.' }),
+      ...(outcome === 'inconclusive' && {
+        help: 'Raise the limit to 5%: among very many values, rarer ones are not counted one by one.',
+      }),
     });
   }
 
@@ -479,12 +509,14 @@ class Judging {
       subject: `column ${name}`,
       column: name,
       outcome: surely ? 'pass' : never ? 'fail' : 'inconclusive',
-      message: `Column ${name}: ${observed} distinct values, ${allowed} allowed (${this.#line(path)}).`,
+      message: `Column ${name}: ${observed} distinct value${value === 1 ? '' : 's'}, ${allowed} allowed (${this.#line(path)}).`,
       allowed,
       observed,
       value,
       path,
       soften: 'distinct',
+      ...(never && { help: 'Look for a filter upstream, or for values that are cut off or run together.' }),
+      ...(!surely && !never && { help: 'The number is an estimate: set the limit further away from it.' }),
     });
   }
 
@@ -514,40 +546,52 @@ class Judging {
   }
 
   #judgeDuplicates(): void {
-    const { rows } = this.#measured.profile;
     const { key, duplicateRows } = this.#contract;
     if (key !== undefined) {
-      const subject = `key (${key.columns.join(', ')})`;
-      if (this.#measured.key === undefined)
-        this.notChecked.push({ subject, check: 'key', why: 'a column of the key is missing' });
-      else {
-        this.#share({
-          check: 'key',
-          subject,
-          ...(key.columns[0] !== undefined && { column: key.columns[0] }),
-          what: 'of the rows repeat the key of another',
-          breach: this.#measured.key,
-          limit: key.duplicates,
-          rows,
-          path: ['key'],
-          soften: 'key',
-          help: 'Look for a repeated load or a join that multiplies rows.',
-        });
-      }
+      this.#duplicates('key', `key (${key.columns.join(', ')})`, this.#measured.key, key.duplicates, {
+        ...(key.columns[0] !== undefined && { column: key.columns[0] }),
+        what: 'of the rows repeat the key of another',
+        help: 'Look for a repeated load or a join that multiplies rows.',
+      });
     }
-    if (duplicateRows !== undefined && this.#measured.duplicateRows !== undefined) {
-      this.#share({
-        check: 'duplicate-rows',
-        subject: 'rows',
+    if (duplicateRows !== undefined) {
+      this.#duplicates('duplicateRows', 'rows', this.#measured.duplicateRows, duplicateRows, {
         what: 'repeat another row in every column',
-        breach: this.#measured.duplicateRows,
-        limit: duplicateRows,
-        rows,
-        path: ['duplicateRows'],
-        soften: 'duplicateRows',
         help: 'Look for a repeated load.',
       });
     }
+  }
+
+  #duplicates(
+    name: 'key' | 'duplicateRows',
+    subject: string,
+    breach: Breach | undefined,
+    limit: number,
+    rest: { column?: string; what: string; help: string },
+  ): void {
+    const check = { key: 'key', duplicateRows: 'duplicate-rows' }[name];
+    if (breach !== undefined) {
+      const { rows } = this.#measured.profile;
+      this.#share({ check, subject, breach, limit, rows, path: [name], soften: name, ...rest });
+      return;
+    }
+    const absent = (this.#contract.key?.columns ?? []).find(
+      (column) => own(this.#measured.columns, column) === undefined,
+    );
+    const why =
+      name === 'key' && absent !== undefined ? `column ${absent} is missing` : 'they were not measured';
+    this.#add({
+      check,
+      subject,
+      ...(rest.column !== undefined && { column: rest.column }),
+      outcome: 'inconclusive',
+      message: `${capital(subject)}: repeats cannot be counted: ${why} (${this.#line([name])}).`,
+      allowed: limit === 0 ? 'none' : `at most ${formatShare(limit)}`,
+      observed: why,
+      path: [name],
+      soften: name,
+      help: 'Restore the column, or take the check out of the contract.',
+    });
   }
 
   #judgeFreshness(): void {
@@ -565,22 +609,24 @@ class Judging {
         allowed: 'a time to measure from',
         observed: 'none',
         path: ['freshness'],
-        ...(asOf === null && {
-          help: 'Put the period into the key, such as 2001-02.parquet, or say asOf: upload.',
-        }),
+        help:
+          times === undefined
+            ? 'Find the join or the parser upstream that lost the times.'
+            : 'Put the period into the key, such as 2001-02.parquet, or say asOf: upload.',
       });
       return;
     }
     const newest = formatTime(times.newest);
     const reference = new Date(asOf).toISOString().slice(0, 10);
     const age = asOf - times.newest;
+    const distance = `${formatDuration(Math.abs(age))} ${age < 0 ? 'after' : 'before'} ${reference}`;
     if (maxAge !== undefined) {
       const fine = age <= maxAge;
       this.#add({
         ...base,
         check: 'freshness',
         outcome: fine ? 'pass' : 'fail',
-        message: `Column ${column}: the newest value is ${newest}, ${formatDuration(Math.max(0, age))} before ${reference}, at most ${formatDuration(maxAge)} allowed (${this.#line(['freshness', 'maxAge'])}).`,
+        message: `Column ${column}: the newest value is ${newest}, ${distance}; at most ${formatDuration(maxAge)} before it allowed (${this.#line(['freshness', 'maxAge'])}).`,
         allowed: `at most ${formatDuration(maxAge)} old`,
         observed: formatDuration(Math.max(0, age)),
         value: age,
@@ -596,7 +642,7 @@ class Judging {
       outcome: ahead ? 'pass' : 'fail',
       message: ahead
         ? `Column ${column}: no value lies after ${reference} by more than ${formatDuration(future)}.`
-        : `Column ${column}: the newest value is ${newest}, ${formatDuration(-age)} after ${reference}, at most ${formatDuration(future)} allowed (${this.#line(['freshness'])}).`,
+        : `Column ${column}: the newest value is ${newest}, ${distance}; at most ${formatDuration(future)} after it allowed (${this.#line(['freshness'])}).`,
       allowed: `at most ${formatDuration(future)} ahead`,
       observed: newest,
       value: -age,
@@ -616,13 +662,16 @@ class Judging {
         observed: formatDuration(length),
         value: length,
         path: ['freshness', 'span'],
+        ...((length < least || length > most) && {
+          help: 'Look for days that are missing, or that belong to another batch.',
+        }),
       });
     }
   }
 
   #judgeRules(): void {
     for (const [index, rule] of this.#contract.rules.entries()) {
-      const measured = this.#measured.rules[rule.name];
+      const measured = own(this.#measured.rules, rule.name);
       const path = ['rules', index];
       const subject = `rule "${rule.name}"`;
       if (measured === undefined || 'error' in measured) {
@@ -635,6 +684,7 @@ class Judging {
           allowed: `at most ${formatShare(rule.violations)} of the rows`,
           observed: why,
           path,
+          help: 'Write the rule so that it holds or not for every row, for instance with TRY_CAST.',
         });
         continue;
       }
@@ -647,6 +697,7 @@ class Judging {
         limit: rule.violations,
         rows: this.#measured.profile.rows,
         path,
+        help: 'Look at the rows that break it, and at the job that wrote them.',
       });
       const finding = this.findings[before];
       if (rule.warn === true && finding?.outcome === 'fail') finding.outcome = 'warn';
@@ -660,7 +711,10 @@ class Judging {
     const categorical = Object.entries(columns).filter(
       ([, rule]) => rule.newCategories !== undefined || rule.vanishedCategories !== undefined,
     );
-    const needed = drift.length + categorical.length + (rows?.changeFromBaseline === undefined ? 0 : 1);
+    const categories = categorical.flatMap(([, rule]) => [rule.newCategories, rule.vanishedCategories]);
+    const needed = [...drift, ...categories, rows?.changeFromBaseline].filter(
+      (asked) => asked !== undefined,
+    ).length;
     if (needed === 0) return;
     const baseline = this.#baseline;
     if (baseline === undefined) {
@@ -668,7 +722,7 @@ class Judging {
         check: 'baseline',
         subject: 'baseline',
         outcome: 'inconclusive',
-        message: `There is no baseline yet, and ${needed} check(s) of ${this.#located.file} need one.`,
+        message: `There is no baseline yet, and ${countOf(needed, 'check')} of ${this.#located.file} ${needed === 1 ? 'needs' : 'need'} one.`,
         allowed: 'a baseline',
         observed: 'none',
         help: 'Look at the profile of this dataset; if it is as it should be, make it the baseline: tocsin baseline promote.',
@@ -676,20 +730,25 @@ class Judging {
       return;
     }
     if (rows?.changeFromBaseline !== undefined) {
-      const change = Math.abs(this.#measured.profile.rows - baseline.rows) / Math.max(1, baseline.rows);
+      const now = this.#measured.profile.rows;
+      const change = Math.abs(now - baseline.rows) / Math.max(1, baseline.rows);
       const fine = change <= rows.changeFromBaseline;
+      const observed = formatShare(change, rows.changeFromBaseline);
       const path = ['rows', 'changeFromBaseline'];
       this.#add({
         check: 'rows-change',
         subject: 'rows',
         outcome: fine ? 'pass' : 'fail',
-        message: `${formatNumber(this.#measured.profile.rows)} rows are ${formatShare(change)} away from the baseline's ${formatNumber(baseline.rows)}, at most ${formatShare(rows.changeFromBaseline)} allowed (${this.#line(path)}).`,
+        message: `${countOf(now, 'row')}, ${now === baseline.rows ? 'as many as' : `${observed} ${now < baseline.rows ? 'fewer' : 'more'} than`} the baseline's ${formatNumber(baseline.rows)}; at most ${formatShare(rows.changeFromBaseline)} allowed (${this.#line(path)}).`,
         allowed: `at most ${formatShare(rows.changeFromBaseline)}`,
-        observed: formatShare(change),
+        observed,
         limit: rows.changeFromBaseline,
         value: change,
         path,
         soften: 'rowsChange',
+        ...(!fine && {
+          help: 'Find what was lost or loaded twice upstream; if the change is right, promote a new baseline.',
+        }),
       });
     }
     for (const [name, rule] of categorical) this.#judgeCategories(name, rule, baseline);
@@ -700,7 +759,7 @@ class Judging {
   /** Every drift check of the contract on a column that the file has. Missing columns fail by themselves. */
   #driftChecks(): DriftCheck[] {
     return Object.entries(this.#contract.columns).flatMap(([column, { drift }]) => {
-      if (drift === undefined || this.#measured.profile.columns[column] === undefined) return [];
+      if (drift === undefined || own(this.#measured.profile.columns, column) === undefined) return [];
       const checks: DriftCheck[] = [];
       for (const measure of [...MEASURES, 'mean' as const]) {
         const limit = drift[measure];
@@ -720,8 +779,8 @@ class Judging {
   }
 
   #judgeCategories(name: string, rule: ColumnRule, baseline: Profile): void {
-    const reference = baseline.columns[name]?.distribution;
-    const now = this.#measured.columns[name];
+    const reference = own(baseline.columns, name)?.distribution;
+    const now = own(this.#measured.columns, name);
     const rows = this.#measured.profile.rows;
     const subject = `column ${name}`;
     if (now === undefined) return;
@@ -786,9 +845,9 @@ class Judging {
   }
 
   #judgeDrift({ column, measure, limit, path }: DriftCheck, baseline: Profile, confidence: number): void {
-    const before = baseline.columns[column];
-    const now = this.#measured.profile.columns[column];
-    const counted = this.#measured.columns[column]?.onBaseline;
+    const before = own(baseline.columns, column);
+    const now = own(this.#measured.profile.columns, column);
+    const counted = own(this.#measured.columns, column)?.onBaseline;
     const check = `drift-${measure.replace(' ', '-')}`;
     const soften = (measure.startsWith('quantile') ? 'quantiles' : measure) as ColumnCheck;
     const effect = effectOf(measure, limit, confidence, now, before, counted);
@@ -804,31 +863,41 @@ class Judging {
       this.#openQuestion(column, check, soften, path, why);
       return;
     }
-    const outcome = effect.low > limit ? 'fail' : effect.high <= limit ? 'pass' : 'inconclusive';
+    const outcome: Outcome = effect.low > limit ? 'fail' : effect.high <= limit ? 'pass' : 'inconclusive';
     const name = measure.startsWith('quantile')
       ? `shift of ${measure} (in standard deviations)`
       : MEASURE_NAMES[measure as DriftMeasure | 'mean'];
-    const level = `${Number((confidence * 100).toPrecision(6))}%`;
+    const { low, estimate, high, smallestDetectable } = effect;
+    const observed = formatNumber(estimate, limit);
+    const bound = {
+      fail: `at least ${formatNumber(low, limit)}`,
+      pass: `at most ${formatNumber(high, limit)}`,
+      inconclusive: `${formatNumber(low)} to ${formatNumber(high, limit)}`,
+    }[outcome];
+    const rows = countOf(this.#measured.profile.rows, 'row');
+    // These measures end at 1.
+    const blind = ['js', 'ks', 'linf'].includes(measure) && smallestDetectable > 1;
     const detail =
-      outcome === 'inconclusive'
-        ? `; ${formatNumber(this.#measured.profile.rows)} rows cannot tell: only effects above ${formatNumber(effect.smallestDetectable)} would be seen`
-        : '';
-    const moved =
-      outcome === 'pass' || now?.mean === undefined || before?.mean === undefined || measure === 'linf'
+      outcome !== 'inconclusive'
         ? ''
-        : `; mean ${formatPoint(now, now.mean)}, baseline ${formatPoint(before, before.mean)}`;
+        : blind
+          ? `; ${rows} cannot tell, whatever the change`
+          : `; ${rows} cannot tell: only a change above ${formatNumber(smallestDetectable)} would be seen`;
+    const [mean, was] = [now, before].map((side) => side?.mean !== undefined && formatPoint(side, side.mean));
+    const moved =
+      outcome === 'pass' || !mean || !was || mean === was ? '' : `; mean ${mean}, baseline ${was}`;
     this.#add({
       check,
       subject: `column ${column}`,
       column,
       outcome,
-      message: `Column ${column}: ${name} ${formatNumber(effect.estimate)} against the baseline (${level} sure of ${formatNumber(effect.low)} to ${formatNumber(effect.high)}), at most ${formatNumber(limit)} allowed (${this.#line(path)})${detail}${moved}.`,
+      message: `Column ${column}: ${name} ${observed} against the baseline (${bound} with ${formatShare(confidence)} confidence), at most ${formatNumber(limit)} allowed (${this.#line(path)})${detail}${moved}.`,
       allowed: `at most ${formatNumber(limit)}`,
-      observed: formatNumber(effect.estimate),
+      observed,
       limit,
-      value: effect.estimate,
-      interval: { low: effect.low, estimate: effect.estimate, high: effect.high, confidence },
-      ...(outcome === 'inconclusive' && { smallestDetectable: effect.smallestDetectable }),
+      value: estimate,
+      interval: { low, estimate, high, confidence },
+      ...(outcome === 'inconclusive' && { smallestDetectable }),
       path,
       soften,
       ...(outcome === 'fail' && {
@@ -840,18 +909,27 @@ class Judging {
     });
   }
 
-  #openQuestion(column: string, check: string, soften: ColumnCheck, path: string[], why: string): void {
+  #openQuestion(
+    column: string,
+    check: string,
+    soften: ColumnCheck,
+    path: string[],
+    why: string,
+    rest = {
+      allowed: 'a comparison with the baseline',
+      help: 'Promote a baseline that fits, or take the check out of the contract.',
+    },
+  ): void {
     this.#add({
       check,
       subject: `column ${column}`,
       column,
       outcome: 'inconclusive',
       message: `Column ${column}: ${check.replaceAll('-', ' ')} cannot be judged: ${why} (${this.#line(path)}).`,
-      allowed: 'a comparison with the baseline',
       observed: why,
       path,
       soften,
-      help: 'Promote a baseline that fits, or take the check out of the contract.',
+      ...rest,
     });
   }
 
@@ -942,6 +1020,11 @@ function list(names: string[]): string {
 /** `1 record`, `1,200 records`. */
 function countOf(count: number, noun: string): string {
   return `${formatNumber(count)} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+/** The entry of that name; what an object inherits, such as `constructor`, is none. */
+function own<T>(entries: Record<string, T> | undefined, name: string): T | undefined {
+  return entries !== undefined && Object.hasOwn(entries, name) ? entries[name] : undefined;
 }
 
 function capital(sentence: string): string {

@@ -1,17 +1,46 @@
-/** A share as people write it: `38.1%`, `0.012%`, `100%`; never rounded to 0% or 100% when it is not. */
-export function formatShare(share: number): string {
-  const percent = share * 100;
-  if (percent !== 0 && Math.abs(percent) < 1e-4) return `${percent.toExponential(1)}%`;
-  if (percent > 99.9 && percent < 100) return `${Math.floor(percent * 1e4) / 1e4}%`;
-  return `${Number(percent.toPrecision(3))}%`;
+/**
+ * A share as people write it: `38.1%`, `0.012%`, `100%`; never rounded to 100% when it is not.
+ *
+ * @param besides a limit that stands in the same sentence: as many digits as tell the two apart
+ */
+export function formatShare(share: number, besides?: number): string {
+  const text = (value: number, digits: number) => {
+    const percent = value * 100;
+    const tiny = percent !== 0 && Math.abs(percent) < 1e-4;
+    return `${tiny ? percent.toExponential(digits - 2) : Number(percent.toPrecision(digits))}%`;
+  };
+  return tellApart(share, [1, besides], text);
 }
 
-/** A count with thousands separators, or a number with three significant digits. */
-export function formatNumber(value: number): string {
-  if (!Number.isFinite(value)) return String(value);
-  if (Number.isInteger(value)) return value.toLocaleString('en-US');
-  if (Math.abs(value) >= 1000) return Math.round(value).toLocaleString('en-US');
-  return String(Number(value.toPrecision(3)));
+/**
+ * A count with thousands separators, or a number with three significant digits.
+ *
+ * @param besides as of {@link formatShare}
+ */
+export function formatNumber(value: number, besides?: number): string {
+  const text = (number: number, digits: number) => {
+    if (!Number.isFinite(number)) return String(number);
+    if (Number.isInteger(number)) return number.toLocaleString('en-US');
+    if (Math.abs(number) >= 1000) {
+      return number.toLocaleString('en-US', { maximumFractionDigits: digits - 3 });
+    }
+    return String(Number(number.toPrecision(digits)));
+  };
+  return tellApart(value, [besides], text);
+}
+
+function tellApart(
+  value: number,
+  others: (number | undefined)[],
+  text: (value: number, digits: number) => string,
+): string {
+  const same = (digits: number) =>
+    others.some(
+      (other) => other !== undefined && other !== value && text(other, digits) === text(value, digits),
+    );
+  let digits = 3;
+  while (digits < 17 && same(digits)) digits++;
+  return text(value, digits);
 }
 
 /** A length of time in its largest fitting unit: `40 d`, `1.5 h`. */
@@ -26,10 +55,10 @@ export function formatDuration(ms: number): string {
   return `${Number((ms / size).toPrecision(3))} ${name}`;
 }
 
-/** A moment in ISO 8601. Years beyond 275760, which a file may hold and `Date` does not, by their number. */
+/** A moment in ISO 8601, whole seconds without a fraction. Years beyond 275760, which a file may hold and `Date` does not, by their number. */
 export function formatTime(ms: number): string {
   const time = new Date(ms);
   return Number.isNaN(time.getTime())
     ? `about the year ${Math.round(1970 + ms / 31_556_952_000)}`
-    : time.toISOString();
+    : time.toISOString().replace('.000Z', 'Z');
 }
