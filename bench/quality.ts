@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 import type { Heat, HeatResult, Suite, Target } from './harness.ts';
@@ -26,8 +26,8 @@ async function prepare(directory: string): Promise<Heat[]> {
     csv: at('flights-2001-06.csv'),
     small: at('flights-2001-01.csv'),
   };
+  copyFileSync(FLIGHTS, files.parquet);
   const connection = await (await DuckDBInstance.create(':memory:')).connect();
-  await connection.run(`COPY (FROM '${FLIGHTS}') TO '${files.parquet}'`);
   await connection.run(`COPY (FROM '${FLIGHTS}') TO '${files.csv}' (HEADER)`);
   await connection.run(`COPY (FROM '${FLIGHTS}' LIMIT 28400) TO '${files.small}' (HEADER)`);
   connection.closeSync();
