@@ -400,6 +400,20 @@ test('rows keep their numbers where files are large and threads are many', async
   }
 });
 
+test('records of several lines are one each, in files of any size', async () => {
+  const files = lab.path('lines.csv');
+  await duckdb(
+    `COPY (SELECT i AS id, 'one' || chr(10) || 'two, ' || i || chr(10) || '"three"' || repeat('x', 100) AS text FROM range(300000) r(i)) TO '${files}' (FORMAT csv, HEADER)`,
+  );
+  const { verdict, measurements } = await lab.judge({
+    files,
+    contract: `contract: 1\ndataset: probe\nformat: csv\nkey: { columns: [id] }\ncolumns:\n  id: { type: integer, range: [0, 299999] }\n  text: { type: string, pattern: 'one\\ntwo, [0-9]+\\n"three"x+' }\n`,
+    limits: { threads: 4 },
+  });
+  expect(verdict.reason).toMatch(/^300,000 rows of 2 columns meet /);
+  expect(measurements.profile.columns.text?.distinct.value).toBeGreaterThan(290_000);
+});
+
 // ---------------------------------------------------------------------------------------------------------
 // Columns with more values than can be counted one by one
 // ---------------------------------------------------------------------------------------------------------
