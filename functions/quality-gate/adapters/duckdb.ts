@@ -191,10 +191,10 @@ class Measuring {
     const checks = rowChecks(column);
     const counted = checks.map((check) => ({ check, count: scan.count(check.condition) }));
     const numeric = rule.type === 'integer' || rule.type === 'number';
-    const usable = rule.type === 'number' ? `FILTER (isfinite(${v}))` : '';
-    const point = pointOf(column);
-    const low = point === undefined ? () => null : scan.add(`min(${point}) ${usable}`);
-    const high = point === undefined ? () => null : scan.add(`max(${point}) ${usable}`);
+    // FILTER would copy every column of the scan for each aggregate.
+    const point = rule.type === 'number' ? `CASE WHEN isfinite(${v}) THEN ${v} END` : pointOf(column);
+    const low = point === undefined ? () => null : scan.add(`min(${point})`);
+    const high = point === undefined ? () => null : scan.add(`max(${point})`);
     const shortest = rule.type === 'string' ? scan.add(`min(length(${v}))`) : () => null;
     const longest = rule.type === 'string' ? scan.add(`max(length(${v}))`) : () => null;
 
@@ -272,7 +272,7 @@ class Measuring {
   async #countNumbers(column: SourceColumn): Promise<ValueCounts<number> | undefined> {
     const point = pointOf(column);
     const [values = [], counts = []] = (await this.#engine.columns(
-      `SELECT v, n FROM (SELECT (${point})::DOUBLE AS v, count(*)::DOUBLE AS n FROM source WHERE ${usableOf(column)} GROUP BY ALL
+      `SELECT v, n FROM (SELECT (${point})::DOUBLE AS v, count(*)::DOUBLE AS n FROM ${this.#source.only(column)} WHERE ${usableOf(column)} GROUP BY ALL
        LIMIT ${MAX_VALUES + 1}) ORDER BY v`,
     )) as [number[], number[]];
     return values.length > MAX_VALUES ? undefined : { values, counts };
@@ -287,18 +287,18 @@ class Measuring {
     reference: NumericDistribution | undefined,
   ): Promise<void> {
     const point = `(${pointOf(column)})::DOUBLE`;
-    const where = usableOf(column);
+    const from = `${this.#source.only(column)} WHERE ${usableOf(column)}`;
     const { min, max } = bounds ?? { min: 0, max: 0 };
     // A sum of doubles depends on the order in which threads add them. Integers do not: positions between the
     // smallest and the largest value, in steps of 2^-31 of the range, squared below 2^62.
     const range = max - min;
     const step = `CAST(round((${point} - ${number(min)}) / ${number(range)} * 2147483648.0) AS BIGINT)`;
     const measurable = range > 0 && Number.isFinite(range);
-    profile.distinct = await this.#countDistinct(point, where, profile.count);
+    profile.distinct = await this.#countDistinct(point, from, profile.count);
     if (column.rule.pii === true) return;
     if (measurable) {
       const [sum, squares] = await this.#engine.columns(
-        `SELECT sum(${step})::VARCHAR, sum(${step} * ${step})::VARCHAR FROM source WHERE ${where}`,
+        `SELECT sum(${step})::VARCHAR, sum(${step} * ${step})::VARCHAR FROM ${from}`,
       );
       const mean = Number(sum?.[0]) / profile.count / 2 ** 31;
       const square = Number(squares?.[0]) / profile.count / 2 ** 62;
@@ -307,13 +307,13 @@ class Measuring {
     }
     const keep = Math.max(1, Math.floor(this.#rows / SAMPLE_ROWS));
     const [values = [], counts = []] = (await this.#engine.columns(
-      `SELECT ${point} AS v, count(*)::DOUBLE AS n FROM source WHERE ${where} AND hash(pos) % ${keep} = 0 GROUP BY v ORDER BY v`,
+      `SELECT ${point} AS v, count(*)::DOUBLE AS n FROM ${from} AND hash(pos) % ${keep} = 0 GROUP BY v ORDER BY v`,
     )) as [number[], number[]];
     const cells = chooseCells(
       { values, counts },
       column.rule.type === 'integer' || column.rule.type === 'number',
     );
-    const own = await this.#histogram(point, where, cells, profile.nulls);
+    const own = await this.#histogram(point, from, cells, profile.nulls);
     profile.distribution = own;
     const top = own.atomCounts.reduce(
       (best, count, index) => (count > (own.atomCounts[best] ?? 0) ? index : best),
@@ -326,30 +326,32 @@ class Measuring {
         value: showPoint(column.rule, own.atoms[top] ?? 0),
       };
     if (reference !== undefined) {
-      measurements.onBaseline = await this.#histogram(point, where, reference, profile.nulls);
+      measurements.onBaseline = await this.#histogram(point, from, reference, profile.nulls);
     }
   }
 
   /**
    * Distinct values among `count` rows; of many rows an estimate from the values whose hash ends in some zero bits.
    * Its standard error is the root of `share / distinct`: 0.9 % for 200,000 values among 3 million rows.
+   *
+   * @param from a relation, with its condition
    */
-  async #countDistinct(value: string, where: string, count: number): Promise<ColumnProfile['distinct']> {
+  async #countDistinct(value: string, from: string, count: number): Promise<ColumnProfile['distinct']> {
     const share = 2 ** Math.max(0, Math.ceil(Math.log2(count / DISTINCT_ROWS)));
     const [counted] = await this.#engine.columns(
-      `SELECT count(*)::DOUBLE FROM (SELECT 1 FROM source WHERE ${where} AND hash(${value}) % ${share} = 0 GROUP BY ${value})`,
+      `SELECT count(*)::DOUBLE FROM (SELECT 1 FROM ${from} AND hash(${value}) % ${share} = 0 GROUP BY ${value})`,
     );
     const distinct = Number(counted?.[0] ?? 0) * share;
     // The estimate must not exceed what there is.
     return { value: Math.min(distinct, count), exact: share === 1 };
   }
 
-  async #histogram(point: string, where: string, cells: Cells, nulls: number): Promise<NumericDistribution> {
+  async #histogram(point: string, from: string, cells: Cells, nulls: number): Promise<NumericDistribution> {
     const { edges, atoms } = cells;
     const list = (numbers: number[]) => `[${numbers.map((value) => `${number(value)}::DOUBLE`).join(', ')}]`;
     const one = async (sql: string) => {
       const [keys = [], counts = []] = (await this.#engine.columns(
-        `SELECT unnest(map_keys(h)), unnest(map_values(h))::DOUBLE FROM (SELECT ${sql} AS h FROM source WHERE ${where})`,
+        `SELECT unnest(map_keys(h)), unnest(map_values(h))::DOUBLE FROM (SELECT ${sql} AS h FROM ${from})`,
       )) as [number[], number[]];
       return new Map(keys.map((key, index) => [key, counts[index] ?? 0]));
     };
@@ -373,11 +375,12 @@ class Measuring {
     reference: CategoricalDistribution | undefined,
   ): Promise<void> {
     const { value: v, rule } = column;
-    if (many) profile.distinct = await this.#countDistinct(v, `${v} IS NOT NULL`, profile.count);
+    const from = `${this.#source.only(column)} WHERE ${v} IS NOT NULL`;
+    if (many) profile.distinct = await this.#countDistinct(v, from, profile.count);
     const wanted = Math.max(COLUMN_BYTES, PROFILE_BYTES / Math.max(1, this.#source.columns.length));
     // More values than fit into the profile are of no use; the count of all of them is, where it is exact.
     const limit = many ? 100 : Math.ceil(wanted / 6);
-    const grouped = `SELECT ${rule.type === 'boolean' ? `CAST(${v} AS VARCHAR)` : v} AS v, count(*)::DOUBLE AS n FROM source WHERE ${v} IS NOT NULL GROUP BY ALL`;
+    const grouped = `SELECT ${rule.type === 'boolean' ? `CAST(${v} AS VARCHAR)` : v} AS v, count(*)::DOUBLE AS n FROM ${from} GROUP BY ALL`;
     if (!many) {
       const [distinct] = await this.#engine.columns(`SELECT count(*)::DOUBLE FROM (${grouped})`);
       profile.distinct = { value: Number(distinct?.[0] ?? 0), exact: true };
@@ -408,7 +411,8 @@ class Measuring {
     const onBaseline = countCategories(found, reference, { rows: profile.count, nulls: profile.nulls });
     measurements.onBaseline = onBaseline;
     if (rule.newCategories !== undefined && reference.otherDistinct === 0) {
-      const fresh = `${v} IS NOT NULL AND CAST(${v} AS VARCHAR) NOT IN (${[...reference.values, ''].map(text).join(', ')})`;
+      const known = `[${reference.values.map(text).join(', ')}]::VARCHAR[]`;
+      const fresh = `${v} IS NOT NULL AND NOT list_contains(${known}, CAST(${v} AS VARCHAR))`;
       measurements.newCategories = await this.#breach(
         onBaseline.other,
         { name: 'values', condition: fresh, allowed: rule.newCategories },
@@ -421,16 +425,17 @@ class Measuring {
   async #breach(count: number, check: RowCheck, column: SourceColumn): Promise<Breach> {
     const { condition, allowed } = check;
     if (count === 0 || allowed === undefined || count <= allowed * this.#rows) return { count, samples: [] };
-    return { count, samples: await this.#samples(condition, column.rule.pii === true ? undefined : column) };
+    const shown = column.rule.pii === true ? undefined : column;
+    return { count, samples: await this.#samples(this.#source.only(column), condition, shown) };
   }
 
-  async #samples(condition: string, shown?: SourceColumn): Promise<Sample[]> {
+  async #samples(from: string, condition: string, shown?: SourceColumn): Promise<Sample[]> {
     const value =
       shown === undefined
         ? 'NULL'
         : `left(CAST(${shown.invalid === undefined ? shown.value : `coalesce(CAST(${shown.value} AS VARCHAR), ${shown.invalid})`} AS VARCHAR), 80)`;
     const rows = await this.#engine.rows(
-      `SELECT pos::DOUBLE AS pos, ${value} AS value FROM source WHERE ${condition} ORDER BY pos LIMIT 5`,
+      `SELECT pos::DOUBLE AS pos, ${value} AS value FROM ${from} WHERE ${condition} ORDER BY pos LIMIT 5`,
     );
     return rows.map((row) => ({
       ...placeOf(Number(row.pos), this.#request.dataset),
@@ -517,7 +522,7 @@ class Measuring {
     const [repeats] = await this.#engine.columns(`SELECT sum(n)::DOUBLE FROM ${table}`);
     const count = Number(repeats?.[0] ?? 0);
     if (count <= allowed * this.#rows) return { count, samples: [] };
-    return { count, samples: await this.#samples(`${hash} IN (SELECT h FROM ${table})`) };
+    return { count, samples: await this.#samples('source', `${hash} IN (SELECT h FROM ${table})`) };
   }
 }
 

@@ -33,7 +33,12 @@ export interface SourceColumn {
 
 export interface Source {
   columns: SourceColumn[];
-  /** SQL expressions that together are the whole record, for finding duplicate rows. */
+  /**
+   * SQL of a relation of one column and `pos` alone. Of wide data it is cheaper to ask than `source`, of which every
+   * column has to be bound before one is read.
+   */
+  only(column: SourceColumn): string;
+  /** SQL expressions that together are the whole record, for finding duplicate rows; empty where nobody asks. */
   record: string[];
   actualColumns: string[];
   inconsistentFiles: Measurements['inconsistentFiles'];
@@ -48,6 +53,23 @@ const MAX_LINE_BYTES = 2 * 1024 * 1024;
 
 /** Malformed records that are counted one by one; beyond it the count is a lower bound. */
 const MAX_MALFORMED = 10_000;
+
+/** Names in `source` that belong to a column. */
+function fieldsOf({ value, invalid }: SourceColumn): string[] {
+  return invalid === undefined ? [value] : [value, invalid];
+}
+
+/** A dataset of which nothing was read yet. */
+function emptySource(): Source {
+  return {
+    columns: [],
+    only: () => 'source',
+    record: [],
+    actualColumns: [],
+    inconsistentFiles: [],
+    malformed: { count: 0, samples: [], reasons: [] },
+  };
+}
 
 /** File name and 1-based row of a `pos`. */
 export function placeOf(pos: number, dataset: LocalDataset): { file?: string; row: number } {
@@ -253,41 +275,36 @@ async function ingestParquet(
       ? []
       : [{ file: file.name, columns: schemas[index]?.names ?? [] }],
   );
-  const source: Source = {
-    columns: [],
-    record: [],
-    actualColumns,
-    inconsistentFiles,
-    malformed: { count: 0, samples: [], reasons: [] },
-  };
+  const source: Source = { ...emptySource(), actualColumns, inconsistentFiles };
   if (inconsistentFiles.length > 0 || actualColumns.length > limits.maxColumns) return source;
   checkNames(actualColumns, files[0]?.name ?? '');
 
-  const selected: string[] = [];
+  const selected = new Map<string, string[]>();
   for (const [index, [name, rule]] of Object.entries(contract.columns).entries()) {
     const at = actualColumns.indexOf(name);
     if (at < 0) continue;
     const physical = first?.types[at] ?? '';
     const { value, lossless } = fromPhysical(identifier(name), physical, rule);
     const column: SourceColumn = { name, rule, value: `v${index}`, physical };
-    selected.push(`${value} AS v${index}`);
+    const fields = [`${value} AS v${index}`];
     if (!lossless) {
       column.invalid = `x${index}`;
-      selected.push(
+      fields.push(
         `CASE WHEN ${identifier(name)} IS NOT NULL AND (${value}) IS NULL THEN CAST(${identifier(name)} AS VARCHAR) END AS x${index}`,
       );
     }
+    selected.set(name, fields);
     source.columns.push(column);
   }
   const list = files.map((file) => text(file.path)).join(', ');
+  const select = (fields: string[]) =>
+    `SELECT ${[...fields, `file_row_number + ${FILE_SHIFT} * file_index AS pos`].join(', ')} FROM read_parquet([${list}], hive_partitioning = false)`;
+  source.only = ({ name }) => `(${select(selected.get(name) ?? [])})`;
   // Raw columns come along under names of our own, for rows that repeat another in every column.
-  source.record = actualColumns.map((_, index) => `r${index}`);
+  const raw = contract.duplicateRows === undefined ? [] : actualColumns;
+  source.record = raw.map((_, index) => `r${index}`);
   await engine.run(
-    `CREATE VIEW source AS SELECT ${[
-      ...selected,
-      ...actualColumns.map((name, index) => `${identifier(name)} AS r${index}`),
-      `file_row_number + ${FILE_SHIFT} * file_index AS pos`,
-    ].join(', ')} FROM read_parquet([${list}], hive_partitioning = false)`,
+    `CREATE VIEW source AS ${select([...selected.values(), raw.map((name, index) => `${identifier(name)} AS r${index}`)].flat())}`,
   );
   return source;
 }
@@ -326,13 +343,7 @@ async function ingestCsv(
   limits: EngineLimits,
 ): Promise<Source> {
   const contractNames = Object.keys(contract.columns);
-  const source: Source = {
-    columns: [],
-    record: [],
-    actualColumns: [],
-    inconsistentFiles: [],
-    malformed: { count: 0, samples: [], reasons: [] },
-  };
+  const source = emptySource();
   for (const [index, file] of files.entries()) {
     const first = await readHeader(file, csv);
     // Without a header the columns are the contract's, in its order. What stands in the first record is data, and
@@ -358,26 +369,28 @@ async function ingestCsv(
       continue;
     }
     if (names.length === 0) continue;
-    const raw = source.columns.flatMap(({ name, rule, value, invalid }) => {
-      const cell = `c${names.indexOf(name)}`;
-      const typed = fromText(cell, rule);
-      return invalid === undefined
-        ? [`${typed} AS ${value}`]
+    const cellOf = (name: string) => `c${names.indexOf(name)}`;
+    const typed = source.columns.map(
+      ({ name, rule, value }) => `${fromText(cellOf(name), rule)} AS ${value}`,
+    );
+    const fields = source.columns.flatMap(({ name, value, invalid }) =>
+      invalid === undefined
+        ? [value]
         : [
-            `${typed} AS ${value}`,
-            `CASE WHEN ${cell} IS NOT NULL AND ${value} IS NULL THEN ${cell} END AS ${invalid}`,
-          ];
-    });
+            value,
+            `CASE WHEN ${cellOf(name)} IS NOT NULL AND ${value} IS NULL THEN ${cellOf(name)} END AS ${invalid}`,
+          ],
+    );
     const whole =
       contract.duplicateRows === undefined
         ? []
         : [`hash(${names.map((_, at) => `c${at}`).join(', ')}) AS whole`];
     const read = (path: string, onError: string) =>
-      `SELECT ${[...raw, ...whole, `${index * FILE_SHIFT}::BIGINT AS base`].join(', ')} FROM read_csv(${text(path)},
+      `SELECT ${[...fields, ...whole, `${index * FILE_SHIFT}::BIGINT AS base`].join(', ')} FROM (SELECT ${['*', ...typed].join(', ')} FROM read_csv(${text(path)},
       auto_detect = false, header = ${csv.header}, delim = ${text(csv.delimiter)}, quote = ${text(csv.quote)}, escape = ${text(csv.quote)},
       nullstr = [${csv.nullValues.map(text).join(', ')}], allow_quoted_nulls = false, encoding = ${text(csv.encoding)},
       columns = {${names.map((_, at) => `c${at}: 'VARCHAR'`).join(', ')}}, strict_mode = true, null_padding = false,
-      max_line_size = ${MAX_LINE_BYTES}, compression = 'none', ${onError})`;
+      max_line_size = ${MAX_LINE_BYTES}, compression = 'none', ${onError}))`;
     const into = index === 0 ? 'CREATE TABLE parsed AS' : 'INSERT INTO parsed';
     try {
       await engine.run(`${into} ${read(file.path, 'ignore_errors = false')}`);
@@ -394,7 +407,7 @@ async function ingestCsv(
   source.record = contract.duplicateRows === undefined ? [] : ['whole'];
   if (source.actualColumns.length > 0 && source.inconsistentFiles.length === 0) {
     await checkParsed(engine, limits);
-    await numberRows(engine, files.length);
+    await numberRows(engine, source, files.length);
   }
   return source;
 }
@@ -405,15 +418,14 @@ async function checkParsed(engine: Engine, limits: EngineLimits): Promise<void> 
 }
 
 /** Gives the rows of `parsed` their `pos`: insertion order is file order, so the row is the distance to its file's first. */
-async function numberRows(engine: Engine, files: number): Promise<void> {
-  if (files === 1) {
-    await engine.run('CREATE VIEW source AS SELECT *, rowid AS pos FROM parsed');
-    return;
+async function numberRows(engine: Engine, source: Source, files: number): Promise<void> {
+  let [pos, from] = ['rowid', 'parsed'];
+  if (files > 1) {
+    await engine.run('CREATE TABLE starts AS SELECT base, min(rowid) AS start FROM parsed GROUP BY base');
+    [pos, from] = ['parsed.base + parsed.rowid - starts.start', 'parsed JOIN starts USING (base)'];
   }
-  await engine.run('CREATE TABLE starts AS SELECT base, min(rowid) AS start FROM parsed GROUP BY base');
-  await engine.run(
-    'CREATE VIEW source AS SELECT parsed.*, parsed.base + parsed.rowid - starts.start AS pos FROM parsed JOIN starts USING (base)',
-  );
+  source.only = (column) => `(SELECT ${fieldsOf(column).join(', ')}, ${pos} AS pos FROM ${from})`;
+  await engine.run(`CREATE VIEW source AS SELECT parsed.*, ${pos} AS pos FROM ${from}`);
 }
 
 /** One file of a CSV dataset, and the SQL that parses it. */
@@ -561,10 +573,18 @@ export async function readHeader(file: LocalFile, csv: CsvOptions): Promise<stri
 
 // --- JSON Lines --------------------------------------------------------------------------------------------
 
+/** Types of JSON values; in SQL each is its place here, from 1. */
+const JSON_TYPES = ['ARRAY', 'BIGINT', 'BOOLEAN', 'DOUBLE', 'NULL', 'OBJECT', 'VARCHAR'] as const;
+type JsonType = (typeof JSON_TYPES)[number];
+
+function jsonType(type: JsonType): number {
+  return JSON_TYPES.indexOf(type) + 1;
+}
+
 /** Types of JSON values that a logical type accepts; each value must still convert. */
-const JSON_TYPES: Record<ColumnType, string[]> = {
-  integer: ['BIGINT', 'UBIGINT', 'HUGEINT', 'DOUBLE'],
-  number: ['BIGINT', 'UBIGINT', 'HUGEINT', 'DOUBLE'],
+const ACCEPTED: Record<ColumnType, JsonType[]> = {
+  integer: ['BIGINT', 'DOUBLE'],
+  number: ['BIGINT', 'DOUBLE'],
   string: ['VARCHAR'],
   boolean: ['BOOLEAN'],
   timestamp: ['VARCHAR'],
@@ -578,11 +598,9 @@ async function ingestJsonLines(
   limits: EngineLimits,
 ): Promise<Source> {
   const source: Source = {
-    columns: [],
+    ...emptySource(),
+    only: (column) => `(SELECT ${fieldsOf(column).join(', ')}, pos FROM parsed)`,
     record: contract.duplicateRows === undefined ? [] : ['whole'],
-    actualColumns: [],
-    inconsistentFiles: [],
-    malformed: { count: 0, samples: [], reasons: [] },
   };
   const entries = Object.entries(contract.columns);
   for (const [index, file] of files.entries()) {
@@ -618,9 +636,8 @@ async function ingestJsonLines(
     await engine.run(
       `${index === 0 ? 'CREATE TABLE parsed AS' : 'INSERT INTO parsed'} SELECT ${[
         ...entries.map(
-          ([, rule], number) =>
-            `${fromText(`s${number}`, rule)} AS v${number}, t${number},
-             CASE WHEN t${number} <> 'NULL' AND v${number} IS NULL THEN json_extract_string(j${number}, '$') END AS x${number}`,
+          (_, number) =>
+            `v${number}, t${number}, CASE WHEN t${number} <> ${jsonType('NULL')} AND v${number} IS NULL THEN ${plainText(number)} END AS x${number}`,
         ),
         ...whole,
         `${index * FILE_SHIFT} + line AS pos`,
@@ -628,12 +645,15 @@ async function ingestJsonLines(
     );
   }
   await engine.run('DROP TABLE lines');
-  const types =
+  // A bit for each type that occurs.
+  const seen =
     entries.length === 0
       ? []
       : await engine.columns(
-          `SELECT ${entries.map((_, number) => `array_to_string(list_sort(list(DISTINCT t${number}) FILTER (t${number} <> 'NULL')), '|')`).join(', ')} FROM parsed`,
+          `SELECT ${entries.map((_, number) => `coalesce(bit_or(1 << t${number}), 0)::INTEGER`).join(', ')} FROM parsed`,
         );
+  const typesOf = (number: number) =>
+    JSON_TYPES.filter((type) => type !== 'NULL' && (Number(seen[number]?.[0]) >> jsonType(type)) & 1);
   source.columns = entries.flatMap(([name, rule], number) =>
     source.actualColumns.includes(name)
       ? [
@@ -642,7 +662,7 @@ async function ingestJsonLines(
             rule,
             value: `v${number}`,
             invalid: `x${number}`,
-            physical: String(types[number]?.[0] ?? ''),
+            physical: typesOf(number).join('|'),
           },
         ]
       : [],
@@ -653,9 +673,12 @@ async function ingestJsonLines(
 }
 
 /**
- * SQL that adds to `lines`, for column number i of the contract: `j<i>` its value as JSON, `t<i>` the type of that, and
- * `s<i>` its text where the logical type accepts such a value. Each line is parsed once: a parser for every column
- * and question took a gigabyte for fifty columns.
+ * SQL that adds to `lines`, for column number i of the contract: `j<i>` its value as JSON, `t<i>` the type of that,
+ * `s<i>` its text where the logical type accepts such a value, and `v<i>` the value.
+ *
+ * Each line is parsed once, and its values are told apart by their letters: a parser for every column and question took
+ * a gigabyte for fifty columns. One step names what the next one uses: DuckDB would write an alias of the same step
+ * out wherever it is used, and search long for what is equal.
  */
 function valuesOf(entries: [string, ColumnRule][], lines: string): string {
   // No two fields of a struct may differ only in case, so such names go into structs of their own.
@@ -666,19 +689,45 @@ function valuesOf(entries: [string, ColumnRule][], lines: string): string {
     twins.set(name.toLowerCase(), at + 1);
     structs[at] ??= [];
     structs[at].push(name);
-    return `struct_extract(object${at}, ${text(name)}) AS j${number}`;
+    return `CAST(struct_extract(object${at}, ${text(name)}) AS VARCHAR) AS j${number}`;
   });
   const objects = structs.map((names, at) => {
     const fields = JSON.stringify(Object.fromEntries(names.map((name) => [name, 'JSON'])));
     return `json_transform(json, ${text(fields)}) AS object${at}`;
   });
+  const letters: [string, JsonType][] = [
+    ['"', 'VARCHAR'],
+    ['{', 'OBJECT'],
+    ['[', 'ARRAY'],
+    ['t', 'BOOLEAN'],
+    ['f', 'BOOLEAN'],
+    ['n', 'NULL'],
+  ];
+  const byLetter = letters.map(([letter, type]) => `WHEN ${text(letter)} THEN ${jsonType(type)}`).join(' ');
+  const types = entries.map(
+    (_, number) =>
+      `(CASE left(j${number}, 1) ${byLetter} ELSE CASE WHEN regexp_full_match(j${number}, '-?[0-9]+') THEN ${jsonType('BIGINT')}
+       WHEN j${number} IS NOT NULL THEN ${jsonType('DOUBLE')} END END)::UTINYINT AS t${number}`,
+  );
   const texts = entries.map(
     ([, { type }], number) =>
-      `json_type(j${number}) AS t${number},
-       CASE WHEN t${number} IN (${JSON_TYPES[type].map(text).join(', ')}) THEN json_extract_string(j${number}, '$') END AS s${number}`,
+      `CASE WHEN t${number} IN (${ACCEPTED[type].map(jsonType).join(', ')}) THEN ${plainText(number)} END AS s${number}`,
   );
-  return `SELECT ${['*', ...texts].join(', ')} FROM (SELECT ${['json, line', ...values].join(', ')} FROM
-    (SELECT ${['json, line', ...objects].join(', ')} FROM (${lines})))`;
+  const typed = entries.map(([, rule], number) => `${fromText(`s${number}`, rule)} AS v${number}`);
+  const kept = ['json', 'line'];
+  return [
+    [...kept, ...objects],
+    [...kept, ...values],
+    ['*', ...types],
+    ['*', ...texts],
+    ['*', ...typed],
+  ].reduce((from, fields) => `SELECT ${fields.join(', ')} FROM (${from})`, lines);
+}
+
+/** SQL of a JSON value as text, without the quotes of a string. */
+function plainText(number: number): string {
+  const j = `j${number}`;
+  return `CASE WHEN t${number} <> ${jsonType('VARCHAR')} THEN ${j} WHEN contains(${j}, '\\') THEN json_extract_string(${j}, '$') ELSE substr(${j}, 2, length(${j}) - 2) END`;
 }
 
 /** The JSON Pointer (RFC 6901) of a key. */
