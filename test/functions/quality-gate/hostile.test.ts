@@ -559,6 +559,32 @@ describe('within bounds', () => {
   });
 
   test.each([
+    ['parquet', 'FORMAT parquet'],
+    ['csv', 'FORMAT csv, HEADER'],
+    ['jsonl', 'FORMAT json'],
+  ])('four hundred columns, in time that grows with them: %s', async (format, how) => {
+    const files = lab.path(`features.${format}`);
+    const names = Array.from({ length: 400 }, (_, index) => `feature_${index}`);
+    const sql = names.map((name, index) =>
+      index % 3 === 0
+        ? `(i * ${index + 7}) % 97 AS ${name}`
+        : index % 3 === 1
+          ? `i / ${index + 3} AS ${name}`
+          : `'v' || (i % ${index + 5}) AS ${name}`,
+    );
+    await duckdb(`COPY (SELECT ${sql.join(', ')} FROM range(2000) r(i)) TO '${files}' (${how})`);
+    const types = ['integer', 'number', 'string'];
+    const start = performance.now();
+    const { verdict } = await lab.judge({
+      files,
+      contract: `contract: 1\ndataset: features\nformat: ${format}\ncolumns:\n${names.map((name, index) => `  ${name}: { type: ${types[index % 3]}, nulls: 0% }`).join('\n')}\n`,
+    });
+    expect(verdict.outcome).toBe('pass');
+    // One or two seconds of one core; the square of the columns would be half a minute.
+    expect(performance.now() - start).toBeLessThan(15_000);
+  });
+
+  test.each([
     ['gz', gzipSync],
     ['zst', zstdCompressSync],
   ])('a bomb of .%s', async (ending, compress) => {
