@@ -746,7 +746,7 @@ describe('a value', () => {
       ['2001-01-31', '2001-01-31 23:59:59.5', '2001-01-31T23:59:59Z', '2001-02-01T01:59:59+02:00'],
       ['31.01.2001', '2001-02-30', 'infinity', '25:00'],
     ],
-    ['date', ['2001-01-31'], ['2001-02-29', '31/01/2001', 'infinity']],
+    ['date', ['2001-01-31'], ['2001-02-29', '31/01/2001', 'infinity', '2001-01-31 10:00:00']],
   ])('is %s text or it is not', async (type, good, bad) => {
     for (const list of [good, bad]) {
       const content = `x\n${list.map((value) => `"${value}"\n`).join('')}`;
@@ -785,6 +785,15 @@ describe('a value', () => {
       min: Date.UTC(2001, 0, 31),
       max: Date.UTC(2001, 1, 1),
     });
+  });
+
+  test('of a time may have a zone in its own format', async () => {
+    const profile = await column(
+      'zone.csv',
+      'x\n31.01.2001 23:00 -0200\n',
+      "{ type: timestamp, timeFormat: '%d.%m.%Y %H:%M %z' }",
+    );
+    expect(profile).toMatchObject({ count: 1, min: Date.UTC(2001, 1, 1, 1) });
   });
 
   test('of a time with a zone is a moment', async () => {

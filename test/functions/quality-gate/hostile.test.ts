@@ -503,6 +503,14 @@ describe('a batch of files with different schemas', () => {
     expect(await fate({ files: [a, b], contract: contract('parquet') })).toBe(expected);
   });
 
+  test('the verdict names the file whose pages are broken', async () => {
+    const [a, b] = [lab.path('part-a.parquet'), lab.path('part-b.parquet')] as const;
+    await duckdb(`COPY (${ROWS}) TO '${a}'`);
+    await writeFile(b, Buffer.from(parquet).fill(0xff, 100, 400));
+    const { verdict } = await lab.judge({ files: [a, b], contract: contract('parquet') });
+    expect(verdict.reason).toMatch(/^part-b\.parquet cannot be read as parquet: /);
+  });
+
   test('the verdict names the file that is broken', async () => {
     const [a, b] = [
       lab.path('part-a.parquet'),
