@@ -746,7 +746,7 @@ describe('bits turned at random', () => {
     ['zstd', 'parquet', 'FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 100'],
     ['v2', 'parquet', 'FORMAT parquet, PARQUET_VERSION v2'],
   ];
-  const ROUNDS = 50;
+  const ROUNDS = 40;
 
   test.each(sources)('%s: a pass has the very same rows', async (name, format, copy) => {
     const path = lab.path(`chance-${name}.${format}`);
