@@ -18,14 +18,13 @@ import type {
   ColumnProfile,
   EngineLimits,
   LocalDataset,
-  LocalFile,
   Measurements,
   NumericDistribution,
   Profile,
 } from '../profile.ts';
 import type { ColumnRule, LocatedContract } from '../schema.ts';
-import { type Engine, identifier, number, text, UnreadableError, withEngine } from './engine.ts';
-import { ingest, placeOf, type Source, type SourceColumn, unpack } from './ingest.ts';
+import { type Engine, identifier, number, text, UnreadableError } from './engine.ts';
+import { ingest, placeOf, type Source, type SourceColumn, withFiles } from './ingest.ts';
 import { checkRules, type RuleColumns } from './rule-sql.ts';
 
 export interface MeasureRequest {
@@ -62,25 +61,15 @@ const COLUMN_BYTES = 1_200;
  */
 export async function measureDataset(request: MeasureRequest): Promise<Measurements> {
   const { dataset, contract, limits, scratch } = request;
-  let files: LocalFile[] = [];
-  const prepare = async (directory: string) => {
-    const unpacked = await unpack(dataset, directory, limits.diskBytes);
-    files = unpacked.files;
-    return unpacked.bytes;
-  };
   try {
-    return await withEngine(
-      { limits, scratch, readable: dataset.files.map((file) => file.path), prepare },
-      async (engine) => {
-        const rules = await checkRules(engine, contract);
-        const source = await ingest(engine, files, contract.value, limits);
-        return new Measuring(engine, request, source, rules).run();
-      },
-    );
+    return await withFiles(dataset, { limits, scratch }, async (engine, files) => {
+      const rules = await checkRules(engine, contract);
+      const source = await ingest(engine, files, contract.value, limits);
+      return new Measuring(engine, request, source, rules).run();
+    });
   } catch (error) {
     if (!(error instanceof UnreadableError)) throw error;
-    const name = dataset.files.find((file) => file.path === error.file)?.name ?? error.file;
-    return { ...nothing(request), unreadable: { file: name, reason: error.message } };
+    return { ...nothing(request), unreadable: { file: error.file, reason: error.message } };
   }
 }
 

@@ -4,8 +4,8 @@ import { GateInputError, messageOf } from '../../shared/errors.ts';
 import type { Inference, InferredColumn } from '../contract-init.ts';
 import type { EngineLimits, LocalDataset, LocalFile } from '../profile.ts';
 import type { ColumnType, CsvOptions } from '../schema.ts';
-import { type Engine, identifier, isOfTheData, text, UnreadableError, withEngine } from './engine.ts';
-import { DEFAULT_CSV, fromText, inspectText, pointer, readHeader, unpack } from './ingest.ts';
+import { type Engine, identifier, isOfTheData, text, UnreadableError } from './engine.ts';
+import { DEFAULT_CSV, fromText, inspectText, pointer, readHeader, withFiles } from './ingest.ts';
 
 /*
  * Guesses how a file is written and which logical type each of its columns has, by the same conversions that
@@ -109,25 +109,15 @@ export async function inferColumns(
 ): Promise<Inference> {
   const [first] = dataset.files;
   if (first === undefined) throw new GateInputError('a dataset of no files');
-  let files: LocalFile[] = [];
-  const prepare = async (directory: string) => {
-    const unpacked = await unpack(dataset, directory, limits.diskBytes);
-    files = unpacked.files;
-    return unpacked.bytes;
-  };
   try {
-    return await withEngine(
-      { limits, scratch, readable: dataset.files.map((file) => file.path), prepare },
-      async (engine) => {
-        const format = await formatOf(files[0] ?? first);
-        if (format === 'parquet') return inferParquet(engine, files);
-        return format === 'jsonl' ? inferJsonLines(engine, files, limits) : inferCsv(engine, files, limits);
-      },
-    );
+    return await withFiles(dataset, { limits, scratch }, async (engine, files) => {
+      const format = await formatOf(files[0] ?? first);
+      if (format === 'parquet') return inferParquet(engine, files);
+      return format === 'jsonl' ? inferJsonLines(engine, files, limits) : inferCsv(engine, files, limits);
+    });
   } catch (error) {
     if (!(error instanceof UnreadableError)) throw error;
-    const name = dataset.files.find((file) => file.path === error.file)?.name ?? error.file;
-    throw new GateInputError(`${name} cannot be read: ${error.message}`, { cause: error });
+    throw new GateInputError(`${error.file} cannot be read: ${error.message}`, { cause: error });
   }
 }
 

@@ -8,7 +8,15 @@ import { GateInputError, messageOf } from '../../shared/errors.ts';
 import type { EngineLimits, LocalDataset, LocalFile, Measurements } from '../profile.ts';
 import type { ColumnRule, ColumnType, Contract, CsvOptions } from '../schema.ts';
 import { physicalFits } from '../types.ts';
-import { type Engine, firstSentence, identifier, isOfTheData, text, UnreadableError } from './engine.ts';
+import {
+  type Engine,
+  firstSentence,
+  identifier,
+  isOfTheData,
+  text,
+  UnreadableError,
+  withEngine,
+} from './engine.ts';
 
 /*
  * Makes one relation, `source`, of a dataset in any format. For column number i of the contract that the data has:
@@ -80,7 +88,7 @@ export function placeOf(pos: number, dataset: LocalDataset): { file?: string; ro
 }
 
 /**
- * @param files of the dataset, as {@link unpack} gives them
+ * @param files of the dataset, as {@link withFiles} gives them
  * @throws UnreadableError where the bytes are not what the format promises
  * @throws GateInputError where a bound is hit
  */
@@ -110,13 +118,39 @@ export const DEFAULT_CSV: CsvOptions = {
 // --- Bytes -------------------------------------------------------------------------------------------------
 
 /**
+ * Runs `work` in an engine of its own, which can see the files of a dataset, decompressed.
+ *
+ * @throws UnreadableError with the name that people know the file by; else as {@link withEngine}
+ */
+export async function withFiles<T>(
+  dataset: LocalDataset,
+  { limits, scratch }: { limits: EngineLimits; scratch: string },
+  work: (engine: Engine, files: LocalFile[]) => Promise<T>,
+): Promise<T> {
+  let files: LocalFile[] = [];
+  const prepare = async (directory: string) => {
+    const unpacked = await unpack(dataset, directory, limits.diskBytes);
+    files = unpacked.files;
+    return unpacked.bytes;
+  };
+  const readable = dataset.files.map((file) => file.path);
+  try {
+    return await withEngine({ limits, scratch, readable, prepare }, (engine) => work(engine, files));
+  } catch (error) {
+    if (!(error instanceof UnreadableError)) throw error;
+    const name = dataset.files.find((file) => file.path === error.file)?.name ?? error.file;
+    throw new UnreadableError(name, error.message);
+  }
+}
+
+/**
  * Decompresses `.gz` and `.zst` into `directory`; other files stay where they are.
  *
  * @returns the files, with the bytes that they newly take there
  * @throws GateInputError where they take more than `diskBytes`
  * @throws UnreadableError where a file is not what its ending promises
  */
-export async function unpack(
+async function unpack(
   dataset: LocalDataset,
   directory: string,
   diskBytes: number,
