@@ -12,16 +12,19 @@ module.exports = {
     },
     {
       name: 'judgement-is-pure',
-      comment: 'decide.ts and the pure files beside it reach no AWS SDK, CDK, DuckDB or file system.',
+      comment:
+        'decide.ts and the pure files beside it reach no AWS SDK, CDK, DuckDB or file system, nor what wraps them.',
       severity: 'error',
       from: {
         path: '^functions/[^/]+/[^/]+\\.ts$',
-        pathNot: ['/(handler|gate)\\.ts$', '^functions/shared/'],
+        pathNot: ['handler\\.ts$', 'workflow\\.ts$', '/gate\\.ts$', '^functions/shared/'],
       },
       to: {
         path: [
           '^node_modules/(@aws-sdk|@smithy|aws-cdk-lib|constructs|@duckdb)',
           '/adapters/',
+          '^functions/shared/(aws|s3|sns|eventbridge|durable|observability|workspace)\\.ts$',
+          '^functions/shared/engine/(duckdb|expression)\\.ts$',
           '^(node:)?(fs|net|http|child_process)',
         ],
       },

@@ -1,11 +1,12 @@
 import { statfs } from 'node:fs/promises';
 import { S3Client } from '@aws-sdk/client-s3';
-import { downloadObjects, headObject, pinFolder } from '../../functions/quality-gate/adapters/s3.ts';
+import { pinFolder } from '../../functions/quality-gate/adapters/s3.ts';
 import type { LocalDataset } from '../../functions/quality-gate/profile.ts';
-import { s3Uri } from '../../functions/quality-gate/request.ts';
 import { type LocatedContract, MARKER } from '../../functions/quality-gate/schema.ts';
+import { s3Uri } from '../../functions/shared/address.ts';
 import { CLIENT_OPTIONS } from '../../functions/shared/aws.ts';
 import { GateInputError, messageOf } from '../../functions/shared/errors.ts';
+import { downloadObjects, headObject } from '../../functions/shared/s3.ts';
 import { bytes } from './cli.ts';
 
 /** What every AWS client of this SDK has that matters before its first call. */
@@ -63,7 +64,7 @@ export async function downloadDataset(
     });
   }
   const folder = marked ? key.slice(0, key.lastIndexOf('/') + 1) : undefined;
-  const subject = await headObject(s3, {
+  const { object: subject } = await headObject(s3, {
     bucket,
     key: folder === undefined ? key : folder + MARKER,
     ...(versionId !== undefined && { versionId }),

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { LocalDataset, LocalFile } from '../../functions/quality-gate/profile.ts';
+import type { LocalDataset } from '../../functions/quality-gate/profile.ts';
+import type { LocalFile } from '../../functions/shared/engine/limits.ts';
 import { GateInputError } from '../../functions/shared/errors.ts';
 import { fileError } from './files.ts';
 

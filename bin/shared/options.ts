@@ -1,7 +1,7 @@
 import { statfs } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { EngineLimits } from '../../functions/quality-gate/profile.ts';
+import type { EngineLimits } from '../../functions/shared/engine/limits.ts';
 
 /** Options of every command that measures data. */
 export interface EngineOptions {

@@ -3,13 +3,9 @@ import { measureDataset } from '../../functions/quality-gate/adapters/duckdb.ts'
 import { parseProfile } from '../../functions/quality-gate/baseline.ts';
 import type { Inference } from '../../functions/quality-gate/contract-init.ts';
 import { datasetHash } from '../../functions/quality-gate/gate.ts';
-import type {
-  EngineLimits,
-  LocalDataset,
-  Measurements,
-  Profile,
-} from '../../functions/quality-gate/profile.ts';
+import type { LocalDataset, Measurements, Profile } from '../../functions/quality-gate/profile.ts';
 import { type LocatedContract, parseContract } from '../../functions/quality-gate/schema.ts';
+import type { EngineLimits } from '../../functions/shared/engine/limits.ts';
 import { GateInputError } from '../../functions/shared/errors.ts';
 import { integer } from './cli.ts';
 import { readText } from './files.ts';

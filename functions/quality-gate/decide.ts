@@ -1,3 +1,4 @@
+import { formatDuration, formatNumber, formatShare, formatTime } from '../shared/format.ts';
 import { didYouMean } from '../shared/schema.ts';
 import {
   type Finding,
@@ -8,7 +9,6 @@ import {
   sortFindings,
 } from '../shared/verdict.ts';
 import { type DriftEffect, type DriftMeasure, driftEffect, meanShift, quantileShift } from './drift.ts';
-import { formatDuration, formatNumber, formatShare, formatTime } from './format.ts';
 import type { Breach, ColumnMeasurements, ColumnProfile, Measurements, Profile } from './profile.ts';
 import type { ColumnCheck, ColumnRule, Contract, DatasetCheck, LocatedContract } from './schema.ts';
 import { physicalFits } from './types.ts';

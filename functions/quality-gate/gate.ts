@@ -1,9 +1,10 @@
+import type { EngineLimits } from '../shared/engine/limits.ts';
 import { sha256, verdictId } from '../shared/identity.ts';
 import type { Verdict } from '../shared/verdict.ts';
 import { TOCSIN_VERSION } from '../shared/version.ts';
 import { measureDataset } from './adapters/duckdb.ts';
 import { decide } from './decide.ts';
-import type { EngineLimits, LocalDataset, Measurements, Profile } from './profile.ts';
+import type { LocalDataset, Measurements, Profile } from './profile.ts';
 import type { LocatedContract } from './schema.ts';
 
 /** What a verdict of this gate is bound to; its id is derived from these. */

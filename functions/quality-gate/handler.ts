@@ -5,28 +5,25 @@ import { EventBridgeClient } from '@aws-sdk/client-eventbridge';
 import { S3Client } from '@aws-sdk/client-s3';
 import { SageMakerClient } from '@aws-sdk/client-sagemaker';
 import { SNSClient } from '@aws-sdk/client-sns';
+import { type ObjectAddress, s3Uri } from '../shared/address.ts';
 import { CLIENT_OPTIONS } from '../shared/aws.ts';
-import { GateDependencyError, GateInputError } from '../shared/errors.ts';
+import { readConfiguration } from '../shared/configuration.ts';
+import type { EngineLimits } from '../shared/engine/limits.ts';
+import { GateInputError } from '../shared/errors.ts';
 import { EvidenceStore, settle, verdictFolder } from '../shared/evidence.ts';
+import { formatBytes } from '../shared/format.ts';
+import { type InvocationContext, isEvent, withHelp } from '../shared/lambda.ts';
 import { createLogger, createMetrics } from '../shared/observability.ts';
+import { downloadObjects } from '../shared/s3.ts';
 import { parseValue } from '../shared/schema.ts';
 import { withWorkspace } from '../shared/workspace.ts';
-import { type Published, parsePublished, readBaseline, readBundle } from './adapters/evidence.ts';
+import { type Published, parsePublished, readBaseline } from './adapters/evidence.ts';
 import { type Outlets, publishRefusal, publishVerdict, tagUpload, type Upload } from './adapters/publish.ts';
-import { downloadObjects, pinFolder, pinObject } from './adapters/s3.ts';
+import { pinFolder, pinObject } from './adapters/s3.ts';
 import { idOf, inputsOf, judge, type QualityVerdict, type Question } from './gate.ts';
-import { formatBytes, isAccepted } from './messages.ts';
-import type { EngineLimits } from './profile.ts';
-import {
-  type GateRequest,
-  type Ignored,
-  isEvent,
-  type ObjectAddress,
-  parseRequest,
-  resolveRequest,
-  s3Uri,
-} from './request.ts';
-import { type Bundle, type Environment, environmentSchema, type GateResult } from './schema.ts';
+import { isAccepted } from './messages.ts';
+import { type GateRequest, type Ignored, parseRequest, resolveRequest } from './request.ts';
+import { type Bundle, bundleSchema, type Environment, environmentSchema, type GateResult } from './schema.ts';
 
 /** What the function works with; tests give it other clients and another engine. */
 export interface Dependencies extends Omit<Outlets, 'store'> {
@@ -35,12 +32,6 @@ export interface Dependencies extends Omit<Outlets, 'store'> {
   tmp: string;
   /** How long to wait for a concurrent invocation that judges the same bytes, milliseconds. */
   patienceMs: number;
-}
-
-/** What Lambda says about an invocation, as far as the gate asks. */
-export interface InvocationContext {
-  awsRequestId: string;
-  getRemainingTimeInMillis(): number;
 }
 
 /** The answer to an upload that could not be judged. Its owners were told; it stays locked. */
@@ -76,7 +67,7 @@ export function createHandler(
   let loading: Promise<Bundle> | undefined;
   /** The configuration, read once; when that fails, the next invocation tries again. */
   const bundle = () => {
-    loading ??= readBundle(s3, env).catch((error) => {
+    loading ??= readConfiguration(s3, env, bundleSchema).catch((error) => {
       loading = undefined;
       throw error;
     });
@@ -206,16 +197,6 @@ function checkSize(env: Environment, uri: string, bytes: number): void {
       help: 'Split the dataset, or raise engine.disk and engine.memory in tocsin.yaml. The Amazon Athena engine, for data that outgrows one Lambda, is not part of this version.',
     },
   );
-}
-
-/** Lambda tells a caller the name and the message of an error, and nothing else of it. */
-function withHelp(error: unknown): unknown {
-  for (const Kind of [GateInputError, GateDependencyError]) {
-    if (error instanceof Kind) {
-      return new Kind([error.message, error.help].filter(Boolean).join(' '), { cause: error });
-    }
-  }
-  return error;
 }
 
 let handle: ReturnType<typeof createHandler> | undefined;

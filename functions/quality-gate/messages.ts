@@ -1,4 +1,6 @@
 import type { GateInputError } from '../shared/errors.ts';
+import { clip } from '../shared/format.ts';
+import type { Message } from '../shared/message.ts';
 import type { Verdict } from '../shared/verdict.ts';
 import type { DatasetConfig, GateResult } from './schema.ts';
 
@@ -10,14 +12,6 @@ import type { DatasetConfig, GateResult } from './schema.ts';
 /** Characters of one sentence; four bytes each at most. */
 const SENTENCE = 1000;
 const FINDINGS = 10;
-
-/** A notification: an e-mail's subject and text, and attributes that subscriptions filter on. */
-export interface Message {
-  /** At most 100 printable ASCII characters. */
-  subject: string;
-  text: string;
-  attributes: { dataset: string; outcome: 'pass' | 'fail' | 'inconclusive' | 'error' };
-}
 
 /** Whether a dataset with this outcome may be read. */
 export function isAccepted(outcome: GateResult['outcome'], config: DatasetConfig): boolean {
@@ -111,18 +105,4 @@ function nextStep(result: GateResult, verdict: Verdict, config: DatasetConfig): 
 /** SNS takes at most 100 printable ASCII characters on one line; a dataset's name has at most 60 of them. */
 function subject(dataset: string, state: string): string {
   return `Tocsin: dataset ${dataset} ${state}`;
-}
-
-/** The first `length` characters, counted so that none is cut in two. */
-export function clip(text: string, length: number): string {
-  const characters = [...text];
-  return characters.length <= length ? text : `${characters.slice(0, length - 1).join('')}…`;
-}
-
-/** `1.5 GB (1,500,000,001 bytes)`: to read, and exact, since a bound may be missed by one byte. */
-export function formatBytes(bytes: number): string {
-  const units = ['bytes', 'KB', 'MB', 'GB', 'TB'];
-  const power = Math.min(Math.floor(Math.log10(Math.max(bytes, 1)) / 3), units.length - 1);
-  const exact = `${bytes.toLocaleString('en-US')} bytes`;
-  return power === 0 ? exact : `${Number((bytes / 1000 ** power).toFixed(1))} ${units[power]} (${exact})`;
 }

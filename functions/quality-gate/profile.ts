@@ -1,3 +1,4 @@
+import type { LocalFile } from '../shared/engine/limits.ts';
 import type { Sample } from '../shared/verdict.ts';
 import type { ColumnType } from './schema.ts';
 
@@ -134,17 +135,6 @@ export interface Measurements {
   asOf: number | null;
 }
 
-/** Bounds on one measurement. */
-export interface EngineLimits {
-  memoryBytes: number;
-  /** Of temporary files: decompressed input and what does not fit into memory. */
-  diskBytes: number;
-  threads: number;
-  timeoutMs: number;
-  maxColumns: number;
-  maxRows: number;
-}
-
 /** A dataset on the local disk, complete. */
 export interface LocalDataset {
   /** Ordered by name. */
@@ -153,13 +143,4 @@ export interface LocalDataset {
   uploadedAt: number;
   /** Object key or path, for the period that it names (`freshness.asOf: key`). */
   key: string;
-}
-
-export interface LocalFile {
-  path: string;
-  /** As people know it: object key or the path they gave. Its ending says how it is compressed. */
-  name: string;
-  bytes: number;
-  /** Hexadecimal, of the bytes as stored (compressed, where they are). */
-  sha256: string;
 }

@@ -1,4 +1,6 @@
+import { type ObjectAddress, s3Uri } from '../shared/address.ts';
 import { GateInputError } from '../shared/errors.ts';
+import { isEvent } from '../shared/lambda.ts';
 import { didYouMean, parseValue } from '../shared/schema.ts';
 import {
   type Bundle,
@@ -13,13 +15,6 @@ import {
 /*
  * From what invoked the function to what it is asked: which dataset, by which contract, which objects. Pure.
  */
-
-/** One object in S3; without `versionId`: its current version. */
-export interface ObjectAddress {
-  bucket: string;
-  key: string;
-  versionId?: string | undefined;
-}
 
 /** What the gate is asked to judge. */
 export interface GateRequest {
@@ -39,16 +34,6 @@ export interface GateRequest {
 /** An object that asks nothing of the gate, and why. It stays locked, as everything that nobody judged. */
 export interface Ignored {
   ignored: string;
-}
-
-/** `s3://bucket/key` */
-export function s3Uri(address: { bucket: string; key: string }): string {
-  return `s3://${address.bucket}/${address.key}`;
-}
-
-/** Whether EventBridge sent this, rather than a direct invocation. */
-export function isEvent(event: unknown): boolean {
-  return typeof event === 'object' && event !== null && 'detail-type' in event;
 }
 
 /**

@@ -441,16 +441,9 @@ export const resultSchema = z.object({
 
 export type GateResult = z.output<typeof resultSchema>;
 
-/** Source and detail types of what the gate emits. */
-export const EVENT_SOURCE = 'tocsin';
+/** Detail types of what the gate emits. */
 export const ACCEPTED = 'Dataset Accepted';
 export const REJECTED = 'Dataset Rejected';
-
-/** Object tags that only the gate may set; the bucket policy reads the first. */
-export const QUALITY_TAG = 'tocsin:quality';
-export const VERDICT_TAG = 'tocsin:verdict';
-/** Value of {@link QUALITY_TAG} by outcome. */
-export const QUALITY_VALUES = { pass: 'passed', fail: 'failed', inconclusive: 'inconclusive' } as const;
 
 /** A zero-byte object of this name completes a `batch: marker` dataset. */
 export const MARKER = '_SUCCESS';

@@ -189,3 +189,12 @@ function show(value: unknown): string {
   const text = JSON.stringify(value) ?? String(value);
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }
+
+/** Source of every event that Tocsin emits. */
+export const EVENT_SOURCE = 'tocsin';
+
+/** Object tags that only the quality gate may set; the bucket policy reads the first. */
+export const QUALITY_TAG = 'tocsin:quality';
+export const VERDICT_TAG = 'tocsin:verdict';
+/** Value of {@link QUALITY_TAG} by outcome. */
+export const QUALITY_VALUES = { pass: 'passed', fail: 'failed', inconclusive: 'inconclusive' } as const;

@@ -1,4 +1,4 @@
-import { QUALITY_TAG, QUALITY_VALUES } from '../../functions/quality-gate/schema.ts';
+import { QUALITY_TAG, QUALITY_VALUES } from '../../functions/shared/schema.ts';
 
 /*
  * The lock: what a bucket policy must deny so that nobody reads a dataset that the gate has not passed.

@@ -9,16 +9,10 @@ import {
   PutObjectCommand,
 } from '@aws-sdk/client-s3';
 import { SubscribeCommand } from '@aws-sdk/client-sns';
-import {
-  ACCEPTED,
-  EVENT_SOURCE,
-  QUALITY_TAG,
-  QUALITY_VALUES,
-  REJECTED,
-  VERDICT_TAG,
-} from '../../functions/quality-gate/schema.ts';
+import { ACCEPTED, REJECTED } from '../../functions/quality-gate/schema.ts';
 import { verdictFolder } from '../../functions/shared/evidence.ts';
 import { sha256 } from '../../functions/shared/identity.ts';
+import { EVENT_SOURCE, QUALITY_TAG, QUALITY_VALUES, VERDICT_TAG } from '../../functions/shared/schema.ts';
 import type { Verdict } from '../../functions/shared/verdict.ts';
 import { type Dataset, loadConfig } from '../../lib/config.ts';
 import { seconds } from '../console.ts';

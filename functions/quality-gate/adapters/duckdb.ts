@@ -1,4 +1,7 @@
+import { type Engine, identifier, number, text, UnreadableError } from '../../shared/engine/duckdb.ts';
+import type { EngineLimits } from '../../shared/engine/limits.ts';
 import { messageOf } from '../../shared/errors.ts';
+import { formatTime } from '../../shared/format.ts';
 import type { Sample } from '../../shared/verdict.ts';
 import { TOCSIN_VERSION } from '../../shared/version.ts';
 import {
@@ -10,20 +13,17 @@ import {
   moments,
   type ValueCounts,
 } from '../distributions.ts';
-import { formatTime } from '../format.ts';
 import type {
   Breach,
   CategoricalDistribution,
   ColumnMeasurements,
   ColumnProfile,
-  EngineLimits,
   LocalDataset,
   Measurements,
   NumericDistribution,
   Profile,
 } from '../profile.ts';
 import type { ColumnRule, LocatedContract } from '../schema.ts';
-import { type Engine, identifier, number, text, UnreadableError } from './engine.ts';
 import { ingest, placeOf, type Source, type SourceColumn, withFiles } from './ingest.ts';
 import { checkRules, type RuleColumns } from './rule-sql.ts';
 

@@ -1,27 +1,10 @@
-import type { S3Client } from '@aws-sdk/client-s3';
 import * as z from 'zod';
-import { GateDependencyError } from '../../shared/errors.ts';
-import { baselineKey, type EvidenceStore, readText } from '../../shared/evidence.ts';
+import { baselineKey, type EvidenceStore } from '../../shared/evidence.ts';
 import { sha256 } from '../../shared/identity.ts';
 import { parseJson } from '../../shared/schema.ts';
 import { parseProfile } from '../baseline.ts';
 import type { Question } from '../gate.ts';
-import { type Bundle, bundleSchema, type Environment, resultSchema } from '../schema.ts';
-
-/**
- * Reads the configuration that was deployed with the function.
- *
- * @throws GateInputError where it does not hold
- * @throws GateDependencyError where it is not there, or S3 does not answer
- */
-export async function readBundle(s3: S3Client, env: Environment): Promise<Bundle> {
-  const where = `s3://${env.CONFIG_BUCKET}/${env.CONFIG_KEY}`;
-  const stored = await readText(s3, env.CONFIG_BUCKET, env.CONFIG_KEY);
-  if (stored === undefined) {
-    throw new GateDependencyError(`there is no configuration at ${where}`, { help: 'Deploy Tocsin again.' });
-  }
-  return parseJson(bundleSchema, stored.text, where);
-}
+import { resultSchema } from '../schema.ts';
 
 /**
  * Reads what drift is measured from.

@@ -1,10 +1,11 @@
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
+import { type Engine, identifier, isOfTheData, text, UnreadableError } from '../../shared/engine/duckdb.ts';
+import type { EngineLimits, LocalFile } from '../../shared/engine/limits.ts';
 import { GateInputError, messageOf } from '../../shared/errors.ts';
 import type { Inference, InferredColumn } from '../contract-init.ts';
-import type { EngineLimits, LocalDataset, LocalFile } from '../profile.ts';
+import type { LocalDataset } from '../profile.ts';
 import type { ColumnType, CsvOptions } from '../schema.ts';
-import { type Engine, identifier, isOfTheData, text, UnreadableError } from './engine.ts';
 import { DEFAULT_CSV, fromText, inspectText, pointer, readHeader, withFiles } from './ingest.ts';
 
 /*

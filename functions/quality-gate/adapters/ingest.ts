@@ -4,10 +4,6 @@ import { join } from 'node:path';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
-import { GateInputError, messageOf } from '../../shared/errors.ts';
-import type { EngineLimits, LocalDataset, LocalFile, Measurements } from '../profile.ts';
-import type { ColumnRule, ColumnType, Contract, CsvOptions } from '../schema.ts';
-import { physicalFits } from '../types.ts';
 import {
   type Engine,
   firstSentence,
@@ -16,7 +12,12 @@ import {
   text,
   UnreadableError,
   withEngine,
-} from './engine.ts';
+} from '../../shared/engine/duckdb.ts';
+import type { EngineLimits, LocalFile } from '../../shared/engine/limits.ts';
+import { GateInputError, messageOf } from '../../shared/errors.ts';
+import type { LocalDataset, Measurements } from '../profile.ts';
+import type { ColumnRule, ColumnType, Contract, CsvOptions } from '../schema.ts';
+import { physicalFits } from '../types.ts';
 
 /*
  * Makes one relation, `source`, of a dataset in any format. For column number i of the contract that the data has:

@@ -2,19 +2,22 @@ import type { EventBridgeClient } from '@aws-sdk/client-eventbridge';
 import type { S3Client } from '@aws-sdk/client-s3';
 import type { SageMakerClient } from '@aws-sdk/client-sagemaker';
 import type { SNSClient } from '@aws-sdk/client-sns';
+import { type ObjectAddress, s3Uri } from '../../shared/address.ts';
 import type { GateInputError } from '../../shared/errors.ts';
+import { announce } from '../../shared/eventbridge.ts';
 import { type EvidenceStore, verdictFolder } from '../../shared/evidence.ts';
 import { verdictId } from '../../shared/identity.ts';
+import type { ObjectVersion } from '../../shared/s3.ts';
+import { QUALITY_VALUES } from '../../shared/schema.ts';
+import { notify } from '../../shared/sns.ts';
 import { TOCSIN_VERSION } from '../../shared/version.ts';
 import type { QualityVerdict } from '../gate.ts';
 import { refusalMessage, resultOf, verdictMessage } from '../messages.ts';
-import { type GateRequest, type ObjectAddress, s3Uri } from '../request.ts';
-import { type Environment, type GateResult, QUALITY_VALUES } from '../schema.ts';
-import { announce } from './eventbridge.ts';
+import type { GateRequest } from '../request.ts';
+import { ACCEPTED, type Environment, type GateResult, REJECTED } from '../schema.ts';
 import type { Published } from './evidence.ts';
-import { type ObjectVersion, tagObjects } from './s3.ts';
+import { tagObjects } from './s3.ts';
 import { startPipeline } from './sagemaker.ts';
-import { notify } from './sns.ts';
 
 /** Where side effects go. */
 export interface Outlets {
@@ -63,7 +66,11 @@ export async function publishVerdict(
     messageId: await notify(sns, env.TOPIC_ARN, verdictMessage(result, verdict, request.config)),
   }));
   await store.once(`${folder}announced.json`, async () => ({
-    eventId: await announce(events, env.EVENT_BUS, result, objectArn(env, subject)),
+    eventId: await announce(events, env.EVENT_BUS, {
+      detailType: result.accepted ? ACCEPTED : REJECTED,
+      detail: result,
+      resource: objectArn(env, subject),
+    }),
   }));
   const { onAccept } = request.config;
   const pipelineExecution =

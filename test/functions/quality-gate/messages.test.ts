@@ -1,14 +1,9 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import {
-  clip,
-  formatBytes,
-  refusalMessage,
-  resultOf,
-  verdictMessage,
-} from '../../../functions/quality-gate/messages.ts';
+import { refusalMessage, resultOf, verdictMessage } from '../../../functions/quality-gate/messages.ts';
 import { type DatasetConfig, resultSchema } from '../../../functions/quality-gate/schema.ts';
 import { GateInputError } from '../../../functions/shared/errors.ts';
+import { clip, formatBytes } from '../../../functions/shared/format.ts';
 import type { Finding, Verdict } from '../../../functions/shared/verdict.ts';
 
 const CONFIG: DatasetConfig = { contract: 'c.yaml', prefix: 'flights/', inconclusive: 'block' };

@@ -9,15 +9,10 @@ import {
   PutObjectTaggingCommand,
   S3Client,
 } from '@aws-sdk/client-s3';
+import { downloadObjects, headObject, type ObjectVersion } from '../../../functions/shared/s3.ts';
 import 'aws-sdk-client-mock-vitest/extend';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import {
-  downloadObjects,
-  headObject,
-  type ObjectVersion,
-  pinObject,
-  tagObjects,
-} from '../../../functions/quality-gate/adapters/s3.ts';
+import { pinObject, tagObjects } from '../../../functions/quality-gate/adapters/s3.ts';
 import { GateDependencyError, GateInputError } from '../../../functions/shared/errors.ts';
 import { sha256 } from '../../../functions/shared/identity.ts';
 import { FakeAws, s3Error } from '../../support/fake-aws.ts';
@@ -142,7 +137,7 @@ describe('downloadObjects', () => {
   test('of an object without a version asks for none', async () => {
     aws.unversioned.add('data');
     aws.put('data', 'a', 'abc');
-    const object = await headObject(s3, { bucket: 'data', key: 'a' });
+    const { object: object } = await headObject(s3, { bucket: 'data', key: 'a' });
     expect(object.versionId).toBeUndefined();
     const [file] = await downloadObjects(s3, [object], directory);
     expect(file!.sha256).toBe(sha256('abc'));

@@ -62,3 +62,17 @@ export function formatTime(ms: number): string {
     ? `about the year ${Math.round(1970 + ms / 31_556_952_000)}`
     : time.toISOString().replace('.000Z', 'Z');
 }
+
+/** The first `length` characters, counted so that none is cut in two. */
+export function clip(text: string, length: number): string {
+  const characters = [...text];
+  return characters.length <= length ? text : `${characters.slice(0, length - 1).join('')}…`;
+}
+
+/** `1.5 GB (1,500,000,001 bytes)`: to read, and exact, since a bound may be missed by one byte. */
+export function formatBytes(bytes: number): string {
+  const units = ['bytes', 'KB', 'MB', 'GB', 'TB'];
+  const power = Math.min(Math.floor(Math.log10(Math.max(bytes, 1)) / 3), units.length - 1);
+  const exact = `${bytes.toLocaleString('en-US')} bytes`;
+  return power === 0 ? exact : `${Number((bytes / 1000 ** power).toFixed(1))} ${units[power]} (${exact})`;
+}

@@ -1,6 +1,6 @@
 import { PublishCommand, type SNSClient } from '@aws-sdk/client-sns';
-import { call } from '../../shared/aws.ts';
-import type { Message } from '../messages.ts';
+import { call } from './aws.ts';
+import type { Message } from './message.ts';
 
 /**
  * Tells the owners.
@@ -20,10 +20,12 @@ export async function notify(
         TopicArn: topicArn,
         Subject: message.subject,
         Message: message.text,
-        MessageAttributes: {
-          dataset: { DataType: 'String', StringValue: message.attributes.dataset },
-          outcome: { DataType: 'String', StringValue: message.attributes.outcome },
-        },
+        MessageAttributes: Object.fromEntries(
+          Object.entries(message.attributes).map(([name, value]) => [
+            name,
+            { DataType: 'String', StringValue: value },
+          ]),
+        ),
       }),
     ),
   );

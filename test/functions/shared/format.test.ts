@@ -1,11 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import {
-  formatDuration,
-  formatNumber,
-  formatShare,
-  formatTime,
-} from '../../../functions/quality-gate/format.ts';
+import { formatDuration, formatNumber, formatShare, formatTime } from '../../../functions/shared/format.ts';
 
 test.each([
   [0, '0%'],

@@ -1,20 +1,26 @@
 import { type EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
-import { call } from '../../shared/aws.ts';
-import { GateDependencyError } from '../../shared/errors.ts';
-import { ACCEPTED, EVENT_SOURCE, type GateResult, REJECTED } from '../schema.ts';
+import { call } from './aws.ts';
+import { GateDependencyError } from './errors.ts';
+import { EVENT_SOURCE } from './schema.ts';
+
+/** An event of Tocsin's: what happened, to which resource, and the details as plain JSON. */
+export interface Announcement {
+  detailType: string;
+  detail: unknown;
+  /** ARN of what the event is about. */
+  resource: string;
+}
 
 /**
- * Emits `Dataset Accepted` or `Dataset Rejected`.
+ * Emits one event with the source `tocsin`.
  *
- * @param resource ARN of the object that was judged
  * @returns id of the event
  * @throws GateDependencyError where EventBridge does not answer, or takes the call but not the event
  */
 export async function announce(
   events: EventBridgeClient,
   bus: string,
-  result: GateResult,
-  resource: string,
+  { detailType, detail, resource }: Announcement,
 ): Promise<string | undefined> {
   const what = `PutEvents to ${bus}`;
   const { FailedEntryCount, Entries } = await call(
@@ -25,8 +31,8 @@ export async function announce(
           {
             EventBusName: bus,
             Source: EVENT_SOURCE,
-            DetailType: result.accepted ? ACCEPTED : REJECTED,
-            Detail: JSON.stringify(result),
+            DetailType: detailType,
+            Detail: JSON.stringify(detail),
             Resources: [resource],
           },
         ],

@@ -1,8 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type DuckDBConnection, DuckDBInstance, type JS } from '@duckdb/node-api';
-import { GateDependencyError, GateInputError, messageOf } from '../../shared/errors.ts';
-import type { EngineLimits } from '../profile.ts';
+import { GateDependencyError, GateInputError, messageOf } from '../errors.ts';
+import type { EngineLimits } from './limits.ts';
 
 /** The bytes are not what their format promises: a truncated file, a corrupt footer. */
 export class UnreadableError extends Error {
