@@ -42,12 +42,7 @@ export interface Account {
    * @param context condition keys of the request, such as `iam:PassedToService`
    * @throws ServiceError AccessDeniedException, in AWS's words
    */
-  authorize(
-    caller: Caller,
-    action: string,
-    resource: string,
-    context?: Readonly<Record<string, string | string[]>>,
-  ): Promise<void>;
+  authorize(caller: Caller, action: string, resource: string, context?: Context): Promise<void>;
   /**
    * Checks a role that a request hands to SageMaker: it exists, SageMaker may assume it, the caller may pass it.
    *
@@ -201,34 +196,44 @@ export class State {
   }
 }
 
+/** Condition keys of a request, by name. */
+export type Context = Readonly<Record<string, string | string[]>>;
+
 /**
  * An operation that validates its input, asks whether the caller may, and runs.
  *
  * @param schema of the whole input; made with {@link structure}
- * @param resource ARN of what the action is on: `*` where it is on none
+ * @param resource ARN of what the action is on, or of each; `*` where it is on none
  * @param run gets the parsed input
+ * @param context condition keys of this action alone
  */
 export function operation<S extends z.ZodType>(
   schema: S,
-  resource: (input: z.output<S>, call: Call) => string,
+  resource: (input: z.output<S>, call: Call) => string | readonly string[],
   run: (input: z.output<S>, call: Call) => Promise<object> | object,
+  context: (input: z.output<S>) => Context = () => ({}),
 ): Operation {
   return async (raw, call, name) => {
     const input = validate(schema, raw);
-    const arn = resource(input, call);
-    await call.account.authorize(call.caller, `sagemaker:${name}`, arn, conditionKeys(input, call, arn));
+    for (const arn of [resource(input, call)].flat()) {
+      const keys = { ...tagKeys(input, call, arn), ...context(input) };
+      await call.account.authorize(call.caller, `sagemaker:${name}`, arn, keys);
+    }
     return run(input, call);
   };
 }
 
 /** Condition keys that every action knows: the tags of the resource, and those that the request brings. */
-function conditionKeys(input: unknown, { state }: Call, arn: string): Record<string, string | string[]> {
-  const { Tags } = (input ?? {}) as { Tags?: unknown };
-  const requested = Array.isArray(Tags) ? (Tags as Tag[]) : [];
+function tagKeys(input: unknown, { state }: Call, arn: string): Context {
+  const { Tags } = (input ?? {}) as { Tags?: Tag[] };
+  const resource = [...state.tags(arn)].flatMap(([key, value]) => [
+    [`aws:ResourceTag/${key}`, value],
+    [`sagemaker:ResourceTag/${key}`, value],
+  ]);
+  const requested = (Tags ?? []).map(({ Key, Value }) => [`aws:RequestTag/${Key}`, Value]);
   return {
-    ...Object.fromEntries([...state.tags(arn)].map(([key, value]) => [`aws:ResourceTag/${key}`, value])),
-    ...Object.fromEntries(requested.map(({ Key, Value }) => [`aws:RequestTag/${Key}`, Value])),
-    ...(requested.length > 0 && { 'aws:TagKeys': requested.map(({ Key }) => Key) }),
+    ...Object.fromEntries([...resource, ...requested]),
+    ...(Tags !== undefined && { 'aws:TagKeys': Tags.map(({ Key }) => Key) }),
   };
 }
 
