@@ -83,6 +83,15 @@ export interface MetricQuery {
   quantile?: number;
 }
 
+/** One metric on one set of examples: its value, always finite, or why it has none. */
+export type MetricValue = { value: number } | { undefinedBecause: string };
+
+/**
+ * Begins the reason of a metric that has no value through the model's fault: `no example is predicted positive`. Judged
+ * as missed; every other reason is one of the examples, and leaves the question open.
+ */
+export const NEVER_PREDICTED = 'no example is predicted';
+
 /** One query as a text that tells it from every other: `recall at 0.5`, `f1 of "cat"`, `precision (macro)`. */
 export function queryName({ metric, threshold, class: of, average, quantile }: MetricQuery): string {
   if (threshold !== undefined) return `${metric} at ${threshold}`;
