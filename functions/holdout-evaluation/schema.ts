@@ -190,7 +190,7 @@ export const modelSchema = modelShape.check((context) => {
     issues.push({ code: 'custom', input: value, path, message });
   const { task, classes, holdout, transform } = value;
   if (task === 'multiclass' && classes === undefined)
-    complain(['classes'], 'expected the classes of the model');
+    complain(['task'], 'a multiclass model needs its classes');
   if (task !== 'multiclass' && classes !== undefined)
     complain(['classes'], `says nothing of a ${task} model`);
   if (classes !== undefined && new Set(classes).size < classes.length)
