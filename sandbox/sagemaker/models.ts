@@ -1,7 +1,7 @@
 import { HeadObjectCommand } from '@aws-sdk/client-s3';
 import * as z from 'zod';
 import { REGION } from '../emulator.ts';
-import { findPackage, packageArnOf } from './registry.ts';
+import { findPackage } from './registry.ts';
 import {
   type Call,
   entityName,
@@ -163,13 +163,7 @@ const modelInput = structure({ ModelName: entityName });
 export const modelOperations: Record<string, Operation> = {
   CreateModel: operation(
     createModel,
-    ({ ModelName, PrimaryContainer, Containers = [] }) => [
-      MODELS.arn(ModelName),
-      // Whoever deploys a package needs the right to do so on the package as well.
-      ...[PrimaryContainer, ...Containers].flatMap((it) =>
-        it?.ModelPackageName === undefined ? [] : [packageArnOf(it.ModelPackageName)],
-      ),
-    ],
+    ({ ModelName }) => MODELS.arn(ModelName),
     create,
     ({ EnableNetworkIsolation = false }) => ({
       'sagemaker:NetworkIsolation': String(EnableNetworkIsolation),
