@@ -1,4 +1,4 @@
-import type { Writable } from 'node:stream';
+import { Writable } from 'node:stream';
 import { styleText } from 'node:util';
 
 /** Columns of the label of a line, and of what is before it. */
@@ -141,6 +141,75 @@ export class Transcript {
 
   #print(line: string): void {
     this.#output.write(`${this.#spinning ? ERASE : ''}${line}\n`);
+  }
+}
+
+/**
+ * Lets several write to one output at the same time, so that it reads as if one had followed the other: what the first
+ * writes is there at once, what the others write when it is their turn.
+ */
+export class Turns {
+  readonly #output: Output;
+  readonly #waiting: Turn[] = [];
+
+  constructor(output: Output) {
+    this.#output = output;
+  }
+
+  /** A writer whose turn comes when all that were taken before have ended. */
+  take(): Turn {
+    const turn = new Turn(this.#output, () => this.#advance());
+    this.#waiting.push(turn);
+    if (this.#waiting.length === 1) turn.begin();
+    return turn;
+  }
+
+  #advance(): void {
+    while (this.#waiting[0]?.ended === true) {
+      this.#waiting.shift();
+      this.#waiting[0]?.begin();
+    }
+  }
+}
+
+/** One writer among others. */
+class Turn {
+  /** What to write to. */
+  readonly output: Output;
+  ended = false;
+  readonly #held: string[] = [];
+  readonly #target: Output;
+  readonly #onEnd: () => void;
+  #begun = false;
+
+  constructor(target: Output, onEnd: () => void) {
+    this.#target = target;
+    this.#onEnd = onEnd;
+    this.output = Object.assign(
+      new Writable({
+        decodeStrings: false,
+        write: (chunk: string, _encoding, done) => {
+          if (this.#begun) target.write(chunk);
+          else this.#held.push(chunk);
+          done();
+        },
+      }),
+      target.isTTY === true
+        ? { isTTY: true, ...(target.columns !== undefined && { columns: target.columns }) }
+        : {},
+    );
+  }
+
+  /** From now on it writes at once. */
+  begin(): void {
+    this.#begun = true;
+    for (const chunk of this.#held.splice(0)) this.#target.write(chunk);
+  }
+
+  /** It has written all. */
+  end(): void {
+    this.ended = true;
+    this.#onEnd();
   }
 }
 

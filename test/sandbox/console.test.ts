@@ -1,6 +1,6 @@
 import { Writable } from 'node:stream';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { type Output, seconds, Transcript, wrap } from '../../sandbox/console.ts';
+import { type Output, seconds, Transcript, Turns, wrap } from '../../sandbox/console.ts';
 
 const ERASE = '\r\u001b[K';
 
@@ -17,6 +17,38 @@ function capture(terminal?: { columns: number }): { output: Output; text: () => 
   if (terminal !== undefined) Object.assign(output, { isTTY: true, columns: terminal.columns });
   return { output, text: () => chunks.join('') };
 }
+
+describe('Turns', () => {
+  it('let the first be read at once, and the others in their order', () => {
+    const { output, text } = capture();
+    const turns = new Turns(output);
+    const [first, second, third] = [turns.take(), turns.take(), turns.take()];
+    second.output.write('2a ');
+    first.output.write('1a ');
+    third.output.write('3a ');
+    expect(text()).toBe('1a ');
+    second.end();
+    first.output.write('1b ');
+    expect(text()).toBe('1a 1b ');
+    first.end();
+    expect(text()).toBe('1a 1b 2a 3a ');
+    third.output.write('3b ');
+    expect(text()).toBe('1a 1b 2a 3a 3b ');
+  });
+
+  it('let one that comes when all have ended write at once', () => {
+    const { output, text } = capture();
+    const turns = new Turns(output);
+    turns.take().end();
+    turns.take().output.write('next');
+    expect(text()).toBe('next');
+  });
+
+  it('are as wide as the terminal', () => {
+    const { output } = capture({ columns: 72 });
+    expect(new Turns(output).take().output).toMatchObject({ isTTY: true, columns: 72 });
+  });
+});
 
 describe('Transcript', () => {
   afterEach(() => {
