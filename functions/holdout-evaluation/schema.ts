@@ -49,6 +49,12 @@ const place = z
   .regex(/^(s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\/)?[A-Za-z0-9!_.'()=-][A-Za-z0-9!_.'()=/-]*$/, PLACE)
   .max(1024);
 
+/** The bucket and the key of a place; without a bucket: the one that Tocsin creates. */
+export function placeOf(uri: string): { bucket: string | undefined; key: string } {
+  const [, bucket, key = ''] = /^(?:s3:\/\/([^/]+)\/)?(.*)$/s.exec(uri) ?? [];
+  return { bucket, key };
+}
+
 const queryShape = {
   metric: z.enum(Object.keys(METRICS) as [MetricName, ...MetricName[]]),
   at: strict({
@@ -227,9 +233,10 @@ export const modelsSchema = z.record(name, modelSchema);
 
 type Complain = (path: PropertyKey[], message: string) => void;
 
-function checkRequirement(
-  requirement: z.output<typeof requirementSchema>,
-  { task, classes }: Pick<z.output<typeof modelShape>, 'task' | 'classes'>,
+/** Complains of whatever a threshold says that a model of this task cannot be asked. */
+export function checkRequirement(
+  requirement: Pick<Requirement, 'metric'> & Partial<Requirement>,
+  { task, classes }: Pick<ModelConfig, 'task' | 'classes'>,
   complain: Complain,
 ): void {
   const { metric, at, class: of, average, quantile, atLeast, atMost, slices } = requirement;
