@@ -1,5 +1,6 @@
+import { ascendingOrder, CALIBRATION_BINS, calibrationBin } from './binary.ts';
 import { type MetricQuery, type MetricValue, NEVER_PREDICTED } from './metric.ts';
-import { orderOf, TOO_LARGE, weightedMean } from './weighted.ts';
+import { TOO_LARGE, weightedMean } from './weighted.ts';
 
 /** What stays the same from one resample to the next. */
 export interface MulticlassExamples {
@@ -9,9 +10,6 @@ export interface MulticlassExamples {
   predictions: Float64Array;
   classes: readonly string[];
 }
-
-/** Bins of equal width that `calibrationError` compares confidence and accuracy in. */
-const BINS = 10;
 
 /** What follows from weights and predicted classes, by class; a class is predicted where it is the most probable. */
 interface Counts {
@@ -41,7 +39,8 @@ interface Ranking {
  * their average has no value where a class does not occur. `balancedAccuracy` leaves such a class out.
  *
  * @returns a function for any number of weightings of these examples. Its `weights` are effective ones, one for each
- *   example: sample weight times how often the example was drawn. Zero means that the example is not there.
+ *   example: sample weight times how often the example was drawn. Zero means that the example is not there. It throws
+ *   RangeError for a metric that is none of several classes.
  */
 export function prepareMulticlass(
   examples: MulticlassExamples,
@@ -97,7 +96,7 @@ export function prepareMulticlass(
         if (actual === total) return { undefinedBecause: `every example is of class ${name}` };
         return { value: areaUnderCurve(ranking(index), weights) };
       default:
-        throw new TypeError(`${metric} is no metric of one of several classes`);
+        throw new RangeError(`${metric} is no metric of one of several classes`);
     }
   };
 
@@ -242,13 +241,12 @@ function calibrationError(
   top: Int32Array,
   weights: Float64Array,
 ): number {
-  const gaps = new Float64Array(BINS);
+  const gaps = new Float64Array(CALIBRATION_BINS);
   let total = 0;
   for (let row = 0; row < weights.length; row++) {
     const weight = weights[row]!;
     const sure = confidence[row]!;
-    const bin = Math.min(BINS - 1, Math.floor(sure * BINS));
-    gaps[bin]! += weight * (sure - Number(labels[row] === top[row]));
+    gaps[calibrationBin(sure)]! += weight * (sure - Number(labels[row] === top[row]));
     total += weight;
   }
   return gaps.reduce((sum, gap) => sum + Math.abs(gap), 0) / total;
@@ -256,7 +254,7 @@ function calibrationError(
 
 function rank({ labels, predictions, classes }: MulticlassExamples, of: number): Ranking {
   const scores = Float64Array.from(labels, (_, row) => predictions[row * classes.length + of]!);
-  const order = orderOf(scores, 'falling');
+  const order = ascendingOrder(scores).reverse();
   return {
     order,
     positive: Uint8Array.from(order, (row) => Number(labels[row] === of)),

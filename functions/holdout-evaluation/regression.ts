@@ -1,5 +1,6 @@
+import { ascendingOrder } from './binary.ts';
 import type { MetricQuery, MetricValue } from './metric.ts';
-import { orderOf, TOO_LARGE, weightedMean } from './weighted.ts';
+import { TOO_LARGE, weightedMean } from './weighted.ts';
 
 /** What stays the same from one resample to the next. Both have one finite number for each example. */
 export interface RegressionExamples {
@@ -18,7 +19,8 @@ const ROUNDING = 1e-12;
  * R² where every label is the same (scikit-learn says 0 or 1), and whatever overflows.
  *
  * @returns a function for any number of weightings of these examples. Its `weights` are effective ones, one for each
- *   example: sample weight times how often the example was drawn. Zero means that the example is not there.
+ *   example: sample weight times how often the example was drawn. Zero means that the example is not there. It throws
+ *   RangeError for a metric that is none of regressions.
  */
 export function prepareRegression({
   labels,
@@ -52,7 +54,7 @@ export function prepareRegression({
           weights,
         );
       case 'medianAbsoluteError':
-        order ??= orderOf(absolute, 'rising');
+        order ??= ascendingOrder(absolute);
         return weightedMedian(absolute, order, weights);
       case 'pinballLoss': {
         const quantile = query.quantile ?? 0.5;
@@ -62,7 +64,7 @@ export function prepareRegression({
         return weightedMean(loss, weights);
       }
       default:
-        throw new TypeError(`${query.metric} is no metric of a regression`);
+        throw new RangeError(`${query.metric} is no metric of a regression`);
     }
   };
 

@@ -15,12 +15,5 @@ export function weightedMean(values: Float64Array, weights: Float64Array): numbe
   return sum / total;
 }
 
-/** Rows by falling or rising value; equal values in the order of the rows. */
-export function orderOf(values: Float64Array, direction: 'rising' | 'falling'): Uint32Array {
-  const order = Uint32Array.from(values, (_, row) => row);
-  const sign = direction === 'rising' ? 1 : -1;
-  return order.sort((a, b) => sign * (values[a]! - values[b]!) || a - b);
-}
-
 /** A metric that came out as infinite or NaN has no value. */
 export const TOO_LARGE = 'the numbers are too large to compute with';
