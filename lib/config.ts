@@ -1,6 +1,13 @@
 import { readFileSync } from 'node:fs';
-import { dirname, isAbsolute, join } from 'node:path';
+import { basename, dirname, isAbsolute, join } from 'node:path';
 import * as z from 'zod';
+import {
+  canariesSchema,
+  type Bundle as EvaluationBundle,
+  type Evaluations,
+  modelsSchema,
+  parseEvaluations,
+} from '../functions/holdout-evaluation/schema.ts';
 import {
   type Bundle,
   type DatasetConfig,
@@ -16,6 +23,7 @@ import {
   parseYaml,
   strict,
 } from '../functions/shared/schema.ts';
+import { type Complain, checkModels } from './model-checks.ts';
 import { lockPolicyBytes, MAX_BUCKET_POLICY_BYTES } from './shared/lock-policy.ts';
 
 /*
@@ -64,7 +72,17 @@ export const configSchema = strict({
   }).prefault({}),
   breakGlass: z.array(roleArn).default([]).describe('Roles that may read data which no gate has passed'),
   engine: engineSchema.prefault({}),
+  workflow: z
+    .enum(['durable', 'in-process'])
+    .default('durable')
+    .describe(
+      'What carries evaluations and canaries: AWS Lambda durable functions (default), or one invocation, which lives 15 minutes, where a region has none',
+    ),
   datasets: datasetsSchema.describe('By name, which is the name in the contract'),
+  models: modelsSchema.default({}).describe('Evaluated on a holdout when they are registered; by name'),
+  canaries: canariesSchema
+    .default({})
+    .describe('Runs of a training pipeline on a known dataset, and on a corrupted one; by name'),
 });
 
 /** A dataset of tocsin.yaml with its contract. */
@@ -75,12 +93,14 @@ export interface Dataset extends DatasetConfig {
 }
 
 /** A valid tocsin.yaml with valid contracts. */
-export interface Config {
+export interface Config extends Evaluations {
   /** Path as it was given. */
   file: string;
+  text: string;
   notify: { emails: string[] };
   breakGlass: string[];
   engine: EngineConfig;
+  workflow: 'durable' | 'in-process';
   datasets: Dataset[];
 }
 
@@ -91,9 +111,10 @@ export interface Config {
  * @throws ConfigError with the mistakes of all files: file, line, column, what was got, what is allowed
  */
 export function loadConfig(file: string): Config {
-  const located = parseYaml(configSchema, read(file, { file, line: 1, column: 1, path: '' }), file);
+  const text = read(file, { file, line: 1, column: 1, path: '' });
+  const located = parseYaml(configSchema, text, file);
   const issues: ConfigIssue[] = [];
-  const complain = (path: PropertyKey[], message: string) =>
+  const complain: Complain = (path, message) =>
     issues.push({ ...located.locate(path), path: path.join('.'), message: `${path.join('.')}: ${message}` });
 
   const datasets: Dataset[] = [];
@@ -111,13 +132,20 @@ export function loadConfig(file: string): Config {
   if (Object.keys(located.value.datasets).length === 0) complain(['datasets'], 'name at least one dataset');
   checkPrefixes(located.value.datasets, complain);
   checkPolicySizes(located.value, complain);
+  checkModels({ ...located.value, loaded: datasets }, complain);
   if (issues.length > 0) throw new ConfigError(issues);
 
-  const { notify, breakGlass, engine } = located.value;
-  return { file, notify, breakGlass, engine, datasets };
+  const { notify, breakGlass, engine, workflow } = located.value;
+  return { file, text, notify, breakGlass, engine, workflow, datasets, ...parseEvaluations({ file, text }) };
 }
 
-/** What the deployed function reads. */
+/** What the deployed evaluation and the deployed canary read. */
+export function evaluationBundleOf({ file, text }: Pick<Config, 'file' | 'text'>): EvaluationBundle {
+  // Without its directory, which differs between machines: the name is in every verdict.
+  return { bundle: 1, file: basename(file), text };
+}
+
+/** What the deployed quality gate reads. */
 export function bundleOf(config: Pick<Config, 'datasets'>): Bundle {
   return {
     bundle: 1,
@@ -162,8 +190,6 @@ function read(file: string, issue: ConfigIssue | Omit<ConfigIssue, 'message'>): 
     throw new ConfigError([{ ...issue, message: `${where}expected a YAML file at ${file}, ${why}` }]);
   }
 }
-
-type Complain = (path: PropertyKey[], message: string) => void;
 
 /** An object below two prefixes would be judged by two contracts, and the later verdict would win. */
 function checkPrefixes(datasets: Record<string, DatasetConfig>, complain: Complain): void {

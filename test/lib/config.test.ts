@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { bundleSchema } from '../../functions/holdout-evaluation/schema.ts';
 import { ConfigError } from '../../functions/shared/schema.ts';
-import { bundleOf, loadConfig } from '../../lib/config.ts';
+import { bundleOf, evaluationBundleOf, loadConfig } from '../../lib/config.ts';
 import { configOf, contractOf, withFiles } from '../support/synthesize.ts';
 
 const CONTRACTS = { 'contracts/a.yaml': contractOf('a'), 'contracts/b.yaml': contractOf('b') };
@@ -68,7 +69,7 @@ describe('loadConfig', () => {
       'tocsin: 1\ndataset:\n  a: { contract: contracts/a.yaml, prefix: a/ }\n',
       [
         'tocsin.yaml:1:1 datasets: expected record, it is missing',
-        'tocsin.yaml:2:1 unknown key "dataset", did you mean "datasets"?; allowed: tocsin, notify, breakGlass, engine, datasets',
+        'tocsin.yaml:2:1 unknown key "dataset", did you mean "datasets"?; allowed: tocsin, notify, breakGlass, engine, workflow, datasets, models, canaries',
       ],
     ],
     ['no dataset', 'tocsin: 1\ndatasets: {}\n', ['tocsin.yaml:2:1 datasets: name at least one dataset']],
@@ -174,5 +175,225 @@ describe('loadConfig', () => {
     expect(mistake).toMatch(
       /^tocsin\.yaml:3:3 datasets\.d0: the bucket policy that locks the 120 datasets of the bucket that Tocsin creates may take \d+ bytes, at most 19456 fit; /,
     );
+  });
+});
+
+describe('models and canaries', () => {
+  const CONTRACT = {
+    'contracts/a.yaml': contractOf('a').replace(
+      'id: { type: integer }',
+      'id: { type: integer }\n  late: { type: boolean }\n  distance: { type: number }\n  origin: { type: string }',
+    ),
+  };
+  const WHOLE = `tocsin: 1
+workflow: in-process
+datasets:
+  a: { contract: contracts/a.yaml, prefix: a/ }
+models:
+  delay:
+    modelPackageGroup: Delay
+    task: binary
+    holdout:
+      uri: a/holdout.parquet
+      label: late
+      contract: ./contracts/a.yaml
+      features: [distance]
+      weight: id
+    transform: { instanceType: ml.m5.large }
+    require:
+      - { metric: auc, atLeast: 0.6, slices: [origin, "distance > 1000"] }
+canaries:
+  weekly:
+    model: delay
+    pipeline: Train
+    modelPackageGroup: delay-canary
+    dataset:
+      uri: a/known.parquet
+      parameter: Data
+    expect:
+      - { metric: auc, atLeast: 0.7 }
+    negativeControl:
+      corrupt:
+        distance: distance * 1.609344
+    schedule: rate(7 days)
+`;
+  /** The mistakes that one change makes. */
+  const changed = (from: string, to: string): string[] => {
+    expect(WHOLE).toContain(from);
+    return mistakes(WHOLE.replace(from, to), CONTRACT);
+  };
+
+  test('are read, with the lines of their rules', () => {
+    const config = configOf(WHOLE, CONTRACT);
+    expect(config.workflow).toBe('in-process');
+    expect([...config.models.keys(), ...config.canaries.keys()]).toEqual(['delay', 'weekly']);
+    expect(config.models.get('delay')?.locate(['require', 0])).toMatchObject({ line: 17, column: 9 });
+    expect(config.canaries.get('weekly')?.value).toMatchObject({
+      groupParameter: 'ModelPackageGroupName',
+      timeout: 6 * 3_600_000,
+    });
+  });
+
+  test('reach the functions as the text that was written, without the directory it was in', () => {
+    const config = configOf(WHOLE, CONTRACT);
+    expect(evaluationBundleOf(config)).toEqual({ bundle: 1, file: 'tocsin.yaml', text: WHOLE });
+    expect(bundleSchema.parse(evaluationBundleOf(config))).toBeDefined();
+  });
+
+  test('may be left out', () => {
+    const config = configOf(WHOLE.slice(0, WHOLE.indexOf('models:')).replace(/workflow.*\n/, ''), CONTRACT);
+    expect(config.workflow).toBe('durable');
+    expect([config.models.size, config.canaries.size]).toEqual([0, 0]);
+  });
+
+  test.each<[string, string, string, string[]]>([
+    [
+      'the contract of no dataset',
+      './contracts/a.yaml',
+      'contract/a.yaml',
+      [
+        'tocsin.yaml:12:7 models.delay.holdout.contract: expected the contract of a dataset above, got contract/a.yaml, did you mean "contracts/a.yaml"?',
+      ],
+    ],
+    [
+      'a holdout that no gate looks at',
+      'a/holdout.parquet',
+      'b/holdout.parquet',
+      [
+        'tocsin.yaml:10:7 models.delay.holdout.uri: expected an object below "a/" in the bucket that Tocsin creates, where ./contracts/a.yaml is enforced, got b/holdout.parquet',
+      ],
+    ],
+    [
+      'a holdout below the same prefix of another bucket',
+      'uri: a/holdout.parquet',
+      'uri: s3://theirs/a/holdout.parquet',
+      [
+        'tocsin.yaml:10:7 models.delay.holdout.uri: expected an object below "a/" in the bucket that Tocsin creates, where ./contracts/a.yaml is enforced, got s3://theirs/a/holdout.parquet',
+      ],
+    ],
+    [
+      'a folder as holdout',
+      'a/holdout.parquet',
+      'a/holdout/',
+      ['tocsin.yaml:10:7 models.delay.holdout.uri: expected one object, got a folder'],
+    ],
+    [
+      'a misspelt feature',
+      '[distance]',
+      '[distnace]',
+      [
+        'tocsin.yaml:13:18 models.delay.holdout.features.0: no column "distnace" in contracts/a.yaml, did you mean "distance"?',
+      ],
+    ],
+    [
+      'a misspelt label',
+      'label: late',
+      'label: lat',
+      [
+        'tocsin.yaml:11:7 models.delay.holdout.label: no column "lat" in contracts/a.yaml, did you mean "late"?',
+      ],
+    ],
+    [
+      'a misspelt weight',
+      'weight: id',
+      'weight: di',
+      [
+        'tocsin.yaml:14:7 models.delay.holdout.weight: no column "di" in contracts/a.yaml, did you mean "id"?',
+      ],
+    ],
+    [
+      'a misspelt slice',
+      '[origin,',
+      '[orgin,',
+      [
+        'tocsin.yaml:17:47 models.delay.require.0.slices.0: no column "orgin" in contracts/a.yaml, did you mean "origin"?',
+      ],
+    ],
+    [
+      'a canary of no model',
+      'model: delay\n',
+      'model: delays\n',
+      ['tocsin.yaml:20:5 canaries.weekly.model: no model "delays", did you mean "delay"?'],
+    ],
+    [
+      'a canary that registers where models are approved',
+      'delay-canary',
+      'delay',
+      [
+        'tocsin.yaml:22:5 canaries.weekly.modelPackageGroup: "delay" is that of model "delay"; a canary needs a group of its own, in which none is ever Approved',
+      ],
+    ],
+    [
+      'a metric that the model of a canary has not',
+      'auc, atLeast: 0.7',
+      'rmse, atLeast: 0.7',
+      [
+        'tocsin.yaml:27:11 canaries.weekly.expect.0.metric: no metric "rmse" of a binary model; there are accuracy, balancedAccuracy, precision, recall, f1, specificity, auc, averagePrecision, logLoss, brier, calibrationError, mcc',
+      ],
+    ],
+    [
+      'a column to corrupt that is not there',
+      'distance: distance',
+      'distanz: distance',
+      [
+        'tocsin.yaml:30:9 canaries.weekly.negativeControl.corrupt.distanz: no column "distanz" in contracts/a.yaml, did you mean "distance"?',
+      ],
+    ],
+    [
+      'a negative control that is not one',
+      'corrupt:\n        distance: distance * 1.609344',
+      'uri: a/known.parquet',
+      ['tocsin.yaml:29:7 canaries.weekly.negativeControl.uri: is the known dataset itself'],
+    ],
+    [
+      'one parameter for two things',
+      'parameter: Data',
+      'parameter: ModelPackageGroupName',
+      [
+        'tocsin.yaml:25:7 canaries.weekly.dataset.parameter: "ModelPackageGroupName" is the parameter for the group already',
+      ],
+    ],
+    [
+      'a parameter that is set already',
+      'pipeline: Train',
+      'pipeline: Train\n    parameters: { Data: x }',
+      ['tocsin.yaml:22:19 canaries.weekly.parameters.Data: is the parameter for the dataset already'],
+    ],
+  ])('refuse %s', (_, from, to, expected) => {
+    expect(changed(from, to)).toEqual(expected);
+  });
+
+  test('refuse two models of one group, however it is spelt', () => {
+    const second = WHOLE.slice(WHOLE.indexOf('  delay:'), WHOLE.indexOf('canaries:'));
+    expect(
+      mistakes(
+        WHOLE.replace(
+          'canaries:',
+          `${second.replace('delay:', 'other:').replace('Delay', 'DELAY')}canaries:`,
+        ),
+        CONTRACT,
+      ),
+    ).toEqual(['tocsin.yaml:19:5 models.other.modelPackageGroup: "DELAY" is that of "delay"']);
+  });
+
+  test('refuse keys of a bucket that is not created', () => {
+    const issues = changed('prefix: a/ }', 'prefix: a/, bucket: theirs }');
+    const why = 'each dataset names a bucket, so Tocsin creates none';
+    expect(issues).toEqual([
+      `tocsin.yaml:10:7 models.delay.holdout.uri: expected s3://bucket/key, got a/holdout.parquet: ${why}`,
+      `tocsin.yaml:24:7 canaries.weekly.dataset.uri: expected s3://bucket/key, got a/known.parquet: ${why}`,
+    ]);
+  });
+
+  test('may use columns that the contract allows without naming them', () => {
+    const lax = { 'contracts/a.yaml': `${CONTRACT['contracts/a.yaml']}extraColumns: allow\n` };
+    expect(mistakes(WHOLE.replace('[distance]', '[altitude]'), lax)).toEqual([]);
+  });
+
+  test('are not accused of what is wrong with the contract', () => {
+    const broken = { 'contracts/a.yaml': CONTRACT['contracts/a.yaml'].replace('number', 'numbr') };
+    expect(mistakes(WHOLE, broken)).toEqual([
+      expect.stringMatching(/^contracts\/a\.yaml:7:15 columns\.distance\.type/),
+    ]);
   });
 });

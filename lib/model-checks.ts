@@ -1,0 +1,169 @@
+import { normalize } from 'node:path';
+import {
+  type CanaryConfig,
+  checkRequirement,
+  type ModelConfig,
+  placeOf,
+} from '../functions/holdout-evaluation/schema.ts';
+import type { DatasetConfig } from '../functions/quality-gate/schema.ts';
+import { didYouMean } from '../functions/shared/schema.ts';
+import type { Dataset } from './config.ts';
+
+/*
+ * What models and canaries say of datasets and of each other: mistakes that no schema of one section can see.
+ */
+
+/** Reports one mistake, at the place of its path in tocsin.yaml. */
+export type Complain = (path: PropertyKey[], message: string) => void;
+
+/** The sections of tocsin.yaml, and those of its datasets whose contracts hold. */
+export interface Sections {
+  datasets: Record<string, DatasetConfig>;
+  models: Record<string, ModelConfig>;
+  canaries: Record<string, CanaryConfig>;
+  loaded: readonly Dataset[];
+}
+
+/** Checks the sections `models` and `canaries` against each other and against `datasets`. */
+export function checkModels(sections: Sections, complain: Complain): void {
+  const { models, canaries } = sections;
+  const groups = new Map<string, string>();
+  for (const [name, model] of Object.entries(models)) {
+    checkHoldout(['models', name, 'holdout'], model, sections, complain);
+    // Names that differ in case alone have the same ARN.
+    const group = model.modelPackageGroup.toLowerCase();
+    const other = groups.get(group);
+    if (other !== undefined) {
+      complain(['models', name, 'modelPackageGroup'], `"${model.modelPackageGroup}" is that of "${other}"`);
+    }
+    groups.set(group, other ?? name);
+  }
+  for (const [name, canary] of Object.entries(canaries)) {
+    checkCanary(['canaries', name], canary, sections, complain);
+    const owner = groups.get(canary.modelPackageGroup.toLowerCase());
+    if (owner !== undefined) {
+      complain(
+        ['canaries', name, 'modelPackageGroup'],
+        `"${canary.modelPackageGroup}" is that of model "${owner}"; a canary needs a group of its own, in which none is ever Approved`,
+      );
+    }
+  }
+}
+
+function checkHoldout(path: PropertyKey[], model: ModelConfig, sections: Sections, complain: Complain): void {
+  const { uri, contract, label, features = [], weight } = model.holdout;
+  const exists = checkPlace([...path, 'uri'], uri, sections, complain);
+  if (uri.endsWith('/')) complain([...path, 'uri'], 'expected one object, got a folder');
+
+  const contracts = Object.values(sections.datasets).map((dataset) => dataset.contract);
+  if (!contracts.some((one) => samePath(one, contract))) {
+    complain(
+      [...path, 'contract'],
+      `expected the contract of a dataset above, got ${contract}${didYouMean(contract, contracts)}`,
+    );
+    return;
+  }
+  const dataset = sections.loaded.find((one) => samePath(one.contract, contract));
+  // Its contract has mistakes of its own, which are reported already.
+  if (dataset === undefined) return;
+  if (exists && !isBelow(uri, dataset)) {
+    complain(
+      [...path, 'uri'],
+      `expected an object below "${dataset.prefix}" in ${bucketName(dataset.bucket)}, where ${contract} is enforced, got ${uri}`,
+    );
+  }
+  features.forEach((feature, index) => {
+    checkColumn([...path, 'features', index], feature, dataset, complain);
+  });
+  if (weight !== undefined) checkColumn([...path, 'weight'], weight, dataset, complain);
+  checkExpression([...path, 'label'], label, dataset, complain);
+  model.require.forEach(({ slices = [] }, requirement) => {
+    slices.forEach((slice, index) => {
+      const below = [...path.slice(0, -1), 'require', requirement, 'slices', index];
+      checkExpression(below, slice, dataset, complain);
+    });
+  });
+}
+
+function checkCanary(
+  path: PropertyKey[],
+  canary: CanaryConfig,
+  sections: Sections,
+  complain: Complain,
+): void {
+  const { dataset, negativeControl, parameters, groupParameter } = canary;
+  const model = sections.models[canary.model];
+  if (model === undefined) {
+    const near = didYouMean(canary.model, Object.keys(sections.models));
+    complain([...path, 'model'], `no model "${canary.model}"${near}`);
+  } else {
+    canary.expect.forEach((expected, index) => {
+      checkRequirement(expected, model, (below, message) =>
+        complain([...path, 'expect', index, ...below], message),
+      );
+    });
+  }
+  checkPlace([...path, 'dataset', 'uri'], dataset.uri, sections, complain);
+  if (negativeControl.uri !== undefined) {
+    checkPlace([...path, 'negativeControl', 'uri'], negativeControl.uri, sections, complain);
+    if (negativeControl.uri === dataset.uri) {
+      complain([...path, 'negativeControl', 'uri'], 'is the known dataset itself');
+    }
+  }
+  const gated = sections.loaded.find((one) => isBelow(dataset.uri, one));
+  for (const column of Object.keys(negativeControl.corrupt ?? {})) {
+    if (gated !== undefined)
+      checkColumn([...path, 'negativeControl', 'corrupt', column], column, gated, complain);
+  }
+  for (const [parameter, what] of [
+    [groupParameter, 'the group'],
+    [dataset.parameter, 'the dataset'],
+  ] as const) {
+    if (parameter in parameters) {
+      complain([...path, 'parameters', parameter], `is the parameter for ${what} already`);
+    }
+  }
+  if (groupParameter === dataset.parameter) {
+    complain(
+      [...path, 'dataset', 'parameter'],
+      `"${dataset.parameter}" is the parameter for the group already`,
+    );
+  }
+}
+
+/**
+ * A key without a bucket is one in the bucket that Tocsin creates, which it does for datasets alone.
+ *
+ * @returns whether there is such a bucket
+ */
+function checkPlace(path: PropertyKey[], uri: string, { datasets }: Sections, complain: Complain): boolean {
+  const created = Object.values(datasets).some(({ bucket }) => bucket === undefined);
+  if (placeOf(uri).bucket !== undefined || created) return true;
+  complain(path, `expected s3://bucket/key, got ${uri}: each dataset names a bucket, so Tocsin creates none`);
+  return false;
+}
+
+function checkColumn(path: PropertyKey[], column: string, dataset: Dataset, complain: Complain): void {
+  const { columns, extraColumns } = dataset.contractFile.value;
+  if (extraColumns !== 'forbid' || Object.hasOwn(columns, column)) return;
+  complain(path, `no column "${column}" in ${dataset.contract}${didYouMean(column, Object.keys(columns))}`);
+}
+
+/** Anything but one plain name is SQL, which DuckDB checks when it runs. */
+function checkExpression(path: PropertyKey[], text: string, dataset: Dataset, complain: Complain): void {
+  if (/^[A-Za-z_]\w*$/.test(text)) checkColumn(path, text, dataset, complain);
+}
+
+function isBelow(uri: string, { bucket, prefix }: DatasetConfig): boolean {
+  const place = placeOf(uri);
+  return place.bucket === bucket && place.key.startsWith(prefix);
+}
+
+function bucketName(bucket: string | undefined): string {
+  return bucket === undefined ? 'the bucket that Tocsin creates' : `the bucket ${bucket}`;
+}
+
+/** Whether two paths from the same directory name the same file: `./a.yaml` is `a.yaml`. */
+function samePath(a: string, b: string): boolean {
+  return normalize(a) === normalize(b);
+}
