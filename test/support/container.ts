@@ -3,7 +3,7 @@
  * `factor` in model.json.
  *
  * Variables: PING (status of /ping, `exit` or `slow`), PIDS_FILE (where it appends its process id).
- * Records: `boom` gives status 500, `hang` no answer, `die` ends it, `short` an answer with fewer records,
+ * Records: `boom` gives status 500, `bad` 400, `once` 503 the first time, `hang` no answer, `die` ends it, `short` an answer with fewer records,
  * `many` one with more, `garbage` bytes that are no text, `env` its environment, `echo` what it was sent.
  */
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
@@ -12,6 +12,7 @@ import { join } from 'node:path';
 
 const { env } = process;
 const command = process.argv.at(-1);
+let refused = false;
 if (env.PIDS_FILE !== undefined) appendFileSync(env.PIDS_FILE, `${process.pid}\n`);
 
 if (command === 'train') {
@@ -44,7 +45,11 @@ async function invoke(request: IncomingMessage, response: ServerResponse): Promi
   if (records.includes('die')) process.exit(9);
   if (records.includes('hang')) return;
   if (records.includes('boom')) response.writeHead(500).end('cannot predict this record');
-  else if (first === 'garbage') response.end(Buffer.from([0xff, 0xfe, 0x00]));
+  else if (records.includes('bad')) response.writeHead(400).end('bad record');
+  else if (records.includes('once') && !refused) {
+    refused = true;
+    response.writeHead(503).end('not yet');
+  } else if (first === 'garbage') response.end(Buffer.from([0xff, 0xfe, 0x00]));
   else if (first === 'env') response.end(JSON.stringify(env));
   else if (first === 'echo') response.end(JSON.stringify({ headers: request.headers, body }));
   else {
