@@ -56,6 +56,8 @@ export interface ModelPackage extends Resource {
   approvalDescription: string | undefined;
   properties: Record<string, string>;
   lastModifiedTime: number;
+  /** Resolves when the status is Completed, or the server ends. */
+  completed: Promise<void>;
 }
 
 export const MODEL_PACKAGE_GROUPS = new Kind<ModelPackageGroup>('model-package-group');
@@ -222,20 +224,25 @@ export async function registerPackage(input: CreateModelPackage, call: Call): Pr
     properties: CustomerMetadataProperties ?? {},
     creationTime: call.now(),
     lastModifiedTime: call.now(),
+    completed: Promise.resolve(),
   };
   const inherited: Tag[] =
     group === undefined ? [] : [...call.state.tags(group.arn)].map(([Key, Value]) => ({ Key, Value }));
   call.state.add(MODEL_PACKAGES, versioned, made, Tags ?? inherited);
   await announce(made, call);
-  call.background(`registration of ${versioned}`, async () => {
-    for (const status of ['InProgress', 'Completed'] as const) {
-      await call.wait(STEP_MS);
-      made.status = status;
-      made.lastModifiedTime = call.now();
-      await announce(made, call);
-    }
-  });
+  const run = becomeCompleted(made, call);
+  made.completed = run.catch(() => undefined);
+  call.background(`registration of ${versioned}`, () => run);
   return made;
+}
+
+async function becomeCompleted(made: ModelPackage, call: Call): Promise<void> {
+  for (const status of ['InProgress', 'Completed'] as const) {
+    await call.wait(STEP_MS);
+    made.status = status;
+    made.lastModifiedTime = call.now();
+    await announce(made, call);
+  }
 }
 
 /** The package that an earlier call with the same token made. */

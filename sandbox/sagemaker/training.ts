@@ -97,7 +97,8 @@ const channel = structure({
 /** What the SageMaker Python SDK sends along and nothing here acts on. */
 const untouched = z.record(z.string(), z.unknown()).optional();
 
-const createTrainingJob = structure({
+/** Input of CreateTrainingJob; also the arguments of a pipeline's Training step. */
+export const createTrainingJob = structure({
   TrainingJobName: entityName,
   HyperParameters: z
     .record(z.string().max(256), z.string().max(2500))
