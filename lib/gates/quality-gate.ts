@@ -1,16 +1,15 @@
 import { CfnOutput, Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import type { EventPattern } from 'aws-cdk-lib/aws-events';
 import { ManagedPolicy, PolicyStatement } from 'aws-cdk-lib/aws-iam';
-import { Architecture } from 'aws-cdk-lib/aws-lambda';
 import { Bucket, type CfnBucket, type IBucket } from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
-import { type Environment, MARKER } from '../../functions/quality-gate/schema.ts';
+import { MARKER } from '../../functions/quality-gate/schema.ts';
 import { EVENT_SOURCE } from '../../functions/shared/schema.ts';
-import { bundleOf, type Config, type Dataset, type EngineConfig } from '../config.ts';
+import { bundleOf, type Config, type Dataset } from '../config.ts';
 import { acknowledgeWildcards } from '../shared/acknowledge.ts';
-import { DuckdbLayer } from '../shared/duckdb-layer.ts';
+import { measuringFunction } from '../shared/engine.ts';
 import { allowList, type EvidenceStore, PRIVATE_BUCKET } from '../shared/evidence-store.ts';
-import { GateFunction } from '../shared/gate-function.ts';
+import type { GateFunction } from '../shared/gate-function.ts';
 import { type LockStatement, lockStatements } from '../shared/lock-policy.ts';
 import type { Notifications } from '../shared/notifications.ts';
 
@@ -40,21 +39,12 @@ export class QualityGate extends Construct {
 
   constructor(scope: Construct, id: string, { config, evidence, notifications }: QualityGateProps) {
     super(scope, id);
-    const { engine } = config;
-    const architecture = engine.architecture === 'arm64' ? Architecture.ARM_64 : Architecture.X86_64;
-    this.gate = new GateFunction(this, 'Gate', {
-      gate: GATE,
-      architecture,
-      memory: engine.memory,
-      disk: engine.disk,
-      timeout: Duration.millis(engine.timeout),
-      concurrency: engine.concurrency,
-      layers: [new DuckdbLayer(this, 'Duckdb', { architecture })],
+    this.gate = measuringFunction(this, 'Gate', config.engine, {
+      name: GATE,
+      entry: `${GATE}/handler`,
+      unjudged: 'its data stays locked',
       notifications,
     });
-    for (const [name, value] of Object.entries(engineEnvironment(engine))) {
-      this.gate.environment(name, String(value));
-    }
     this.gate.readConfiguration(bundleOf(config));
     this.gate.emitEvents(EVENT_SOURCE);
     evidence.connect(this.gate, GATE);
@@ -180,23 +170,6 @@ export class QualityGate extends Construct {
       Stack.of(this).formatArn({ service: 'sagemaker', resource: 'pipeline', resourceName });
     this.gate.allow({ actions: ['sagemaker:StartPipelineExecution'], resources: [...names].map(arn) });
   }
-}
-
-/** Share of the memory that DuckDB may take: Node.js and what DuckDB does not count need the rest. */
-const ENGINE_MEMORY_SHARE = 0.6;
-/** Share of /tmp that a download may take: what DuckDB spills needs the rest. */
-const DOWNLOAD_SHARE = 0.5;
-const MB = 1024 * 1024;
-
-function engineEnvironment({
-  memory,
-  disk,
-}: EngineConfig): Pick<Environment, 'MAX_DATASET_BYTES' | 'TMP_BYTES' | 'ENGINE_MEMORY_BYTES'> {
-  return {
-    MAX_DATASET_BYTES: Math.floor(disk * MB * DOWNLOAD_SHARE),
-    TMP_BYTES: disk * MB,
-    ENGINE_MEMORY_BYTES: Math.floor(memory * MB * ENGINE_MEMORY_SHARE),
-  };
 }
 
 /**

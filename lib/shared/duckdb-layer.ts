@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { AssetHashType, DockerImage } from 'aws-cdk-lib';
+import { AssetHashType, DockerImage, Stack } from 'aws-cdk-lib';
 import { Architecture, Code, LayerVersion, Runtime } from 'aws-cdk-lib/aws-lambda';
 import type { Construct } from 'constructs';
 
@@ -17,6 +17,15 @@ const LAYOUT = 1;
 
 /** Processor of the function, in Node.js's words. */
 export type Cpu = 'arm64' | 'x64';
+
+/** The layer of a stack for one processor, made where it is asked for first: all gates share it. */
+export function duckdbLayer(scope: Construct, architecture: Architecture): DuckdbLayer {
+  const stack = Stack.of(scope);
+  const id = architecture === Architecture.ARM_64 ? 'DuckdbArm64' : 'DuckdbX64';
+  return (
+    (stack.node.tryFindChild(id) as DuckdbLayer | undefined) ?? new DuckdbLayer(stack, id, { architecture })
+  );
+}
 
 export interface DuckdbLayerProps {
   architecture: Architecture;

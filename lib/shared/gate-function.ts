@@ -13,8 +13,8 @@ import {
 } from 'aws-cdk-lib';
 import { Alarm, ComparisonOperator, type IMetric, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
 import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
-import { type EventPattern, Rule } from 'aws-cdk-lib/aws-events';
-import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { type EventPattern, type IRuleTarget, Rule, RuleTargetInput, Schedule } from 'aws-cdk-lib/aws-events';
+import { Policy, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import {
   Alias,
   type Architecture,
@@ -28,7 +28,7 @@ import {
 import { SqsDestination } from 'aws-cdk-lib/aws-lambda-destinations';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Asset } from 'aws-cdk-lib/aws-s3-assets';
-import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
+import { type IQueue, Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import { buildSync } from 'esbuild';
 import { acknowledgeWildcards } from './acknowledge.ts';
@@ -40,19 +40,25 @@ const EXTENSION = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
 const PACKAGE_ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 export interface GateFunctionProps {
-  /** Folder below `functions/` that has the handler; part of every description. */
-  gate: string;
+  /** Part of every description: `quality-gate`. */
+  name: string;
+  /** File below `functions/` with the handler, without its ending: `quality-gate/handler`. */
+  entry: string;
   architecture: Architecture;
   /** MB */
   memory: number;
   /** MB of /tmp */
   disk: number;
   timeout: Duration;
+  /** Makes it a durable function, whose executions outlive its invocations, and live as long as this. */
+  executionTimeout?: Duration;
   /** Invocations at a time, reserved from the account's quota; `unreserved` takes what the account has. */
   concurrency: number | 'unreserved';
   layers: ILayerVersion[];
   /** Where its alarms and its verdicts go. */
   notifications: Notifications;
+  /** What it means that an event was not judged, as alarms say it: `its data stays locked`. */
+  unjudged: string;
 }
 
 /** What {@link GateFunction.allow} allows. */
@@ -78,33 +84,40 @@ export class GateFunction extends Construct {
   readonly alias: Alias;
   /** Events that no attempt could judge, from Lambda (all attempts failed) and EventBridge (not delivered). */
   readonly deadLetters: Queue;
-  readonly #gate: string;
+  readonly #props: GateFunctionProps;
 
   constructor(scope: Construct, id: string, props: GateFunctionProps) {
     super(scope, id);
-    this.#gate = props.gate;
+    this.#props = props;
     const logGroup = new LogGroup(this, 'Logs', {
       retention: RetentionDays.SIX_MONTHS,
       // What has to last is evidence, in its own bucket.
       removalPolicy: RemovalPolicy.DESTROY,
     });
     this.role = new Role(this, 'Role', {
-      description: `Tocsin ${props.gate}`,
+      description: `Tocsin ${props.name}`,
       assumedBy: new ServicePrincipal('lambda.amazonaws.com'),
     });
     logGroup.grantWrite(this.role);
+    this.deadLetters = this.#createDeadLetters();
 
+    const { executionTimeout } = props;
     this.function = new LambdaFunction(this, 'Function', {
-      description: `Tocsin ${props.gate}`,
+      description: `Tocsin ${props.name}`,
       runtime: Runtime.NODEJS_24_X,
       architecture: props.architecture,
       handler: 'index.handler',
-      code: handlerCode(props.gate),
+      code: handlerCode(props.entry),
       layers: props.layers,
       role: this.role,
       memorySize: props.memory,
       ephemeralStorageSize: Size.mebibytes(props.disk),
       timeout: props.timeout,
+      ...(executionTimeout !== undefined && {
+        durableConfig: { executionTimeout },
+        // Durable functions have no destinations, and are not tried again: an execution that failed goes here.
+        deadLetterQueue: this.deadLetters as IQueue,
+      }),
       ...(props.concurrency !== 'unreserved' && { reservedConcurrentExecutions: props.concurrency }),
       logGroup,
       tracing: Tracing.ACTIVE,
@@ -114,27 +127,20 @@ export class GateFunction extends Construct {
     const version = this.function.currentVersion as IVersion;
     this.alias = new Alias(this, 'Live', { aliasName: 'live', version });
 
-    this.deadLetters = new Queue(this, 'DeadLetters', {
-      encryption: QueueEncryption.SQS_MANAGED,
-      enforceSSL: true,
-      retentionPeriod: Duration.days(14),
-    });
-    Validations.of(this.deadLetters).acknowledge({
-      id: 'AwsSolutions-SQS3',
-      reason:
-        'This is a dead-letter queue: of asynchronous invocations and of rules, which cdk-nag does not see.',
-    });
     this.alias.configureAsyncInvoke({
-      retryAttempts: 2,
       // The longest that Lambda offers: a burst of uploads waits its turn under the bounded concurrency.
       maxEventAge: Duration.hours(6),
-      onFailure: new SqsDestination(this.deadLetters),
+      ...(executionTimeout === undefined && {
+        retryAttempts: 2,
+        onFailure: new SqsDestination(this.deadLetters),
+      }),
     });
+    if (executionTimeout !== undefined) this.#keepState();
     this.#admitRules();
 
     this.environment('TOPIC_ARN', props.notifications.topic.topicArn);
     props.notifications.grantPublish(this.role);
-    this.#addAlarms(props.notifications);
+    this.#addAlarms();
 
     acknowledgeWildcards(this.role, ['*'], 'X-Ray takes segments on no narrower resource.');
   }
@@ -176,21 +182,62 @@ export class GateFunction extends Construct {
 
   /** Invokes it on every event of the default bus that matches. */
   onEvents(id: string, description: string, eventPattern: EventPattern): void {
+    new Rule(this, id, { description, eventPattern, targets: [this.#target()] });
+  }
+
+  /** Invokes it with `input` on a schedule of EventBridge: `rate(7 days)`, `cron(0 6 ? * MON *)`. */
+  onSchedule(id: string, description: string, expression: string, input: unknown): void {
     new Rule(this, id, {
       description,
-      eventPattern,
-      // Not the CDK's own target: that adds a statement for each rule to the policies of the function and of the
-      // queue, and the latter takes 20.
-      targets: [
-        {
-          bind: () => ({
-            arn: this.alias.functionArn,
-            deadLetterConfig: { arn: this.deadLetters.queueArn },
-            retryPolicy: { maximumEventAgeInSeconds: 24 * 3600, maximumRetryAttempts: 185 },
-          }),
-        },
+      schedule: Schedule.expression(expression),
+      targets: [this.#target(RuleTargetInput.fromObject(input))],
+    });
+  }
+
+  /**
+   * Not the CDK's own target: that adds a statement for each rule to the policies of the function and of the queue, and
+   * the latter takes 20.
+   */
+  #target(input?: RuleTargetInput): IRuleTarget {
+    return {
+      bind: () => ({
+        arn: this.alias.functionArn,
+        ...(input !== undefined && { input }),
+        deadLetterConfig: { arn: this.deadLetters.queueArn },
+        retryPolicy: { maximumEventAgeInSeconds: 24 * 3600, maximumRetryAttempts: 185 },
+      }),
+    };
+  }
+
+  /** What the function may do to its own executions: read them, and add to them. */
+  #keepState(): void {
+    const executions = [`${this.function.functionArn}:*`];
+    // Not on the role itself, which the function waits for: each would wait for the other.
+    const policy = new Policy(this, 'Executions', {
+      roles: [this.role],
+      statements: [
+        new PolicyStatement({
+          actions: ['lambda:CheckpointDurableExecution', 'lambda:GetDurableExecutionState'],
+          resources: executions,
+        }),
       ],
     });
+    acknowledgeWildcards(policy, executions, 'Every version of this function, and each of its executions.');
+    this.alias.node.addDependency(policy);
+  }
+
+  #createDeadLetters(): Queue {
+    const queue = new Queue(this, 'DeadLetters', {
+      encryption: QueueEncryption.SQS_MANAGED,
+      enforceSSL: true,
+      retentionPeriod: Duration.days(14),
+    });
+    Validations.of(queue).acknowledge({
+      id: 'AwsSolutions-SQS3',
+      reason:
+        'This is a dead-letter queue: of asynchronous invocations and of rules, which cdk-nag does not see.',
+    });
+    return queue;
   }
 
   /** Lets the rules of this account and region invoke the alias and leave what they cannot deliver. */
@@ -213,7 +260,8 @@ export class GateFunction extends Construct {
     );
   }
 
-  #addAlarms({ topic }: Notifications): void {
+  #addAlarms(): void {
+    const { name, unjudged, notifications } = this.#props;
     const alarm = (id: string, metric: IMetric, threshold: number, periods: number, description: string) => {
       new Alarm(this, id, {
         metric,
@@ -221,8 +269,8 @@ export class GateFunction extends Construct {
         evaluationPeriods: periods,
         comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
         treatMissingData: TreatMissingData.NOT_BREACHING,
-        alarmDescription: `Tocsin ${this.#gate}: ${description}`,
-      }).addAlarmAction(new SnsAction(topic));
+        alarmDescription: `Tocsin ${name}: ${description}`,
+      }).addAlarmAction(new SnsAction(notifications.topic));
     };
     const period = Duration.minutes(5);
     alarm(
@@ -230,7 +278,7 @@ export class GateFunction extends Construct {
       this.deadLetters.metricApproximateNumberOfMessagesVisible({ period, statistic: 'Maximum' }),
       1,
       1,
-      'an event ended in the dead-letter queue, so its data was not judged and stays locked. Read the message and the logs, mend the cause, then invoke the alias with the event again.',
+      `an event ended in the dead-letter queue, so it was not judged: ${unjudged}. Read the message and the logs, mend the cause, then invoke the alias with the event again.`,
     );
     // One failed attempt is retried; three in a quarter of an hour are an event with no attempt left, or a fault
     // that meets every event.
@@ -247,13 +295,13 @@ export class GateFunction extends Construct {
       this.alias.metricThrottles({ period, statistic: 'Sum' }),
       1,
       3,
-      'data has waited for 15 minutes because as many verdicts run as engine.concurrency in tocsin.yaml, or the quota of the account, allows.',
+      'events have waited for 15 minutes because as many verdicts run as engine.concurrency in tocsin.yaml, or the quota of the account, allows.',
     );
   }
 }
 
-function handlerCode(gate: string): Code {
-  const handler = join(PACKAGE_ROOT, 'functions', gate, `handler.${EXTENSION}`);
+function handlerCode(entry: string): Code {
+  const handler = join(PACKAGE_ROOT, 'functions', `${entry}.${EXTENSION}`);
   return Code.fromAsset(dirname(handler), {
     assetHashType: AssetHashType.OUTPUT,
     bundling: {
