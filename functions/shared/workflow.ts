@@ -1,9 +1,12 @@
+import { GateDependencyError, GateInputError, messageOf } from './errors.ts';
+import { clip } from './format.ts';
+
 /**
  * What a gate or drill that outlives one invocation may do. The code between these calls runs again on every replay, so
  * it must be deterministic: whatever touches the world, the clock or chance belongs into a step.
  *
  * A step happens at least once: after a crash it is run again, unless its result was kept. So each must bear to be
- * repeated. Results are plain JSON and small (256 KB for all of a workflow); data goes through S3.
+ * repeated. Results are plain JSON and small (at most {@link MAX_RESULT_BYTES}); data goes through S3.
  */
 export interface Workflow {
   /** Names this execution: at most 64 letters, digits and hyphens; the same after every crash, retry and replay. */
@@ -23,7 +26,8 @@ export interface Workflow {
   wait(name: string, ms: number): Promise<void>;
 
   /**
-   * Asks again and again, first soon and then less often, until the answer is not undefined.
+   * Asks again and again, first soon and then less often, until the answer is not undefined. An error is treated as
+   * that of a step.
    *
    * @returns the answer; undefined where the time is up
    */
@@ -42,4 +46,123 @@ export interface Patience {
   timeoutMs: number;
   firstPauseMs: number;
   longestPauseMs: number;
+}
+
+/**
+ * The execution has no time left. What it was doing is at an end; the steps that clean up are still run.
+ */
+export class OutOfTimeError extends GateDependencyError {}
+
+// ---------------------------------------------------------------------------------------------------------
+// What both implementations share
+// ---------------------------------------------------------------------------------------------------------
+
+/** Bytes of JSON that one step may return. Everything that is kept is read again at every replay. */
+export const MAX_RESULT_BYTES = 64 * 1024;
+
+/** How often a step is tried. The SDK has tried each of its calls five times by then. */
+export const ATTEMPTS = 5;
+
+const FIRST_RETRY_MS = 2_000;
+const LONGEST_RETRY_MS = 60_000;
+
+/**
+ * The pause before another attempt, milliseconds: 2 s, then three times longer each time, at most a minute, less up to a
+ * half of it by chance, so that executions that were throttled together do not come back together.
+ *
+ * @param attempt that has failed, from 1
+ * @param chance uniform, 0..1
+ */
+export function retryPauseMs(attempt: number, chance: number): number {
+  return Math.min(FIRST_RETRY_MS * 3 ** (attempt - 1), LONGEST_RETRY_MS) * (1 - chance / 2);
+}
+
+/** Whether an error is the workflow's to handle, rather than a reason to try again. */
+export function isFinal(error: unknown, attempt: number): boolean {
+  return (
+    attempt >= ATTEMPTS ||
+    error instanceof GateInputError ||
+    error instanceof OutOfTimeError ||
+    error instanceof ResultError
+  );
+}
+
+/**
+ * The pause before asking again, milliseconds.
+ *
+ * @param asked how often the answer was undefined so far
+ */
+export function pauseMs({ firstPauseMs, longestPauseMs }: Patience, asked: number): number {
+  return Math.min(firstPauseMs * 1.5 ** (asked - 1), longestPauseMs);
+}
+
+/** A step returned what cannot be kept: a bug, which no retry mends. */
+class ResultError extends Error {}
+
+/**
+ * A result as it comes back from being kept as JSON, so that code behaves the same before and after a replay.
+ *
+ * @throws Error where it is too large, or no JSON at all
+ */
+export function keepable<T>(name: string, value: T): T {
+  if (value === undefined) return value;
+  const text = JSON.stringify(value);
+  if (text === undefined) throw new ResultError(`step "${name}" returned ${typeof value}, which is no JSON`);
+  const bytes = Buffer.byteLength(text);
+  if (bytes > MAX_RESULT_BYTES) {
+    throw new ResultError(
+      `step "${name}" returned ${bytes} bytes, at most ${MAX_RESULT_BYTES} are kept; data goes through S3`,
+    );
+  }
+  return JSON.parse(text);
+}
+
+/** An error as plain JSON. */
+export interface KeptError {
+  class: 'GateInputError' | 'OutOfTimeError' | 'GateDependencyError' | 'Error';
+  name: string;
+  message: string;
+  help?: string;
+}
+
+/** How a step ended, as plain JSON. */
+export type Outcome<T> = { ok?: T } | { error: KeptError };
+
+/** Characters of a message that are kept: that of a configuration has a line for every mistake. */
+const MAX_MESSAGE = 8_000;
+
+export function keepError(error: unknown): KeptError {
+  const [Class] = [GateInputError, OutOfTimeError, GateDependencyError].filter(
+    (Kind) => error instanceof Kind,
+  );
+  const help = Class === undefined ? undefined : (error as GateDependencyError).help;
+  return {
+    class: (Class?.name ?? 'Error') as KeptError['class'],
+    name: error instanceof Error ? error.name : 'Error',
+    message: clip(messageOf(error), MAX_MESSAGE),
+    ...(help !== undefined && { help: clip(help, MAX_MESSAGE) }),
+  };
+}
+
+/** The result of a kept outcome. Throws its error, of the class that it had. */
+export function unwrap<T>(outcome: Outcome<T>): T {
+  if (!('error' in outcome)) return outcome.ok as T;
+  const { class: of, name, message, help } = outcome.error;
+  const options = help === undefined ? {} : { help };
+  switch (of) {
+    case 'GateInputError':
+      throw new GateInputError(message, options);
+    case 'OutOfTimeError':
+      throw new OutOfTimeError(message, options);
+    case 'GateDependencyError':
+      throw new GateDependencyError(message, options);
+    case 'Error':
+      throw Object.assign(new Error(message), { name });
+  }
+}
+
+/** Waits for all, then throws the first error in their order: nothing goes on behind the workflow's back. */
+export async function allOf<T>(parts: readonly Promise<T>[]): Promise<T[]> {
+  await Promise.allSettled(parts);
+  return Promise.all(parts);
 }
