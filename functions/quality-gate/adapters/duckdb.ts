@@ -1,4 +1,5 @@
 import { type Engine, identifier, number, text, UnreadableError } from '../../shared/engine/duckdb.ts';
+import { withFiles } from '../../shared/engine/files.ts';
 import type { EngineLimits } from '../../shared/engine/limits.ts';
 import { messageOf } from '../../shared/errors.ts';
 import { formatTime } from '../../shared/format.ts';
@@ -24,7 +25,7 @@ import type {
   Profile,
 } from '../profile.ts';
 import type { ColumnRule, LocatedContract } from '../schema.ts';
-import { ingest, placeOf, type Source, type SourceColumn, withFiles } from './ingest.ts';
+import { ingest, placeOf, type Source, type SourceColumn } from './ingest.ts';
 import { checkRules, type RuleColumns } from './rule-sql.ts';
 
 export interface MeasureRequest {
@@ -62,7 +63,7 @@ const COLUMN_BYTES = 1_200;
 export async function measureDataset(request: MeasureRequest): Promise<Measurements> {
   const { dataset, contract, limits, scratch } = request;
   try {
-    return await withFiles(dataset, { limits, scratch }, async (engine, files) => {
+    return await withFiles(dataset.files, { limits, scratch }, async (engine, files) => {
       const rules = await checkRules(engine, contract);
       const source = await ingest(engine, files, contract.value, limits);
       return new Measuring(engine, request, source, rules).run();

@@ -1,12 +1,12 @@
 import { createReadStream } from 'node:fs';
-import { open } from 'node:fs/promises';
 import { type Engine, identifier, isOfTheData, text, UnreadableError } from '../../shared/engine/duckdb.ts';
+import { formatOf, inspectText, readHeader, withFiles } from '../../shared/engine/files.ts';
 import type { EngineLimits, LocalFile } from '../../shared/engine/limits.ts';
 import { GateInputError, messageOf } from '../../shared/errors.ts';
 import type { Inference, InferredColumn } from '../contract-init.ts';
 import type { LocalDataset } from '../profile.ts';
 import type { ColumnType, CsvOptions } from '../schema.ts';
-import { DEFAULT_CSV, fromText, inspectText, pointer, readHeader, withFiles } from './ingest.ts';
+import { DEFAULT_CSV, fromText, pointer } from './ingest.ts';
 
 /*
  * Guesses how a file is written and which logical type each of its columns has, by the same conversions that
@@ -111,7 +111,7 @@ export async function inferColumns(
   const [first] = dataset.files;
   if (first === undefined) throw new GateInputError('a dataset of no files');
   try {
-    return await withFiles(dataset, { limits, scratch }, async (engine, files) => {
+    return await withFiles(dataset.files, { limits, scratch }, async (engine, files) => {
       const format = await formatOf(files[0] ?? first);
       if (format === 'parquet') return inferParquet(engine, files);
       return format === 'jsonl' ? inferJsonLines(engine, files, limits) : inferCsv(engine, files, limits);
@@ -120,30 +120,6 @@ export async function inferColumns(
     if (!(error instanceof UnreadableError)) throw error;
     throw new GateInputError(`${error.file} cannot be read: ${error.message}`, { cause: error });
   }
-}
-
-/** By content, not by name: what the bytes are decides how they are read. */
-async function formatOf(file: LocalFile): Promise<Inference['format']> {
-  const handle = await open(file.path);
-  let head: Buffer;
-  try {
-    const { bytesRead, buffer } = await handle.read(Buffer.alloc(4096), 0, 4096, 0);
-    head = buffer.subarray(0, bytesRead);
-  } finally {
-    await handle.close();
-  }
-  if (head.length === 0) throw new GateInputError(`${file.name} is empty`);
-  if (head.subarray(0, 4).toString('latin1') === 'PAR1') return 'parquet';
-  const start = head
-    .toString('utf8')
-    .replace(/^\ufeff/, '')
-    .trimStart();
-  if (/^\[\s*[{\]]/.test(start)) {
-    throw new GateInputError(`${file.name} is one JSON array, expected one JSON object a line`, {
-      help: `Convert it: jq -c '.[]' ${file.name}`,
-    });
-  }
-  return start.startsWith('{') ? 'jsonl' : 'csv';
 }
 
 // --- Parquet -----------------------------------------------------------------------------------------------

@@ -26,9 +26,15 @@ const MACROS = new Set(['date_add', 'days_in_month', 'fdiv', 'fmod', 'nullif', '
  * subquery, no aggregate, nothing that differs from run to run, nothing that reaches out of the row.
  *
  * @param columns that there are
+ * @param where they are, for messages: `this contract`
  * @throws Error that says what is wrong with it
  */
-export async function readsOf(engine: Engine, sql: string, columns: string[]): Promise<string[]> {
+export async function readsOf(
+  engine: Engine,
+  sql: string,
+  columns: string[],
+  where = 'this contract',
+): Promise<string[]> {
   checkCharacters(sql);
   // Parsed without brackets around it: `a) or (b` must not become an expression.
   const [json] = await engine.columns(`SELECT json_serialize_sql(${text(`SELECT ${sql}\n`)})`);
@@ -68,7 +74,7 @@ export async function readsOf(engine: Engine, sql: string, columns: string[]): P
         const path = item.column_names as string[];
         const name = path.join('.');
         if (path.length !== 1 || !columns.includes(name)) {
-          throw new Error(`no column "${name}" in this contract${didYouMean(name, columns)}`);
+          throw new Error(`no column "${name}" in ${where}${didYouMean(name, columns)}`);
         }
         reads.add(name);
       }
