@@ -9,7 +9,8 @@ It leads a process group, and ends with every Lambda process in it when its stan
 outlive the process that started it, however that ends. It stays if anything is written there before.
 
 Everything else is configured by the environment (see emulator.ts). Where ministack 1.5.33 evaluates policies otherwise
-than AWS does, and the stack would notice, it is corrected here.
+than AWS does, and the stack would notice, it is corrected here. It has no SageMaker: what the local one (sagemaker/)
+needs of an account and no client of AWS can ask for is added here.
 """
 
 import asyncio
@@ -43,13 +44,14 @@ def main() -> None:
 
     correct_principal_arn()
     add_event_source()
+    let_root_send_events_of_sagemaker()
     config = Config()
     config.bind = [f"fd://{listener.fileno()}"]
     config.certfile, config.keyfile = certificate, key
     config.keep_alive_timeout = 75
     listener.listen(config.backlog)
     write_whole(directory / "port", str(port))
-    asyncio.run(serve(app, config))
+    asyncio.run(serve(with_principals(app), config))
 
 
 def end_with_parent() -> None:
@@ -106,6 +108,61 @@ def add_event_source() -> None:
         return keys
 
     iam_actions.request_tag_context = context
+
+
+def let_root_send_events_of_sagemaker() -> None:
+    """Lets the root of the account send events of source `aws.sagemaker`.
+
+    ministack refuses sources of AWS to every client, as AWS does; but here SageMaker is one, with the key of root.
+    """
+    from ministack.core import iam_evaluator
+    from ministack.services import eventbridge
+
+    original = eventbridge._put_events
+
+    def put_events(data, allow_aws_source=False):
+        sources = {entry.get("Source") for entry in data.get("Entries", [])}
+        from_root = iam_evaluator.caller_arn().endswith(":root")
+        return original(data, allow_aws_source or (from_root and sources == {"aws.sagemaker"}))
+
+    eventbridge._put_events = put_events
+
+
+def with_principals(app):
+    """Adds `GET /_sandbox/principals/KEY`: whose session an access key is of, as JSON of `arn` and `role`.
+
+    AWS has no operation for it. The answer is 404 where the key is of no session of a role, or the session is over.
+    """
+    from ministack.core.iam_evaluator import CredentialResolutionError, _role_name_from_assumed_arn, resolve_credential
+    from ministack.services import iam
+
+    prefix = "/_sandbox/principals/"
+
+    def look_up(key):
+        found = resolve_credential(key)
+        if isinstance(found, CredentialResolutionError) or found.principal_type != "AssumedRole":
+            return None
+        name = _role_name_from_assumed_arn(found.principal_arn)
+        role = iam._roles.get_scoped(found.account_id, None, name)
+        # The session of a role that was deleted has no rights, and is known.
+        arn = role["Arn"] if role is not None else f"arn:aws:iam::{found.account_id}:role/{name}"
+        return {"arn": found.principal_arn, "role": arn}
+
+    async def wrapped(scope, receive, send):
+        if scope["type"] != "http" or not scope["path"].startswith(prefix):
+            await app(scope, receive, send)
+            return
+        found = look_up(scope["path"][len(prefix) :])
+        await send(
+            {
+                "type": "http.response.start",
+                "status": 404 if found is None else 200,
+                "headers": [(b"content-type", b"application/json")],
+            }
+        )
+        await send({"type": "http.response.body", "body": json.dumps(found).encode()})
+
+    return wrapped
 
 
 def write_certificate(directory: Path) -> tuple[str, str]:

@@ -21,8 +21,14 @@ export const ROOT_CREDENTIALS = { accessKeyId: 'test', secretAccessKey: 'test' }
 /** How long the emulator may take until it answers. It takes 1 second, 5 on a cold disk. */
 const START_MS = 60_000;
 
-/** Where the log of the last run that failed is kept. */
-export const FAILURE_LOG = join(STATE, 'last-failure.log');
+/** Where the log of the last run that failed is kept: the emulator's, and that of the local SageMaker. */
+export const FAILURE_LOGS = {
+  emulator: join(STATE, 'last-failure.log'),
+  sagemaker: join(STATE, 'last-failure-sagemaker.log'),
+} as const;
+
+type Server = keyof typeof FAILURE_LOGS;
+const SERVERS: readonly Server[] = ['emulator', 'sagemaker'];
 
 const BEGIN_ANEW = `Remove ${STATE} to have it installed again, and run npm start.`;
 
@@ -33,8 +39,10 @@ const RUN = 'tocsin-sandbox-';
 export interface Emulator {
   /** `https://127.0.0.1:port` */
   endpoint: string;
-  /** Leader of its process group. */
-  pid: number;
+  /** Of the local SageMaker, control plane and runtime: `http://127.0.0.1:port` */
+  sagemaker: string;
+  /** Leaders of the process groups of both. */
+  pids: number[];
   /** What belongs to this run alone; removed at its end. */
   directory: string;
   /** What a program needs in its environment to use this account, and no other. */
@@ -44,7 +52,7 @@ export interface Emulator {
 }
 
 /** What it takes to find and end an emulator again. */
-export type Handle = Pick<Emulator, 'endpoint' | 'pid' | 'directory'>;
+export type Handle = Pick<Emulator, 'endpoint' | 'sagemaker' | 'pids' | 'directory'>;
 
 /**
  * Starts the emulator and waits until it answers. It does not outlive this process, unless it is let go.
@@ -60,62 +68,146 @@ export async function startEmulator(python: string, signal: AbortSignal): Promis
   const clean = () => rmSync(directory, { recursive: true, force: true });
   process.once('exit', clean);
   await mkdir(join(directory, 'tmp'));
-  const log = openSync(logOf(directory), 'a');
-  const child = spawn(python, [join(import.meta.dirname, 'emulator.py'), directory], {
+  const started: Running[] = [];
+  try {
+    // First, because Lambda functions inherit where it is from the environment of the account.
+    const local = await launch(
+      {
+        name: 'sagemaker',
+        what: 'The local SageMaker',
+        program: process.execPath,
+        args: [join(import.meta.dirname, 'sagemaker', 'main.ts'), directory],
+        env: ownEnvironment(directory),
+        port: join(directory, 'sagemaker.port'),
+      },
+      directory,
+      started,
+      signal,
+    );
+    const sagemaker = `http://127.0.0.1:${local}`;
+    const port = await launch(
+      {
+        name: 'emulator',
+        what: 'The emulated AWS account (ministack)',
+        program: python,
+        args: [join(import.meta.dirname, 'emulator.py'), directory],
+        env: serverEnvironment(directory, sagemaker),
+        port: join(directory, 'port'),
+      },
+      directory,
+      started,
+      signal,
+    );
+    const endpoint = `https://127.0.0.1:${port}`;
+    const certificate = join(directory, 'certificate.pem');
+    trust(await readFile(certificate, 'utf8'));
+    await writeFile(join(directory, 'account.json'), JSON.stringify({ endpoint, certificate }));
+    const handle = { endpoint, sagemaker, pids: started.map(({ pid }) => pid), directory };
+    return {
+      ...handle,
+      env: await clientEnvironment(handle),
+      letGo: async () => {
+        for (const running of started) await running.letGo();
+        process.removeListener('exit', clean);
+      },
+    };
+  } catch (error) {
+    await stopEmulator({ pids: started.map(({ pid }) => pid), directory }, { failed: true });
+    throw error;
+  }
+}
+
+/** A server to start. */
+interface Launch {
+  name: Server;
+  /** Begins a sentence about it. */
+  what: string;
+  program: string;
+  args: readonly string[];
+  env: Record<string, string>;
+  /** File that it writes its port into. */
+  port: string;
+}
+
+/** A server that runs, and ends with this process unless it is let go. */
+interface Running {
+  pid: number;
+  letGo: () => Promise<void>;
+}
+
+/**
+ * Starts a server and waits until it listens.
+ *
+ * @param started gets it, as soon as it has to be ended
+ * @returns its port
+ * @throws SandboxError where it does not start
+ */
+async function launch(
+  { name, what, program, args, env, port }: Launch,
+  directory: string,
+  started: Running[],
+  signal: AbortSignal,
+): Promise<string> {
+  const log = openSync(logOf(directory, name), 'a');
+  const child = spawn(program, args, {
     cwd: directory,
-    env: serverEnvironment(directory),
+    env,
     detached: true,
     // It ends when its standard input does: also when this process is killed outright.
     stdio: ['pipe', log, log],
   });
   closeSync(log);
   await once(child, 'spawn').catch((cause: unknown) => {
-    throw new SandboxError('world', `${python} does not start.`, {
-      help: BEGIN_ANEW,
-      cause,
-    });
+    throw new SandboxError('world', `${program} does not start.`, { help: BEGIN_ANEW, cause });
   });
-  const pid = child.pid as number;
   adopt(child);
   const stdin = child.stdin as Writable;
-  // That the emulator has ended is noticed elsewhere, and not by a pipe that broke.
+  // That the server has ended is noticed elsewhere, and not by a pipe that broke.
   stdin.on('error', () => undefined);
-
-  try {
-    await writeFile(pidFileOf(directory), String(pid));
-    const isRunning = () => child.exitCode === null && child.signalCode === null;
-    const endpoint = `https://127.0.0.1:${await waitForPort(directory, isRunning, signal)}`;
-    trust(await readFile(join(directory, 'certificate.pem'), 'utf8'));
-    return {
-      endpoint,
-      pid,
-      directory,
-      env: await clientEnvironment(endpoint, directory),
-      letGo: async () => {
-        await new Promise<void>((resolve) => stdin.end('let go', resolve));
-        release(child);
-        process.removeListener('exit', clean);
-      },
-    };
-  } catch (error) {
-    await stopEmulator({ pid, directory }, { failed: true });
-    throw error;
+  const pid = child.pid as number;
+  started.push({
+    pid,
+    letGo: async () => {
+      await new Promise<void>((resolve) => stdin.end('let go', resolve));
+      release(child);
+    },
+  });
+  await writeFile(pidFileOf(directory, name), String(pid));
+  for (const deadline = Date.now() + START_MS; ; await sleep(50, undefined, { signal })) {
+    // It listens when this file is there: what connects from now on is served.
+    const found = await readFile(port, 'utf8').catch(() => '');
+    if (found !== '') return found;
+    const ended = child.exitCode !== null || child.signalCode !== null;
+    if (!ended && Date.now() < deadline) continue;
+    const how = ended ? 'ended while it was starting' : `did not start within ${START_MS / 1000} s`;
+    throw new SandboxError('world', `${what} ${how}.`, {
+      output: endOfLog(directory, 15, { of: name }).join('\n'),
+      help: BEGIN_ANEW,
+    });
   }
 }
 
-/** Ends an emulator with all its Lambda processes, and removes its files; of a failed run the log is kept. */
+/** Ends an emulator with all its processes, and removes its files; of a failed run the logs are kept. */
 export async function stopEmulator(
-  { pid, directory }: Pick<Handle, 'pid' | 'directory'>,
+  { pids, directory }: Pick<Handle, 'pids' | 'directory'>,
   { failed = false } = {},
 ): Promise<void> {
-  await endGroup(pid);
-  if (failed) await copyFile(logOf(directory), FAILURE_LOG).catch(() => undefined);
+  await Promise.all(pids.map(endGroup));
+  if (failed) {
+    for (const server of SERVERS) {
+      await copyFile(logOf(directory, server), FAILURE_LOGS[server]).catch(() => undefined);
+    }
+  }
   await rm(directory, { recursive: true, force: true, maxRetries: 5 });
 }
 
-/** The last lines that the emulator logged, at most `count`; only those that contain a text, where one is given. */
-export function endOfLog(directory: string, count: number, text = ''): string[] {
-  const lines = readFileSync(logOf(directory), 'utf8').trimEnd().split('\n');
+/** The last lines that a server logged, at most `count`; only those that contain a text, where one is given. */
+export function endOfLog(
+  directory: string,
+  count: number,
+  { of = 'emulator', text = '' }: { of?: Server; text?: string } = {},
+): string[] {
+  const lines = readFileSync(logOf(directory, of), 'utf8').trimEnd().split('\n');
   return lines.filter((line) => line.includes(text)).slice(-count);
 }
 
@@ -124,13 +216,13 @@ function trust(certificate: string): void {
   setDefaultCACertificates([...getCACertificates('default'), certificate]);
 }
 
-function logOf(directory: string): string {
-  return join(directory, 'ministack.log');
+function logOf(directory: string, server: Server): string {
+  return join(directory, server === 'emulator' ? 'ministack.log' : 'sagemaker.log');
 }
 
-/** The id of the emulator that a run belongs to. */
-function pidFileOf(directory: string): string {
-  return join(directory, 'pid');
+/** The id of a server that a run belongs to. */
+function pidFileOf(directory: string, server: Server): string {
+  return join(directory, `${server}.pid`);
 }
 
 /** Removes what runs that were killed outright left behind, of this and of other checkouts. */
@@ -139,48 +231,35 @@ async function sweep(): Promise<void> {
     const starter = Number(new RegExp(`^${RUN}(\\d+)-`).exec(name)?.[1]);
     if (Number.isNaN(starter) || isAlive(starter)) continue;
     const directory = join(tmpdir(), name);
-    const emulator = Number(await readFile(pidFileOf(directory), 'utf8').catch(() => 0));
-    if (emulator !== 0 && isAlive(emulator)) continue;
+    const pids = await Promise.all(
+      SERVERS.map(async (server) =>
+        Number(await readFile(pidFileOf(directory, server), 'utf8').catch(() => 0)),
+      ),
+    );
+    if (pids.some((pid) => pid !== 0 && isAlive(pid))) continue;
     // Another user's cannot be removed, and is not ours to remove.
     await rm(directory, { recursive: true, force: true }).catch(() => undefined);
   }
 }
 
-async function waitForPort(
-  directory: string,
-  isRunning: () => boolean,
-  signal: AbortSignal,
-): Promise<string> {
-  for (const deadline = Date.now() + START_MS; ; await sleep(50, undefined, { signal })) {
-    // It listens when this file is there: what connects from now on is served.
-    const port = await readFile(join(directory, 'port'), 'utf8').catch(() => '');
-    if (port !== '') return port;
-    const ended = !isRunning();
-    if (ended || Date.now() > deadline) {
-      throw new SandboxError(
-        'world',
-        ended
-          ? 'The emulated AWS account (ministack) ended while it was starting.'
-          : `The emulated AWS account (ministack) did not start within ${START_MS / 1000} s.`,
-        { output: endOfLog(directory, 15).join('\n'), help: BEGIN_ANEW },
-      );
-    }
-  }
-}
-
-/**
- * The environment of the emulator, and of the Lambda processes that it starts, which inherit it: nothing of the
- * user's own, so that no secret and no setting of this machine reaches them.
- */
-function serverEnvironment(directory: string): Record<string, string> {
+/** Nothing of the user's own, so that no secret and no setting of this machine reaches what a server starts. */
+function ownEnvironment(directory: string): Record<string, string> {
   return {
     HOME: directory,
     LANG: 'C.UTF-8',
-    // Lambda runs the first `node` on it.
+    // Lambda functions and containers run on the first `node` on it.
     PATH: toolPath(),
+    TMPDIR: join(directory, 'tmp'),
+  };
+}
+
+/** The environment of the emulator, and of the Lambda processes that it starts, which inherit it. */
+function serverEnvironment(directory: string, sagemaker: string): Record<string, string> {
+  return {
+    ...ownEnvironment(directory),
+    ...endpointsOfSageMaker(sagemaker),
     // The layer has DuckDB for Linux. A function that runs on another system finds the one of this checkout.
     ...(process.platform === 'linux' ? {} : { NODE_PATH: join(ROOT, 'node_modules') }),
-    TMPDIR: join(directory, 'tmp'),
     PYTHONUNBUFFERED: '1',
     AWS_ACCESS_KEY_ID: ROOT_CREDENTIALS.accessKeyId,
     AWS_SECRET_ACCESS_KEY: ROOT_CREDENTIALS.secretAccessKey,
@@ -201,22 +280,30 @@ function serverEnvironment(directory: string): Record<string, string> {
   };
 }
 
+/** The variables that lead every SDK to the local SageMaker, and past the account that has none. */
+function endpointsOfSageMaker(endpoint: string): Record<string, string> {
+  return { AWS_ENDPOINT_URL_SAGEMAKER: endpoint, AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME: endpoint };
+}
+
 /** The PATH with the Node.js of this project first: that of the machine may be too old. */
 function toolPath(): string {
   return [join(ROOT, 'node_modules', '.bin'), process.env.PATH].filter(Boolean).join(delimiter);
 }
 
+/** What a client has to know of an emulator. */
+type ClientHandle = Pick<Handle, 'endpoint' | 'sagemaker' | 'directory'>;
+
 /** The user's environment without anything that leads to a real AWS account, and with what leads to this one. */
-async function clientEnvironment(endpoint: string, directory: string): Promise<Record<string, string>> {
+async function clientEnvironment(handle: ClientHandle): Promise<Record<string, string>> {
   const own = Object.entries(process.env).filter(
     (entry): entry is [string, string] => entry[1] !== undefined && !/^(AWS|CDK)_/.test(entry[0]),
   );
   const noProxy = [process.env.NO_PROXY ?? process.env.no_proxy, '127.0.0.1'].filter(Boolean).join(',');
   // One bundle for both: a program that installs from a registry may need the user's certificates as well.
-  const certificate = await readFile(join(directory, 'certificate.pem'), 'utf8');
+  const certificate = await readFile(join(handle.directory, 'certificate.pem'), 'utf8');
   // A shell that still has the variables of a sandbox that was ended names a file that is gone.
   const others = await readFile(process.env.NODE_EXTRA_CA_CERTS ?? '', 'utf8').catch(() => '');
-  const variables = exportsFor({ endpoint, directory });
+  const variables = exportsFor(handle);
   await writeFile(variables.AWS_CA_BUNDLE as string, `${certificate}\n${others}`);
   return {
     ...Object.fromEntries(own),
@@ -233,13 +320,11 @@ async function clientEnvironment(endpoint: string, directory: string): Promise<R
 }
 
 /** The variables that lead the AWS CLI, the CDK and every SDK to the emulator. */
-export function exportsFor({
-  endpoint,
-  directory,
-}: Pick<Handle, 'endpoint' | 'directory'>): Record<string, string> {
+export function exportsFor({ endpoint, sagemaker, directory }: ClientHandle): Record<string, string> {
   const bundle = join(directory, 'trusted.pem');
   return {
     AWS_ENDPOINT_URL: endpoint,
+    ...endpointsOfSageMaker(sagemaker),
     AWS_REGION: REGION,
     AWS_DEFAULT_REGION: REGION,
     AWS_ACCESS_KEY_ID: ROOT_CREDENTIALS.accessKeyId,

@@ -12,8 +12,8 @@ export const ENVIRONMENT_FILE = join(STATE, 'env');
 
 /** Leaves an emulator running, so that {@link stopKept} finds it. */
 export async function keepRunning(emulator: Emulator): Promise<void> {
-  const { endpoint, pid, directory } = emulator;
-  const handle: Handle = { endpoint, pid, directory };
+  const { endpoint, sagemaker, pids, directory } = emulator;
+  const handle: Handle = { endpoint, sagemaker, pids, directory };
   await writeFile(KEPT, `${JSON.stringify(handle, null, 2)}\n`);
   const variables = Object.entries(exportsFor(handle));
   await writeFile(
@@ -23,14 +23,18 @@ export async function keepRunning(emulator: Emulator): Promise<void> {
   await emulator.letGo();
 }
 
-/** The emulator that was left running, if it still is. */
+/** The emulator that was left running, with those of its processes that still are. */
 export async function findKept(signal: AbortSignal): Promise<Handle | undefined> {
   const text = await readFile(KEPT, 'utf8').catch(() => undefined);
   if (text === undefined) return undefined;
   const kept = JSON.parse(text) as Handle;
-  // The id may belong to another process by now, which is not ours to end.
-  const ps = await run('ps', ['-o', 'args=', '-p', String(kept.pid)], { env: process.env, signal });
-  return ps.stdout.includes(kept.directory) ? kept : undefined;
+  const pids: number[] = [];
+  for (const pid of kept.pids) {
+    // The id may belong to another process by now, which is not ours to end.
+    const ps = await run('ps', ['-o', 'args=', '-p', String(pid)], { env: process.env, signal });
+    if (ps.stdout.includes(kept.directory)) pids.push(pid);
+  }
+  return pids.length > 0 ? { ...kept, pids } : undefined;
 }
 
 /**

@@ -5,7 +5,7 @@ import { join, relative } from 'node:path';
 import { type Arguments, helpText, parseArguments } from './arguments.ts';
 import { seconds, Transcript } from './console.ts';
 import { architecture, bootstrap, deploy, type Outputs } from './deploy.ts';
-import { type Emulator, FAILURE_LOG, startEmulator, stopEmulator } from './emulator.ts';
+import { type Emulator, FAILURE_LOGS, startEmulator, stopEmulator } from './emulator.ts';
 import { EXIT, SandboxError } from './errors.ts';
 import { ENVIRONMENT_FILE, findKept, keepRunning, stopKept } from './kept.ts';
 import { ROOT, STATE } from './paths.ts';
@@ -49,8 +49,8 @@ function report(error: unknown, signal: AbortSignal): number {
   }
   const kind = error instanceof SandboxError ? error.kind : 'world';
   // Wrong usage leaves that of an earlier run where it is.
-  if (kind !== 'usage' && existsSync(FAILURE_LOG)) {
-    transcript.note('emulator log', relative(ROOT, FAILURE_LOG));
+  for (const [server, log] of Object.entries(FAILURE_LOGS)) {
+    if (kind !== 'usage' && existsSync(log)) transcript.note(`${server} log`, relative(ROOT, log));
   }
   return EXIT[kind];
 }
@@ -63,7 +63,7 @@ async function play({ keep, verbose, stories }: Arguments, signal: AbortSignal):
       help: 'End it first, with npm start -- --stop; or run npm start without --keep beside it.',
     });
   }
-  await rm(FAILURE_LOG, { force: true });
+  for (const log of Object.values(FAILURE_LOGS)) await rm(log, { force: true });
   const options = { signal, onLine: verbose ? (line: string) => transcript.raw(line) : undefined };
 
   transcript.heading('An AWS account, emulated on this machine');
@@ -76,7 +76,7 @@ async function play({ keep, verbose, stories }: Arguments, signal: AbortSignal):
   const emulator = await transcript.step(
     'emulator',
     () => startEmulator(python, signal),
-    ({ endpoint }) => `serves ${endpoint}`,
+    ({ endpoint, sagemaker }) => `serves ${endpoint}, and SageMaker at ${sagemaker}`,
   );
   let outputs: Outputs | undefined;
   let failed = true;
@@ -111,7 +111,8 @@ async function play({ keep, verbose, stories }: Arguments, signal: AbortSignal):
 /** What a reader has to know about the stand-in for AWS before believing a story. */
 function notReal(ministack: string): string[] {
   return [
-    `AWS was ministack ${ministack}. It verifies signatures, and enforces the deployed policies of roles, bucket, topic and queues; but the root of the account, who deployed and uploaded here, may do everything, and tags that come with an upload are not held against the policy. Two condition keys were corrected to be as on AWS (sandbox/emulator.py).`,
+    `AWS was ministack ${ministack}. It verifies signatures, and enforces the deployed policies of roles, bucket, topic and queues; but the root of the account, who deployed and uploaded here, may do everything, and tags that come with an upload are not held against the policy. Two condition keys were corrected to be as on AWS, and events of SageMaker let through (sandbox/emulator.py).`,
+    'SageMaker was that of sandbox/sagemaker/. It holds the deployed policies against every call, by iam-simulate, but believes the access key in a signature; containers were Node.js processes of this machine, and instance types only names.',
     'Lambda ran the deployed bundle and layer as a Node.js process of this machine, with the rights of its role, but without limits on memory and /tmp, and without retries: dead-letter queue and alarms were deployed, not tried.',
     ...(process.platform === 'linux'
       ? []

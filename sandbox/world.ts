@@ -7,6 +7,7 @@ import {
 import { EventBridgeClient } from '@aws-sdk/client-eventbridge';
 import { IAMClient } from '@aws-sdk/client-iam';
 import { S3Client } from '@aws-sdk/client-s3';
+import { SageMakerClient } from '@aws-sdk/client-sagemaker';
 import { SNSClient } from '@aws-sdk/client-sns';
 import { SQSClient } from '@aws-sdk/client-sqs';
 import { AssumeRoleCommand, STSClient } from '@aws-sdk/client-sts';
@@ -16,6 +17,7 @@ import { type Emulator, endOfLog, REGION, ROOT_CREDENTIALS } from './emulator.ts
 import { SandboxError } from './errors.ts';
 import { ROOT } from './paths.ts';
 import { run } from './processes.ts';
+import type { ImageDefinition } from './sagemaker/images.ts';
 
 /** One way in which a model fails without anybody noticing, and how Tocsin stops it. */
 export interface Story {
@@ -40,6 +42,7 @@ export class World {
   readonly sqs: SQSClient;
   readonly iam: IAMClient;
   readonly events: EventBridgeClient;
+  readonly sagemaker: SageMakerClient;
   readonly transcript: Transcript;
   readonly signal: AbortSignal;
   readonly emulator: Emulator;
@@ -59,6 +62,7 @@ export class World {
     this.sqs = new SQSClient(root);
     this.iam = new IAMClient(root);
     this.events = new EventBridgeClient(root);
+    this.sagemaker = new SageMakerClient({ ...root, endpoint: emulator.sagemaker });
     this.#sts = new STSClient(root);
     this.#logs = new CloudWatchLogsClient(root);
   }
@@ -84,6 +88,23 @@ export class World {
         sessionToken: Credentials?.SessionToken ?? '',
       },
     });
+  }
+
+  /**
+   * Puts an image into the registry of the local SageMaker.
+   *
+   * @param image a definition of sagemaker/images.ts
+   * @returns its address by tag
+   */
+  async registerImage(image: ImageDefinition): Promise<string> {
+    const answer = await fetch(`${this.emulator.sagemaker}/_sandbox/images`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(image),
+      signal: this.signal,
+    });
+    if (!answer.ok) throw new SandboxError('story', `The image is refused: ${await answer.text()}`);
+    return ((await answer.json()) as { address: string }).address;
   }
 
   /**
@@ -123,7 +144,7 @@ export class World {
       .sort((a, b) => (a.timestamp ?? 0) - (b.timestamp ?? 0))
       .map((event) => event.message?.trimEnd().slice(0, 1_000));
     // A function that does not even load has logged nothing.
-    const errors = endOfLog(this.emulator.directory, 5, ' ERROR ');
+    const errors = endOfLog(this.emulator.directory, 5, { text: ' ERROR ' });
     return new SandboxError('story', message, { output: [...lines.slice(-12), ...errors].join('\n') });
   }
 }
