@@ -485,6 +485,15 @@ export const stackEventSchema = z.object({
   }),
 });
 
+/** Begins the names of temporary models and transform jobs: these alone the functions may make and remove. */
+export const TEMPORARY = 'tocsin-';
+
+/** Begins the keys of the work bucket that transform jobs read and write. */
+export const JOBS = 'jobs/';
+
+/** Begins the names of corrupted copies of a known dataset, which are beside it while a canary runs. */
+export const CORRUPTED = 'tocsin-canary-';
+
 /** Names a run that was started by hand, so that whoever started it can follow it. */
 export const runId = z.string().regex(/^[A-Za-z0-9-]{1,64}$/, 'at most 64 letters, digits and hyphens');
 
