@@ -43,6 +43,33 @@ function tellApart(
   return text(value, digits);
 }
 
+/**
+ * An estimate and its interval with the same number of decimals: two digits of the interval's width, and as many more
+ * as tell each of the three from the limits in the same sentence.
+ */
+export function formatInterval<Bounds extends { low: number; estimate: number; high: number }>(
+  { low, estimate, high }: Bounds,
+  limits: readonly number[] = [],
+): { low: string; estimate: string; high: string } {
+  const width = high - low;
+  const text = (value: number, decimals: number) => {
+    if (!(width > 0 && width < Number.POSITIVE_INFINITY)) return formatNumber(value, nearest(value, limits));
+    const digits = { minimumFractionDigits: decimals, maximumFractionDigits: decimals };
+    return value.toLocaleString('en-US', digits).replace(/^-(0(\.0*)?)$/, '$1');
+  };
+  const merged = (decimals: number) =>
+    [low, estimate, high].some((value) =>
+      limits.some((limit) => limit !== value && text(limit, decimals) === text(value, decimals)),
+    );
+  let decimals = Math.min(Math.max(Math.ceil(-Math.log10(width)) + 1, 0), 17) || 0;
+  while (decimals < 17 && merged(decimals)) decimals++;
+  return { low: text(low, decimals), estimate: text(estimate, decimals), high: text(high, decimals) };
+}
+
+function nearest(value: number, others: readonly number[]): number | undefined {
+  return others.toSorted((a, b) => Math.abs(a - value) - Math.abs(b - value))[0];
+}
+
 /** A length of time in its largest fitting unit: `40 d`, `1.5 h`. */
 export function formatDuration(ms: number): string {
   const units: [number, string][] = [
