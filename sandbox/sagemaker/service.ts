@@ -318,6 +318,11 @@ export function structure<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
   return z.strictObject(shape);
 }
 
+/** A member that SageMaker knows and this server does not: refused with a sentence that says so. */
+export function unsupported(sentence: string) {
+  return z.custom<undefined>((value) => value === undefined, sentence).optional();
+}
+
 /** A list of the API, in a response as it is, in a request with at most `max` entries. */
 export function listOf<S extends z.ZodType>(member: S, max: number, min = 0) {
   return z.array(member).min(min).max(max);

@@ -1,12 +1,7 @@
 import { TransformInstanceType } from '@aws-sdk/client-sagemaker';
 import * as z from 'zod';
 import { formatOf, isWhole, parseFilter } from './filters.ts';
-import { entityName, environment, s3Uri, structure, tags } from './service.ts';
-
-/** Refuses a member that SageMaker knows and this server does not. */
-function unsupported(why: string) {
-  return z.custom<undefined>((value) => value === undefined, why).optional();
-}
+import { entityName, environment, s3Uri, structure, tags, unsupported } from './service.ts';
 
 const filter = z
   .string()

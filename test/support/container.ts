@@ -3,12 +3,14 @@
  * `factor` in model.json.
  *
  * Variables: PING (status of /ping, `exit` or `slow`), PIDS_FILE (where it appends its process id).
- * Records: `boom` gives status 500, `bad` 400, `once` 503 the first time, `hang` no answer, `die` ends it, `short` an answer with fewer records,
- * `many` one with more, `garbage` bytes that are no text, `env` its environment, `echo` what it was sent.
+ * Records: `boom` gives status 500, `bad` 400, `once` 503 the first time, `hang` no answer, `slow` one when GO_FILE is
+ * there, `die` ends it, `short` an answer with fewer records, `many` one with more, `garbage` bytes that are no text,
+ * `env` its environment, `echo` what it was sent.
  */
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 const { env } = process;
 const command = process.argv.at(-1);
@@ -42,6 +44,10 @@ async function invoke(request: IncomingMessage, response: ServerResponse): Promi
   response.setHeader('content-type', accept);
   const records = body.split('\n').filter((line) => line !== '');
   const [first = ''] = records;
+  if (first === 'slow') {
+    console.log('a slow request');
+    while (!existsSync(env.GO_FILE ?? '')) await sleep(10);
+  }
   if (records.includes('die')) process.exit(9);
   if (records.includes('hang')) return;
   if (records.includes('boom')) response.writeHead(500).end('cannot predict this record');
