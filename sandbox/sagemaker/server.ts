@@ -112,7 +112,9 @@ export class SageMakerServer {
       answer = errorAnswer(known);
       outcome = `${known.type}: ${known.message}`;
     }
-    this.#parts.log(`${what} ${outcome} (${Math.round(performance.now() - started)} ms)`);
+    // What was sent may be nobody's business: the environment of a container, say.
+    const said = outcome.replace(/Value '.*?' at/gs, 'Value at');
+    this.#parts.log(`${what} ${said} (${Math.round(performance.now() - started)} ms)`);
     response.writeHead(answer.status, { 'x-amzn-requestid': randomUUID(), ...answer.headers });
     response.end(answer.body);
   }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { GetObjectCommand, PutObjectCommand, paginateListObjectsV2, type S3Client } from '@aws-sdk/client-s3';
+import { GetObjectCommand, ListObjectsV2Command, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { create as pack } from 'tar';
 import * as z from 'zod';
 import { REGION } from '../emulator.ts';
@@ -233,7 +233,10 @@ async function work(job: TrainingJob, directory: string, call: Call, signal: Abo
       `ClientError: Cannot find repository: ${TrainingImage}. Please check if your ECR repository and image exist and role ${request.RoleArn} has proper pull permissions for SageMaker`,
     );
   }
-  const s3 = await call.account.s3As(request.RoleArn);
+  const s3 = await call.account.s3As(request.RoleArn).catch((error: unknown) => {
+    // The role has been deleted meanwhile.
+    throw error instanceof ServiceError ? new JobError(`ClientError: ${error.message}`) : error;
+  });
   await enter(job, 'Downloading', call);
   const channels: Record<string, string> = {};
   for (const it of request.InputDataConfig ?? []) {
@@ -287,23 +290,19 @@ async function download(
   const { bucket, key: prefix } = parseS3Uri(uri);
   let count = 0;
   try {
-    const pages = paginateListObjectsV2({ client: s3 }, { Bucket: bucket, Prefix: prefix });
-    for await (const { Contents = [] } of pages) {
-      for (const { Key = '' } of Contents) {
-        if (Key.endsWith('/')) continue;
-        count++;
-        if (count > MOST_OBJECTS)
-          throw new JobError(`ClientError: More than ${MOST_OBJECTS} objects under ${uri}`);
-        const file = join(folder, nameUnder(prefix, Key));
-        if (relative(folder, file).startsWith('..')) {
-          throw new JobError(`ClientError: The key ${Key} leaves the directory of its channel`);
-        }
-        await mkdir(dirname(file), { recursive: true });
-        const { Body } = await s3.send(new GetObjectCommand({ Bucket: bucket, Key }), {
-          abortSignal: signal,
-        });
-        await pipeline(Body as Readable, createWriteStream(file), { signal });
+    for await (const key of keysUnder(s3, bucket, prefix)) {
+      count++;
+      if (count > MOST_OBJECTS) {
+        throw new JobError(`ClientError: More than ${MOST_OBJECTS} objects under ${uri}`);
       }
+      const file = join(folder, nameUnder(prefix, key));
+      if (relative(folder, file).startsWith('..')) {
+        throw new JobError(`ClientError: The key ${key} leaves the directory of its channel`);
+      }
+      await mkdir(dirname(file), { recursive: true });
+      const get = new GetObjectCommand({ Bucket: bucket, Key: key });
+      const { Body } = await s3.send(get, { abortSignal: signal });
+      await pipeline(Body as Readable, createWriteStream(file), { signal });
     }
   } catch (error) {
     if (signal.aborted || error instanceof JobError) throw error;
@@ -314,6 +313,18 @@ async function download(
       `ClientError: No S3 objects found under S3 URL "${uri}" given in input data source. Please ensure that the bucket exists in the selected region (${REGION}), that objects exist under that S3 prefix, and that the role "${role}" has "s3:ListBucket" permissions on bucket "${bucket}".`,
     );
   }
+}
+
+/** Keys of all objects under a prefix, without those that stand for folders. */
+async function* keysUnder(s3: S3Client, bucket: string, prefix: string): AsyncGenerator<string> {
+  let token: string | undefined;
+  do {
+    const { Contents = [], NextContinuationToken } = await s3.send(
+      new ListObjectsV2Command({ Bucket: bucket, Prefix: prefix, ContinuationToken: token }),
+    );
+    for (const { Key = '' } of Contents) if (!Key.endsWith('/')) yield Key;
+    token = NextContinuationToken;
+  } while (token !== undefined);
 }
 
 /** Path of an object in its channel: what follows the prefix, or the folder that the prefix ends in. */

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -183,7 +184,9 @@ export class LocalSageMaker {
     refuse('GetObject', name);
     const found = this.objects.get(name);
     if (found === undefined) throw s3Error('NoSuchKey', 404);
-    if (command instanceof HeadObjectCommand) return { ContentLength: found.length };
+    if (command instanceof HeadObjectCommand) {
+      return { ContentLength: found.length, ETag: `"${createHash('md5').update(found).digest('hex')}"` };
+    }
     if (!(command instanceof GetObjectCommand)) throw new Error('the fake does not know this command');
     const Body = Object.assign(Readable.from([found]), { transformToByteArray: async () => found });
     return { Body, ContentLength: found.length };
