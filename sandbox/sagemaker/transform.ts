@@ -35,7 +35,7 @@ export interface TransformJob extends Resource {
   readonly stop: AbortController;
 }
 
-export const TRANSFORM_JOBS = new Kind<TransformJob>('transform-job', 10_000);
+const TRANSFORM_JOBS = new Kind<TransformJob>('transform-job', 10_000);
 
 /** Batch transform. Jobs are really run, by a container of their model and with the rights of the model's role. */
 export const transformOperations: Readonly<Record<string, Operation>> = {
