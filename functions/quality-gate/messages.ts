@@ -1,17 +1,12 @@
 import type { GateInputError } from '../shared/errors.ts';
 import { clip } from '../shared/format.ts';
-import type { Message } from '../shared/message.ts';
+import { type Message, reasonLines, SENTENCE, worstMessages } from '../shared/message.ts';
 import type { Verdict } from '../shared/verdict.ts';
 import type { DatasetConfig, GateResult } from './schema.ts';
 
 /*
- * What people and other programs are told. Pure. Everything is bounded, so that neither SNS (256 KB) nor
- * EventBridge (256 KB an entry) can refuse it.
+ * What people and other programs are told. Pure, and bounded.
  */
-
-/** Characters of one sentence; four bytes each at most. */
-const SENTENCE = 1000;
-const FINDINGS = 10;
 
 /** Whether a dataset with this outcome may be read. */
 export function isAccepted(outcome: GateResult['outcome'], config: DatasetConfig): boolean {
@@ -33,26 +28,17 @@ export function resultOf(
     reason: clip(verdict.reason, SENTENCE),
     verdict: verdict.id,
     evidence: where.evidence,
-    findings: verdict.findings
-      .filter((finding) => finding.outcome !== 'pass')
-      .slice(0, FINDINGS)
-      .map((finding) => clip(finding.message, SENTENCE)),
+    findings: worstMessages(verdict),
   };
 }
 
 /** The notification of a verdict. */
 export function verdictMessage(result: GateResult, verdict: Verdict, config: DatasetConfig): Message {
   const state = result.accepted ? 'accepted' : 'rejected';
-  const notPassed = verdict.findings.filter((finding) => finding.outcome !== 'pass');
-  const more = notPassed.length - result.findings.length;
-  // The reason of a verdict with one finding is that finding.
-  const findings = result.findings.filter((finding) => finding !== result.reason);
   const lines = [
     `Dataset ${result.dataset} is ${state} (${result.outcome}).`,
     '',
-    result.reason,
-    ...(findings.length > 0 ? ['', ...findings.map((finding) => `- ${finding}`)] : []),
-    ...(more > 0 ? [`- and ${more} more, in the evidence`] : []),
+    ...reasonLines(result, verdict),
     '',
     `Data:     ${result.uri}`,
     `Version:  ${result.versionId}`,
