@@ -1,8 +1,12 @@
 import { CfnOutput, Stack, type StackProps } from 'aws-cdk-lib';
+import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import type { Construct } from 'constructs';
 import type { Config } from './config.ts';
+import { HoldoutEvaluation, longestEvaluation } from './gates/holdout-evaluation.ts';
+import { longestCanary, PipelineCanary } from './gates/pipeline-canary.ts';
 import { QualityGate } from './gates/quality-gate.ts';
 import { EvidenceStore } from './shared/evidence-store.ts';
+import { ModelRunner } from './shared/model-runner.ts';
 import { Notifications } from './shared/notifications.ts';
 
 export interface GatesStackProps extends StackProps {
@@ -27,5 +31,37 @@ export class GatesStack extends Stack {
     output('NotificationTopic', notifications.topic.topicArn, 'Verdicts and alarms');
     output('QualityGateAlias', quality.gate.alias.functionArn, 'Invoke it with {"dataset": ..., "uri": ...}');
     output('QualityGateRole', quality.gate.role.roleArn, 'The only role that may read and tag locked data');
+    if (config.models.size === 0) return;
+
+    const dataBucket = quality.dataBucket as IBucket | undefined;
+    const models = [...config.models.values()];
+    const runner = new ModelRunner(this, 'ModelRunner', {
+      models,
+      longest: config.canaries.size > 0 ? longestCanary(config) : longestEvaluation(models),
+      evidence,
+    });
+    const shared = { config, dataBucket, runner, evidence, notifications };
+    const evaluation = new HoldoutEvaluation(this, 'HoldoutEvaluation', shared);
+    output(
+      'HoldoutEvaluationAlias',
+      evaluation.gate.alias.functionArn,
+      'Invoke it with {"package": ARN}, or run: tocsin evaluate --package ARN',
+    );
+    output('WorkBucket', runner.bucket.bucketName, 'Inputs and outputs of evaluations while they run');
+    if (runner.role !== undefined) {
+      output(
+        'ModelRole',
+        runner.role.roleArn,
+        'What models under evaluation run with, unless they name a role',
+      );
+    }
+    if (config.canaries.size === 0) return;
+
+    const canary = new PipelineCanary(this, 'PipelineCanary', shared);
+    output(
+      'PipelineCanaryAlias',
+      canary.gate.alias.functionArn,
+      'Invoke it with {"canary": NAME}, or run: tocsin canary NAME',
+    );
   }
 }

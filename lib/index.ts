@@ -1,6 +1,8 @@
 /** Tocsin's constructs, for use in another CDK app. */
 
 export { type Config, type Dataset, type EngineConfig, loadConfig } from './config.ts';
+export { HoldoutEvaluation, type HoldoutEvaluationProps } from './gates/holdout-evaluation.ts';
+export { PipelineCanary, type PipelineCanaryProps } from './gates/pipeline-canary.ts';
 export { QualityGate, type QualityGateProps } from './gates/quality-gate.ts';
 export { GatesStack, type GatesStackProps } from './gates-stack.ts';
 export { EvidenceStore } from './shared/evidence-store.ts';
@@ -13,4 +15,5 @@ export {
   lockStatements,
   missingLocks,
 } from './shared/lock-policy.ts';
+export { ModelRunner, type ModelRunnerProps } from './shared/model-runner.ts';
 export { Notifications, type NotificationsProps } from './shared/notifications.ts';

@@ -5,9 +5,8 @@ import {
   type ModelConfig,
   placeOf,
 } from '../functions/holdout-evaluation/schema.ts';
-import type { DatasetConfig } from '../functions/quality-gate/schema.ts';
+import type { DatasetConfig, LocatedContract } from '../functions/quality-gate/schema.ts';
 import { didYouMean } from '../functions/shared/schema.ts';
-import type { Dataset } from './config.ts';
 
 /*
  * What models and canaries say of datasets and of each other: mistakes that no schema of one section can see.
@@ -16,12 +15,17 @@ import type { Dataset } from './config.ts';
 /** Reports one mistake, at the place of its path in tocsin.yaml. */
 export type Complain = (path: PropertyKey[], message: string) => void;
 
+/** A dataset with its contract. */
+interface Loaded extends DatasetConfig {
+  contractFile: LocatedContract;
+}
+
 /** The sections of tocsin.yaml, and those of its datasets whose contracts hold. */
 export interface Sections {
   datasets: Record<string, DatasetConfig>;
   models: Record<string, ModelConfig>;
   canaries: Record<string, CanaryConfig>;
-  loaded: readonly Dataset[];
+  loaded: readonly Loaded[];
 }
 
 /** Checks the sections `models` and `canaries` against each other and against `datasets`. */
@@ -143,14 +147,14 @@ function checkPlace(path: PropertyKey[], uri: string, { datasets }: Sections, co
   return false;
 }
 
-function checkColumn(path: PropertyKey[], column: string, dataset: Dataset, complain: Complain): void {
+function checkColumn(path: PropertyKey[], column: string, dataset: Loaded, complain: Complain): void {
   const { columns, extraColumns } = dataset.contractFile.value;
   if (extraColumns !== 'forbid' || Object.hasOwn(columns, column)) return;
   complain(path, `no column "${column}" in ${dataset.contract}${didYouMean(column, Object.keys(columns))}`);
 }
 
 /** Anything but one plain name is SQL, which DuckDB checks when it runs. */
-function checkExpression(path: PropertyKey[], text: string, dataset: Dataset, complain: Complain): void {
+function checkExpression(path: PropertyKey[], text: string, dataset: Loaded, complain: Complain): void {
   if (/^[A-Za-z_]\w*$/.test(text)) checkColumn(path, text, dataset, complain);
 }
 

@@ -11,6 +11,7 @@ import { measuringFunction } from '../shared/engine.ts';
 import { allowList, type EvidenceStore, PRIVATE_BUCKET } from '../shared/evidence-store.ts';
 import type { GateFunction } from '../shared/gate-function.ts';
 import { type LockStatement, lockStatements } from '../shared/lock-policy.ts';
+import { bothSpellings } from '../shared/model-runner.ts';
 import type { Notifications } from '../shared/notifications.ts';
 
 const GATE = 'quality-gate';
@@ -47,7 +48,7 @@ export class QualityGate extends Construct {
     });
     this.gate.readConfiguration(bundleOf(config));
     this.gate.emitEvents(EVENT_SOURCE);
-    evidence.connect(this.gate, GATE);
+    evidence.connect(this.gate, GATE, { baselines: true });
     this.#startPipelines(config.datasets);
 
     for (const [name, datasets] of Map.groupBy(config.datasets, ({ bucket }) => bucket)) {
@@ -159,16 +160,11 @@ export class QualityGate extends Construct {
   }
 
   #startPipelines(datasets: Dataset[]): void {
-    // SageMaker writes the name in lower case into the ARN; whether IAM compares it so is undocumented.
-    const names = new Set(
-      datasets.flatMap(({ onAccept }) =>
-        onAccept === undefined ? [] : [onAccept.pipeline, onAccept.pipeline.toLowerCase()],
-      ),
-    );
-    if (names.size === 0) return;
+    const names = bothSpellings(datasets.flatMap(({ onAccept }) => onAccept?.pipeline ?? []));
+    if (names.length === 0) return;
     const arn = (resourceName: string) =>
       Stack.of(this).formatArn({ service: 'sagemaker', resource: 'pipeline', resourceName });
-    this.gate.allow({ actions: ['sagemaker:StartPipelineExecution'], resources: [...names].map(arn) });
+    this.gate.allow({ actions: ['sagemaker:StartPipelineExecution'], resources: names.map(arn) });
   }
 }
 

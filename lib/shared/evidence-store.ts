@@ -55,19 +55,24 @@ export class EvidenceStore extends Construct {
     });
   }
 
-  /** Lets a gate keep its own evidence and read baselines, which only people write. */
-  connect(gate: GateFunction, name: string): void {
-    const evidence = `evidence/${name}/*`;
-    const baselines = 'baselines/*';
+  /**
+   * Lets a gate keep its own evidence.
+   *
+   * @param folder below `evidence/`; a pattern is as good
+   * @param options `baselines`: whether it reads them, too; only people write them
+   */
+  connect(gate: GateFunction, folder: string, { baselines = false } = {}): void {
+    const evidence = `evidence/${folder}/*`;
+    const readable = [evidence, ...(baselines ? ['baselines/*'] : [])];
     const objects = (pattern: string) => this.bucket.arnForObjects(pattern);
     gate.environment('EVIDENCE_BUCKET', this.bucket.bucketName);
     gate.allow({
       actions: ['s3:GetObject'],
-      resources: [objects(evidence), objects(baselines)],
-      wildcards: 'Its own evidence, and every baseline: one object for each dataset.',
+      resources: readable.map(objects),
+      wildcards: 'Its own evidence, and every baseline where it measures drift: one object for each dataset.',
     });
     gate.allow({ actions: ['s3:PutObject'], resources: [objects(evidence)] });
-    allowList(gate, this.bucket.bucketArn, [evidence, baselines]);
+    allowList(gate, this.bucket.bucketArn, readable);
   }
 }
 

@@ -117,6 +117,8 @@ export class GateFunction extends Construct {
         durableConfig: { executionTimeout },
         // Durable functions have no destinations, and are not tried again: an execution that failed goes here.
         deadLetterQueue: this.deadLetters as IQueue,
+        // An execution ends with the code that it began with, so that code must outlive a deployment.
+        currentVersionOptions: { removalPolicy: RemovalPolicy.RETAIN },
       }),
       ...(props.concurrency !== 'unreserved' && { reservedConcurrentExecutions: props.concurrency }),
       logGroup,

@@ -1,0 +1,209 @@
+import { ArnFormat, Duration, Stack } from 'aws-cdk-lib';
+import { ArnPrincipal, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { Bucket, type IBucket } from 'aws-cdk-lib/aws-s3';
+import { Construct } from 'constructs';
+import { JOBS, type LocatedModel, placeOf, TEMPORARY } from '../../functions/holdout-evaluation/schema.ts';
+import { acknowledgeWildcards } from './acknowledge.ts';
+import { allowList, type EvidenceStore, PRIVATE_BUCKET } from './evidence-store.ts';
+import type { GateFunction } from './gate-function.ts';
+
+/** Keys in the work bucket that jobs read and write. */
+const JOB_KEYS = `${JOBS}*`;
+
+/** How long what a run leaves in the work bucket is of use, once the run has ended. */
+const KEEP = Duration.days(3);
+
+export interface ModelRunnerProps {
+  models: readonly LocatedModel[];
+  /** The longest that anything in the work bucket is of use while a run goes on. */
+  longest: Duration;
+  evidence: EvidenceStore;
+}
+
+/**
+ * What it takes to run a registered model on a holdout: a bucket for the inputs and outputs of its transform job, and
+ * a role that the temporary model has. Models whose configuration names a role of their own run with that.
+ */
+export class ModelRunner extends Construct {
+  /** {@link JOBS} is what models see; the rest is claims and the progress of runs. */
+  readonly bucket: Bucket;
+  /** The role of models that name none; absent where each names one. */
+  readonly role: Role | undefined;
+
+  constructor(scope: Construct, id: string, { models, longest, evidence }: ModelRunnerProps) {
+    super(scope, id);
+    this.bucket = new Bucket(this, 'Work', {
+      ...PRIVATE_BUCKET,
+      serverAccessLogsBucket: evidence.accessLogs as IBucket,
+      serverAccessLogsPrefix: 'work/',
+      lifecycleRules: [
+        // A run removes its inputs and outputs itself: this is for what a run that died left behind.
+        { expiration: Duration.days(Math.ceil(longest.toDays({ integral: false })) + KEEP.toDays()) },
+        { abortIncompleteMultipartUploadAfter: Duration.days(1) },
+      ],
+    });
+    const borrowers = models.filter(({ value }) => value.execution.role === undefined);
+    if (borrowers.length > 0) this.role = this.#createRole(borrowers);
+
+    const roles = models.flatMap(({ value }) => value.execution.role ?? []);
+    for (const role of new Set(roles)) this.#admit(role);
+  }
+
+  /**
+   * Lets a gate run models: build them from the packages of these groups, and run transform jobs with them.
+   *
+   * @param models whose roles it may hand on to SageMaker
+   */
+  connect(gate: GateFunction, models: readonly LocatedModel[], groups: readonly string[]): void {
+    gate.environment('WORK_BUCKET', this.bucket.bucketName);
+    const work = [this.bucket.arnForObjects('*')];
+    gate.allow({
+      actions: ['s3:GetObject', 's3:PutObject', 's3:DeleteObject', 's3:AbortMultipartUpload'],
+      resources: work,
+      wildcards: 'Its own objects in the work bucket: a few for each run.',
+    });
+    allowList(gate, this.bucket.bucketArn, ['*']);
+
+    gate.allow({
+      actions: ['sagemaker:DescribeModelPackage'],
+      resources: packageArns(gate, groups),
+      wildcards: 'Every version in the group of a model; they are not known before.',
+    });
+    const arn = (resource: string) =>
+      Stack.of(this).formatArn({ service: 'sagemaker', resource, resourceName: `${TEMPORARY}*` });
+    const wildcards = 'Temporary models and jobs have a name for each evaluation; no other begins so.';
+    gate.allow({
+      actions: [
+        'sagemaker:CreateModel',
+        'sagemaker:DescribeModel',
+        'sagemaker:DeleteModel',
+        // Creating something with tags takes it.
+        'sagemaker:AddTags',
+      ],
+      resources: [arn('model')],
+      wildcards,
+    });
+    gate.allow({
+      actions: [
+        'sagemaker:CreateTransformJob',
+        'sagemaker:DescribeTransformJob',
+        'sagemaker:StopTransformJob',
+        'sagemaker:AddTags',
+      ],
+      resources: [arn('transform-job')],
+      wildcards,
+    });
+
+    const own = models.flatMap(({ value }) => value.execution.role ?? []);
+    const borrows = this.role !== undefined && own.length < models.length;
+    if (borrows) gate.environment('MODEL_ROLE_ARN', this.role!.roleArn);
+    gate.allow({
+      actions: ['iam:PassRole'],
+      resources: [...new Set([...own, ...(borrows ? [this.role!.roleArn] : [])])],
+      conditions: { StringEquals: { 'iam:PassedToService': 'sagemaker.amazonaws.com' } },
+    });
+  }
+
+  /** The role of temporary models, as far as SageMaker needs one: a container that is cut off never sees it. */
+  #createRole(models: readonly LocatedModel[]): Role {
+    const stack = Stack.of(this);
+    const role = new Role(this, 'ModelRole', {
+      description: 'Tocsin: models under evaluation',
+      assumedBy: new ServicePrincipal('sagemaker.amazonaws.com', {
+        conditions: { StringEquals: { 'aws:SourceAccount': stack.account } },
+      }),
+    });
+    const allow = (
+      actions: string[],
+      resources: string[],
+      { wildcards, ...more }: { wildcards?: string; conditions?: Record<string, unknown> } = {},
+    ): void => {
+      role.addToPolicy(new PolicyStatement({ actions, resources, ...more }));
+      if (wildcards !== undefined) acknowledgeWildcards(role, resources, wildcards);
+    };
+    allow(['s3:GetObject', 's3:PutObject'], [this.bucket.arnForObjects(JOB_KEYS)], {
+      wildcards: 'Inputs and outputs of jobs: their keys have a name for each evaluation.',
+    });
+    allow(['s3:ListBucket'], [this.bucket.bucketArn], {
+      conditions: { StringLike: { 's3:prefix': [JOB_KEYS] } },
+    });
+
+    const artifacts = [...new Set(models.flatMap(({ value }) => value.execution.artifacts))].map(placeOf);
+    for (const [bucket = '', members] of Map.groupBy(artifacts, (place) => place.bucket)) {
+      const bucketArn = `arn:${stack.partition}:s3:::${bucket}`;
+      const prefixes = members.map(({ key }) => `${key}*`);
+      allow(
+        ['s3:GetObject'],
+        prefixes.map((prefix) => `${bucketArn}/${prefix}`),
+        { wildcards: 'Artefacts below the prefixes of execution.artifacts in tocsin.yaml.' },
+      );
+      allow(['s3:ListBucket'], [bucketArn], { conditions: { StringLike: { 's3:prefix': prefixes } } });
+    }
+    const kmsKeys = [...new Set(models.flatMap(({ value }) => value.execution.kmsKeys))];
+    if (kmsKeys.length > 0) allow(['kms:Decrypt'], kmsKeys);
+
+    const repositories = `arn:${stack.partition}:ecr:${stack.region}:*:repository/*`;
+    allow(
+      ['ecr:BatchCheckLayerAvailability', 'ecr:BatchGetImage', 'ecr:GetDownloadUrlForLayer'],
+      [repositories],
+      { wildcards: "A package names its image when it is registered, and AWS's own are in accounts of AWS." },
+    );
+    const logs = stack.formatArn({
+      service: 'logs',
+      resource: 'log-group',
+      resourceName: '/aws/sagemaker/TransformJobs',
+      arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+    });
+    allow(
+      ['logs:CreateLogGroup', 'logs:CreateLogStream', 'logs:DescribeLogStreams', 'logs:PutLogEvents'],
+      [logs, `${logs}:*`],
+      { wildcards: 'SageMaker names a log stream for each instance of a job.' },
+    );
+    allow(['cloudwatch:PutMetricData'], ['*'], {
+      conditions: { StringEquals: { 'cloudwatch:namespace': '/aws/sagemaker/TransformJobs' } },
+    });
+    allow(['ecr:GetAuthorizationToken'], ['*'], {
+      wildcards: 'The login to registries, and metrics, have no narrower resource.',
+    });
+    return role;
+  }
+
+  /** Lets a role that belongs to a model reach what its jobs read and write; the rest it brings along. */
+  #admit(role: string): void {
+    const principals = [new ArnPrincipal(role)];
+    this.bucket.addToResourcePolicy(
+      new PolicyStatement({
+        principals,
+        actions: ['s3:GetObject', 's3:PutObject'],
+        resources: [this.bucket.arnForObjects(JOB_KEYS)],
+      }),
+    );
+    this.bucket.addToResourcePolicy(
+      new PolicyStatement({
+        principals,
+        actions: ['s3:ListBucket'],
+        resources: [this.bucket.bucketArn],
+        conditions: { StringLike: { 's3:prefix': [JOB_KEYS] } },
+      }),
+    );
+  }
+}
+
+/** Every version in these groups of model packages. */
+export function packageArns(scope: Construct, groups: readonly string[]): string[] {
+  return bothSpellings(groups).map((group) =>
+    Stack.of(scope).formatArn({
+      service: 'sagemaker',
+      resource: 'model-package',
+      resourceName: `${group}/*`,
+    }),
+  );
+}
+
+/**
+ * Names as they are written, and in lower case: SageMaker writes them so into ARNs, and whether IAM and events compare
+ * them so is undocumented.
+ */
+export function bothSpellings(names: readonly string[]): string[] {
+  return [...new Set(names.flatMap((name) => [name, name.toLowerCase()]))];
+}
