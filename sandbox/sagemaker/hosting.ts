@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -47,6 +48,8 @@ export async function host(
   call: Call,
   { env = {}, label, signal }: { env?: Readonly<Record<string, string>>; label: string; signal: AbortSignal },
 ): Promise<Hosted> {
+  // Many containers may listen to the end of one server.
+  setMaxListeners(0, signal);
   const [definition] = model.containers;
   if (definition === undefined || model.containers.length > 1) {
     throw new HostingError('access', 'The local SageMaker serves models of one container only.');

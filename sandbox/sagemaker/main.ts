@@ -1,10 +1,12 @@
 import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AwsAccount, readAddress } from './account.ts';
+import { endpointOperations } from './endpoints.ts';
 import { ImageRegistry } from './images.ts';
 import { modelOperations } from './models.ts';
 import { pipelineOperations } from './pipelines.ts';
 import { registryOperations } from './registry.ts';
+import { handleInvocation } from './runtime.ts';
 import { SageMakerServer } from './server.ts';
 import { tagOperations } from './tags.ts';
 import { trainingOperations } from './training.ts';
@@ -41,9 +43,10 @@ async function main(directory: string): Promise<void> {
       ...trainingOperations,
       ...pipelineOperations,
       ...transformOperations,
+      ...endpointOperations,
       ...tagOperations,
     },
-    routes: [],
+    routes: [handleInvocation],
     log,
   });
   const port = join(directory, 'sagemaker.port');
