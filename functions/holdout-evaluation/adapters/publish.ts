@@ -1,0 +1,132 @@
+import type { EventBridgeClient } from '@aws-sdk/client-eventbridge';
+import type { SNSClient } from '@aws-sdk/client-sns';
+import * as z from 'zod';
+import { announce } from '../../shared/eventbridge.ts';
+import { type EvidenceStore, parseVerdict, prettyJson, verdictFolder } from '../../shared/evidence.ts';
+import type { Message } from '../../shared/message.ts';
+import { parseJson } from '../../shared/schema.ts';
+import { notify } from '../../shared/sns.ts';
+import type { EvaluationVerdict } from '../identity.ts';
+import type { Measurements } from '../measurements.ts';
+import { type Environment, EVALUATED, type EvaluationResult, resultSchema } from '../schema.ts';
+
+/*
+ * Where verdicts are kept and who is told. Everything here happens once, however often it is called.
+ */
+
+/** Where evidence, messages and events go. */
+export interface Outlets {
+  env: Pick<Environment, 'TOPIC_ARN' | 'EVENT_BUS'>;
+  store: EvidenceStore;
+  sns: SNSClient;
+  events: EventBridgeClient;
+}
+
+/** Folder of the evidence of one verdict. */
+export function folderOf({ subject, id }: Pick<EvaluationVerdict, 'subject' | 'id'>): string {
+  return verdictFolder('holdout-evaluation', subject, id);
+}
+
+/** `s3://...` of a verdict. */
+export function evidenceUri(
+  store: EvidenceStore,
+  verdict: Pick<EvaluationVerdict, 'subject' | 'id'>,
+): string {
+  return store.uri(`${folderOf(verdict)}verdict.json`);
+}
+
+/**
+ * The stored verdict of that id; undefined where there is none.
+ *
+ * @throws GateInputError where it is damaged
+ * @throws GateDependencyError where S3 does not answer
+ */
+export async function readVerdict(
+  store: EvidenceStore,
+  which: Pick<EvaluationVerdict, 'subject' | 'id'>,
+): Promise<EvaluationVerdict | undefined> {
+  const key = `${folderOf(which)}verdict.json`;
+  const stored = await store.read(key);
+  return stored && parseVerdict<EvaluationVerdict>(stored.text, store.uri(key));
+}
+
+/**
+ * Stores a verdict and what it was judged from. What is there already stays.
+ *
+ * @throws GateDependencyError where S3 does not answer
+ */
+export async function storeVerdict(
+  store: EvidenceStore,
+  verdict: EvaluationVerdict,
+  measurements: Measurements,
+): Promise<void> {
+  const folder = folderOf(verdict);
+  // The verdict is the last: where it is, everything is.
+  await store.create(`${folder}measurements.json`, JSON.stringify(measurements));
+  await store.create(`${folder}verdict.json`, prettyJson(verdict));
+}
+
+/**
+ * What a verdict was judged from.
+ *
+ * @throws GateDependencyError where S3 does not answer
+ */
+export async function readMeasurements(
+  store: EvidenceStore,
+  which: Pick<EvaluationVerdict, 'subject' | 'id'>,
+): Promise<Measurements | undefined> {
+  const stored = await store.read(`${folderOf(which)}measurements.json`);
+  // Written by the same version that reads it: the id says so.
+  return stored && (JSON.parse(stored.text) as Measurements);
+}
+
+/** Tells the owners something, once for the same `key` below the model's evidence. */
+export async function tellOnce(
+  { env, sns, store }: Outlets,
+  key: string,
+  message: () => Message,
+): Promise<void> {
+  await store.once(key, async () => ({ messageId: await notify(sns, env.TOPIC_ARN, message()) }));
+}
+
+/** Emits the event of an evaluation, once. */
+export async function announceOnce(
+  { env, events, store }: Outlets,
+  key: string,
+  result: EvaluationResult,
+): Promise<void> {
+  await store.once(key, async () => ({
+    eventId: await announce(events, env.EVENT_BUS, {
+      detailType: EVALUATED,
+      detail: result,
+      resource: result.package,
+    }),
+  }));
+}
+
+const publishedSchema = z.object({ published: z.literal(1), result: resultSchema });
+
+function publishedKey(model: string, key: string): string {
+  return `${verdictFolder('holdout-evaluation', model, 'evaluations')}${key}.json`;
+}
+
+/**
+ * What an evaluation ended in; undefined where it has not.
+ *
+ * @param key as of `evaluationKey`
+ */
+export async function readPublished(
+  store: EvidenceStore,
+  model: string,
+  key: string,
+): Promise<EvaluationResult | undefined> {
+  const at = publishedKey(model, key);
+  const stored = await store.read(at);
+  return stored && parseJson(publishedSchema, stored.text, store.uri(at)).result;
+}
+
+/** Says that an evaluation has ended: whoever asks for it again gets this. */
+export async function publish(store: EvidenceStore, key: string, result: EvaluationResult): Promise<void> {
+  const record: z.output<typeof publishedSchema> = { published: 1, result };
+  await store.create(publishedKey(result.model, key), prettyJson(record));
+}
