@@ -1,4 +1,4 @@
-import type { GateError } from '../shared/errors.ts';
+import { type GateError, GateInputError } from '../shared/errors.ts';
 import { clip, formatInterval, formatNumber } from '../shared/format.ts';
 import { type Message, reasonLines, SENTENCE, worstMessages } from '../shared/message.ts';
 import type { Verdict } from '../shared/verdict.ts';
@@ -10,11 +10,8 @@ import type { EvaluationResult, ModelConfig } from './schema.ts';
  * What people, other programs and the model registry are told. Pure, and bounded.
  */
 
-/** Keys of the metadata of a package that has a verdict. */
+/** Key of the id of its verdict in the metadata of a package. */
 export const VERDICT_KEY = 'tocsin:verdict';
-export const OUTCOME_KEY = 'tocsin:outcome';
-const EVIDENCE_KEY = 'tocsin:evidence';
-const HOLDOUT_KEY = 'tocsin:holdout';
 
 /** SageMaker's limits. */
 const DESCRIPTION = 1024;
@@ -54,8 +51,7 @@ export function describeApproval(verdict: Pick<Verdict, 'outcome' | 'reason'>, e
  * on all of its examples, in characters that SageMaker takes.
  *
  * @param metrics those of slices are left to the evidence
- * @param entries how many there is room for: SageMaker takes 50, those of others included; never fewer than the four
- *   that are no metrics
+ * @param entries how many there is room for, the first ones first: SageMaker takes 50, those of others included
  */
 export function metadataOf(
   verdict: Pick<Verdict, 'id' | 'outcome'>,
@@ -66,20 +62,19 @@ export function metadataOf(
     entries = ENTRIES,
   }: { evidence: string; holdout: string; metrics: readonly MetricResult[]; entries?: number },
 ): Record<string, string> {
-  const metadata: Record<string, string> = {
-    [VERDICT_KEY]: legal(verdict.id, VALUE),
-    [OUTCOME_KEY]: legal(verdict.outcome, VALUE),
-    [EVIDENCE_KEY]: legal(evidence, VALUE),
-    [HOLDOUT_KEY]: legal(holdout, VALUE),
-  };
+  const metadata = new Map<string, string>([
+    [VERDICT_KEY, verdict.id],
+    ['tocsin:outcome', verdict.outcome],
+    ['tocsin:evidence', evidence],
+    ['tocsin:holdout', holdout],
+  ]);
   for (const result of metrics) {
-    if (Object.keys(metadata).length >= Math.min(entries, ENTRIES)) break;
-    if (result.slice !== undefined) continue;
     const key = legal(`tocsin:${queryName(result.query)}`, KEY);
-    // Two names that differ in characters that are not legal: the first stays.
-    metadata[key] ??= legal(valueText(result), VALUE);
+    // Of two names that differ only in characters that are not legal, the first.
+    if (result.slice === undefined && !metadata.has(key)) metadata.set(key, valueText(result));
   }
-  return metadata;
+  const room = Math.min(Math.max(0, entries), ENTRIES);
+  return Object.fromEntries([...metadata].slice(0, room).map(([key, value]) => [key, legal(value, VALUE)]));
 }
 
 /** `0.6812 from 0.6790 to 0.6833` */
@@ -95,7 +90,7 @@ function valueText({ value, interval, undefinedBecause }: MetricResult): string 
 /**
  * The notification of a verdict.
  *
- * @param was `ModelApprovalStatus` of the package before the evaluation
+ * @param was `ModelApprovalStatus` of the package when the verdict was reached; `deleted` where it had gone
  */
 export function verdictMessage(
   result: EvaluationResult,
@@ -122,16 +117,22 @@ export function verdictMessage(
   };
 }
 
-/** The notification that a package could not be evaluated. It is not approved then, whatever the reason. */
+/** The notification that there is no verdict on a package, which is not approved then, whatever the reason. */
 export function refusalMessage(model: string, packageArn: string, error: GateError): Message {
+  const mistake = error instanceof GateInputError;
+  const help =
+    error.help ??
+    (mistake
+      ? 'Correct what the message says.'
+      : 'Look at what the message names. This says nothing about the model.');
   const lines = [
-    `Model ${model}: a package could not be evaluated, so it is not approved.`,
+    `Model ${model}: ${mistake ? 'a package could not be evaluated' : 'the evaluation of a package broke off'}, so it is not approved.`,
     '',
     clip(error.message, 20 * SENTENCE),
     '',
     `Package:  ${packageArn}`,
     '',
-    `What now: ${error.help === undefined ? 'correct what the message says.' : clip(error.help, SENTENCE)} Then start the evaluation again: ${command(packageArn)}`,
+    `What now: ${clip(help, SENTENCE)} Then start the evaluation again: ${command(packageArn)}`,
   ];
   return {
     subject: subject(model, 'not evaluated'),
@@ -158,7 +159,7 @@ export function overruledMessage(
     'What now: if that was meant, write down why, and change the threshold that stood in its way. If not, reject the package before it is deployed.',
   ];
   return {
-    subject: subject(model, `approved by hand (${outcome})`),
+    subject: subject(model, `overruled (${outcome})`),
     text: text(lines),
     attributes: { model, outcome },
   };
@@ -177,6 +178,7 @@ function nextStep(
 ): string {
   const { outcome, approval } = result;
   if (approval === 'Approved') return 'nothing; it may be deployed.';
+  if (was === 'deleted') return 'nothing; the package was deleted while it was evaluated.';
   const help = verdict.findings.find((finding) => finding.outcome === outcome)?.help;
   const hint = help === undefined || outcome === 'pass' ? '' : `${clip(help, SENTENCE)} `;
   if (approval === 'Rejected') {
