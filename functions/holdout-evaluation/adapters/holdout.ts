@@ -1,6 +1,14 @@
+import { rename, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Engine, text, UnreadableError } from '../../shared/engine/duckdb.ts';
+import { withFiles } from '../../shared/engine/files.ts';
 import type { EngineLimits, LocalFile } from '../../shared/engine/limits.ts';
+import { GateInputError } from '../../shared/errors.ts';
 import type { Examples, PredictionProblem } from '../measurements.ts';
 import type { LocatedModel } from '../schema.ts';
+import { planHoldout, readLabels, slicingsOf, termsRead } from './holdout-labels.ts';
+import { openSource, type SourceColumn } from './holdout-source.ts';
+import { type Expected, readPredictions } from './predictions.ts';
 
 /** What a transform job gets to see of a holdout. */
 export interface Prepared {
@@ -50,13 +58,111 @@ export interface Joined {
 /**
  * Writes the input of a transform job: every row with its number and the model's features, nothing that tells the label.
  *
+ * Labels, weights and slices are held against the configuration, too: its mistakes are found before a model runs.
+ *
  * @param out path of the file to be written, on the disk of `scratch`
  * @throws ConfigError (a GateInputError) with the line of tocsin.yaml where that does not fit the holdout
  * @throws GateInputError where the holdout cannot be read or given to a model, or a bound is hit
  * @throws GateDependencyError where the engine or the disk fails
  */
-export async function prepareHoldout(_question: HoldoutQuestion & { out: string }): Promise<Prepared> {
-  throw new Error('prepareHoldout');
+export async function prepareHoldout(question: HoldoutQuestion & { out: string }): Promise<Prepared> {
+  const { model, limits, out } = question;
+  return withHoldout(question, async (engine, file) => {
+    const source = await openSource(engine, file, limits);
+    const plan = await planHoldout(engine, source.columns, model, slicingsOf(model));
+    const json = model.value.transform.content === 'application/jsonlines';
+    const read = termsRead(plan);
+    // Only JSON tells numbers from texts.
+    const typed = json ? [...new Set([...read, ...plan.features])] : read;
+    const loaded = await source.load([...new Set([...read, ...plan.features])], typed);
+    await readLabels(engine, model, plan, loaded);
+    const features = plan.features.flatMap((name) => loaded.columns.get(name) ?? []);
+    const written = join(engine.scratch, 'prepared');
+    await (json ? writeJsonLines : writeCsv)(engine, features, written);
+    await rename(written, out);
+    const { size } = await stat(out);
+    return { rows: loaded.rows, features: plan.features, columns: source.columns, bytes: size };
+  });
+}
+
+/** Runs `work` with a holdout's file, decompressed; what cannot be read is the caller's to mend. */
+async function withHoldout<T>(
+  { file, limits, scratch }: HoldoutQuestion,
+  work: (engine: Engine, file: LocalFile) => Promise<T>,
+): Promise<T> {
+  try {
+    return await withFiles([file], { limits, scratch }, (engine, files) => work(engine, files[0] ?? file));
+  } catch (error) {
+    if (!(error instanceof UnreadableError)) throw error;
+    throw new GateInputError(`the holdout ${error.file} cannot be read: ${error.message}`, { cause: error });
+  }
+}
+
+async function writeCsv(engine: Engine, features: readonly SourceColumn[], path: string): Promise<void> {
+  for (const { name, type, cell, nested } of features) {
+    const column = `column ${JSON.stringify(name)}`;
+    if (type === 'nested' || type === 'binary') {
+      throw unsuitable(
+        `${column} holds ${type === 'nested' ? 'lists or objects' : 'bytes'}, which CSV cannot carry`,
+      );
+    }
+    if (type !== 'text' && type !== 'other') continue;
+    if (nested !== undefined)
+      await refuseRow(engine, nested, `${column} is a list or an object, which CSV cannot carry`);
+    // A batch transform splits its input at line ends, whether or not there are quotes around them.
+    await refuseRow(
+      engine,
+      `regexp_matches(${cell}, '[\\n\\r\\x00]')`,
+      `${column} has a line end or a NUL, which no record of CSV may have`,
+    );
+  }
+  const [only] = features;
+  if (features.length === 1 && only !== undefined) {
+    await refuseRow(
+      engine,
+      `${only.cell} IS NULL`,
+      'its only feature has no value: the record would be an empty line',
+    );
+  }
+  const cells = ['n', ...features.map(({ cell }) => cell)].map((sql, at) => `${sql} AS f${at}`);
+  await engine.run(
+    `COPY (SELECT ${cells.join(', ')} FROM source) TO ${text(path)} (FORMAT csv, HEADER false, DELIMITER ',', QUOTE '"', ESCAPE '"', NULLSTR '')`,
+  );
+}
+
+async function writeJsonLines(
+  engine: Engine,
+  features: readonly SourceColumn[],
+  path: string,
+): Promise<void> {
+  for (const { name, type, value } of features) {
+    const column = `column ${JSON.stringify(name)}`;
+    if (type === 'binary') throw unsuitable(`${column} holds bytes, which JSON cannot carry`);
+    if (type === 'float')
+      await refuseRow(engine, `isinf(${value})`, `${column} is infinite, which JSON cannot say`);
+  }
+  const members = features.map(
+    ({ name, json }, at) =>
+      `${text(`${at === 0 ? '' : ','}${JSON.stringify(name)}:`)} || coalesce(${json}, 'null')`,
+  );
+  const record = [`'{"id":' || n || ',"features":{'`, ...members, `'}}'`].join(' || ');
+  // JSON has neither quotes to be doubled here nor a control character that is not escaped.
+  await engine.run(
+    `COPY (SELECT ${record} AS record FROM source) TO ${text(path)} (FORMAT csv, HEADER false, DELIMITER '\x01', QUOTE '', ESCAPE '')`,
+  );
+}
+
+/** @throws GateInputError with the first row for which a condition holds */
+async function refuseRow(engine: Engine, condition: string, what: string): Promise<void> {
+  const [found] = await engine.columns(`SELECT min(n)::DOUBLE FROM source WHERE ${condition}`);
+  const row = found?.[0];
+  if (row !== null && row !== undefined) throw unsuitable(`row ${row}: ${what}`);
+}
+
+function unsuitable(what: string): GateInputError {
+  return new GateInputError(`the holdout cannot be given to the model: ${what}`, {
+    help: 'Leave such columns out with holdout.features, correct the holdout, or use transform.content: application/jsonlines.',
+  });
 }
 
 /**
@@ -64,6 +170,33 @@ export async function prepareHoldout(_question: HoldoutQuestion & { out: string 
  *
  * Errors as of {@link prepareHoldout}; what is wrong with predictions is no error but a problem.
  */
-export async function joinPredictions(_question: JoinQuestion): Promise<Joined> {
-  throw new Error('joinPredictions');
+export async function joinPredictions(question: JoinQuestion): Promise<Joined> {
+  const { model, limits, candidate, champion, slicings, layout = 'joined' } = question;
+  const { task, classes = [], transform } = model.value;
+  const { labels, features } = await withHoldout(question, async (engine, file) => {
+    const source = await openSource(engine, file, limits);
+    const plan = await planHoldout(engine, source.columns, model, slicings);
+    const read = termsRead(plan);
+    const loaded = await source.load(read, read);
+    return { labels: await readLabels(engine, model, plan, loaded), features: plan.features.length };
+  });
+  const expected: Expected = {
+    rows: labels.count,
+    width: task === 'multiclass' ? classes.length : 1,
+    probabilities: task !== 'regression',
+    content: transform.content,
+    path: transform.prediction,
+    features,
+    layout,
+  };
+  const ours = await readPredictions(candidate, expected);
+  const theirs = champion === undefined ? undefined : await readPredictions(champion, expected);
+  const joined: Joined = {
+    rows: labels.count,
+    problems: ours.problems,
+    championProblems: theirs?.problems ?? [],
+  };
+  if (ours.problems.length > 0) return joined;
+  const compared = theirs?.problems.length === 0 ? { champion: theirs.values } : {};
+  return { ...joined, examples: { ...labels, task, classes, predictions: ours.values, ...compared } };
 }
