@@ -3,11 +3,14 @@ import { constants } from 'node:os';
 import { Command, CommanderError } from 'commander';
 import { TOCSIN_VERSION } from '../functions/shared/version.ts';
 import { baselineCommand } from './commands/baseline.ts';
+import { canaryCommand } from './commands/canary.ts';
 import { checkCommand } from './commands/check.ts';
 import { contractCommand } from './commands/contract.ts';
 import { doctorCommand } from './commands/doctor.ts';
+import { evaluateCommand } from './commands/evaluate.ts';
 import { profileCommand } from './commands/profile.ts';
 import { EXIT, type Io } from './shared/cli.ts';
+import { giveNotice } from './shared/interrupt.ts';
 import { nodeComplaint } from './shared/node.ts';
 import { removeScratch } from './shared/scratch.ts';
 
@@ -22,6 +25,7 @@ if (complaint !== undefined) {
 }
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.once(signal, () => {
+    giveNotice();
     removeScratch();
     process.exit(128 + constants.signals[signal]);
   });
@@ -35,7 +39,9 @@ for (const stream of [process.stdout, process.stderr]) {
 
 const io: Io = { stdout: process.stdout, stderr: process.stderr };
 const program = new Command('tocsin')
-  .description('Make silent ML failures loud: judge data by its contract before a model learns from it.')
+  .description(
+    'Make silent ML failures loud: judge data before a model learns from it, and models before anybody relies on them.',
+  )
   .version(TOCSIN_VERSION)
   .exitOverride()
   .showHelpAfterError('(add --help for what is expected)')
@@ -45,9 +51,18 @@ const program = new Command('tocsin')
 Examples:
   tocsin contract init flights.parquet --out contracts/flights.yaml
   tocsin check flights.parquet --contract contracts/flights.yaml
+  tocsin evaluate --model flight-delay --holdout 2001-05.parquet --predictions predictions.csv
   tocsin doctor --outputs cdk-outputs.json`,
   );
-for (const command of [checkCommand, profileCommand, contractCommand, baselineCommand, doctorCommand]) {
+for (const command of [
+  checkCommand,
+  profileCommand,
+  contractCommand,
+  baselineCommand,
+  evaluateCommand,
+  canaryCommand,
+  doctorCommand,
+]) {
   program.addCommand(command(io));
 }
 for (const command of commandsOf(program)) command.copyInheritedSettings(program);

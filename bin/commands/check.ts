@@ -80,7 +80,7 @@ export async function check(data: string, options: CheckOptions, io: Io): Promis
   if (options.json === true) io.stdout.write(`${JSON.stringify(verdict, null, 2)}\n`);
   else {
     const { renderVerdict } = await import('../shared/verdict-text.ts');
-    io.stdout.write(renderVerdict(io.stdout, verdict));
+    io.stdout.write(renderVerdict(io.stdout, verdict, { of: `sha256 ${verdict.inputs.sha256}` }));
   }
   return verdict.outcome === 'pass' ? EXIT.pass : EXIT.failed;
 }

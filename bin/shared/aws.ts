@@ -20,7 +20,7 @@ interface AnyClient {
  *
  * @throws GateInputError where the region or the credentials are missing
  */
-async function assertAwsAccess(client: AnyClient): Promise<void> {
+export async function assertAwsAccess(client: AnyClient): Promise<void> {
   await client.config.region().catch((cause: unknown) => {
     throw new GateInputError(`no AWS region: ${messageOf(cause)}`, { cause, help: 'Set AWS_REGION.' });
   });

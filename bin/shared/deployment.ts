@@ -19,12 +19,15 @@ import { integer } from './cli.ts';
 import type { Diagnosis } from './diagnosis.ts';
 import { readText } from './files.ts';
 
-/** Outputs of the deployed stack that the doctor goes by. */
+/** Outputs of the deployed stack that commands go by; some only where tocsin.yaml has models, or canaries. */
 const outputsSchema = z.object({
   DataBucket: z.exactOptional(z.string()),
   EvidenceBucket: z.string(),
   NotificationTopic: z.string(),
   QualityGateRole: z.string(),
+  HoldoutEvaluationAlias: z.exactOptional(z.string()),
+  PipelineCanaryAlias: z.exactOptional(z.string()),
+  WorkBucket: z.exactOptional(z.string()),
 });
 
 export type Outputs = z.output<typeof outputsSchema>;

@@ -51,6 +51,32 @@ export async function engineLimits({ memory, disk, threads, timeout }: EngineOpt
   };
 }
 
+/** Options of every command that starts or follows a run of a deployed function. */
+export interface RunOptions {
+  /** What `cdk deploy --outputs-file` wrote. */
+  outputs: string;
+  /** A run that goes on already. */
+  follow?: string;
+  /** How long to look on, milliseconds. */
+  patience: number;
+  json?: boolean;
+  out?: string;
+}
+
+/** Adds {@link RunOptions} to a command. */
+export function addRunOptions(command: Command): Command {
+  return command
+    .option('--follow <run>', 'look at a run that was started before')
+    .option('--outputs <file>', 'what cdk deploy --outputs-file wrote', 'cdk-outputs.json')
+    .addOption(
+      new Option('--patience <time>', 'look at a run for so long: 90s, 10m, 1h')
+        .argParser(parseDuration)
+        .default(86_400_000, '24h'),
+    )
+    .option('--json', 'print the verdict as JSON')
+    .option('--out <directory>', 'write verdict.json there, too');
+}
+
 const UNITS: Record<string, number> = {
   B: 1,
   KB: 1e3,

@@ -1,6 +1,5 @@
 import type { Writable } from 'node:stream';
-import type { QualityVerdict } from '../../functions/quality-gate/gate.ts';
-import type { Finding, FindingOutcome, NotChecked } from '../../functions/shared/verdict.ts';
+import type { Finding, FindingOutcome, NotChecked, Verdict } from '../../functions/shared/verdict.ts';
 import { type Cell, printable, style, table } from './cli.ts';
 
 /** Findings shown in full; a file with the wrong delimiter can have thousands. */
@@ -19,37 +18,55 @@ function badge(outcome: FindingOutcome): Cell {
   return { text: outcome.toUpperCase(), format: [...FORMATS[outcome]] };
 }
 
+/** How to show a verdict. */
+export interface VerdictView {
+  /** What it is about, or where it is kept: `sha256 ...`. */
+  of: string;
+  /** Whether to list what passed, too, with the values. */
+  passed?: boolean;
+}
+
 /**
- * A verdict for people: every finding that is not a pass, worst first, with its place in the contract, its
+ * A verdict for people: every finding that is not a pass, worst first, with its place in the configuration, its
  * samples and the next step; what was not checked; the verdict in one sentence.
  */
-export function renderVerdict(stream: Writable, verdict: QualityVerdict): string {
+export function renderVerdict(
+  stream: Writable,
+  verdict: Verdict,
+  { of, passed = false }: VerdictView,
+): string {
   const open = verdict.findings.filter(({ outcome }) => outcome !== 'pass');
   const shown = open.slice(0, MAX_FINDINGS);
-  const heads = table(
-    stream,
-    shown.map(({ outcome, subject, check, observed, allowed, rule }) => [
-      badge(outcome),
-      { text: subject, format: 'bold' },
-      { text: check },
-      { text: observed, align: 'right' },
-      { text: allowed },
-      { text: rule === undefined ? '' : `${rule.file}:${rule.line}`, format: 'cyan' },
-    ]),
-  );
+  const heads = table(stream, shown.map(headOf));
   const lines = shown.flatMap((finding, index) => [
     heads[index] ?? '',
     ...detailsOf(stream, finding).map((line) => `    ${line}`),
     '',
   ]);
   if (open.length > shown.length) lines.push(`and ${open.length - shown.length} more: see --json`, '');
+  if (passed) {
+    const good = verdict.findings.filter(({ outcome }) => outcome === 'pass');
+    lines.push(...table(stream, good.slice(0, MAX_FINDINGS).map(headOf)), ...(good.length > 0 ? [''] : []));
+  }
   if (open.length > 0)
     lines.push(`${verdict.findings.length - open.length} of ${verdict.findings.length} checks passed.`);
   lines.push(...notChecked(stream, verdict.notChecked));
   const { text, format = 'bold' } = badge(verdict.outcome);
   lines.push(`${style(stream, format, text)} ${verdict.subject}: ${printable(verdict.reason)}`);
-  lines.push(style(stream, 'dim', `verdict ${verdict.id}, of sha256 ${verdict.inputs.sha256}`));
+  lines.push(style(stream, 'dim', `verdict ${verdict.id}, of ${printable(of)}`));
   return `${lines.join('\n')}\n`;
+}
+
+/** The line that a finding begins with. */
+function headOf({ outcome, subject, check, observed, allowed, rule }: Finding): Cell[] {
+  return [
+    badge(outcome),
+    { text: subject, format: 'bold' },
+    { text: check },
+    { text: observed, align: 'right' },
+    { text: allowed },
+    { text: rule === undefined ? '' : `${rule.file}:${rule.line}`, format: 'cyan' },
+  ];
 }
 
 function detailsOf(stream: Writable, { message, samples, help }: Finding): string[] {
