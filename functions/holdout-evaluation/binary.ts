@@ -1,3 +1,4 @@
+import { firstIndex } from './bootstrap.ts';
 import { type MetricQuery, type MetricValue, NEVER_PREDICTED } from './metric.ts';
 
 /*
@@ -34,9 +35,10 @@ export interface ClassRows {
   scores: Float64Array;
   /** How much one example counts. */
   weights: Float64Array;
-  /** Times the weight: the score, its squared distance from the label, and the log loss. */
-  weightedScores: Float64Array;
-  squares: Float64Array;
+  /** How far the score is from the label; the same array where every example counts once. */
+  distances: Float64Array;
+  weightedDistances: Float64Array;
+  /** Log losses, times the weight. */
   losses: Float64Array;
   /** Where each calibration bin begins; the last entry is where the last one ends. */
   bins: Int32Array;
@@ -99,14 +101,15 @@ export function prepareBinary(
   thresholds: readonly number[],
 ): PreparedBinary {
   const order = ascendingOrder(Float64Array.from(predictions));
-  const counts = weights === undefined ? order : order.filter((row) => (weights[row] ?? 0) > 0);
-  const classRows = (label: 0 | 1) =>
-    prepareClass(
-      counts.filter((row) => labels[row] === label),
-      label,
-      { predictions, weights },
-      thresholds,
-    );
+  const classRows = (label: 0 | 1) => {
+    const of = new Uint32Array(order.length);
+    let rows = 0;
+    for (let place = 0; place < order.length; place++) {
+      const row = order[place]!;
+      if (labels[row] === label && (weights === undefined || weights[row]! > 0)) of[rows++] = row;
+    }
+    return prepareClass(of.slice(0, rows), label, { predictions, weights }, thresholds);
+  };
   const negatives = classRows(0);
   const positives = classRows(1);
 
@@ -142,23 +145,27 @@ function prepareClass(
   { predictions, weights }: Omit<BinaryExamples, 'labels'>,
   thresholds: readonly number[],
 ): ClassRows {
-  const scores = Float64Array.from(of, (row) => predictions[row]!);
+  const scores = new Float64Array(of.length);
+  for (let row = 0; row < of.length; row++) scores[row] = predictions[of[row]!]!;
+  const distances = new Float64Array(of.length);
   const rows: ClassRows = {
     of,
     scores,
-    weights: Float64Array.from(of, (row) => weights?.[row] ?? 1),
-    weightedScores: new Float64Array(of.length),
-    squares: new Float64Array(of.length),
+    weights: new Float64Array(of.length),
+    distances,
+    weightedDistances: weights === undefined ? distances : new Float64Array(of.length),
     losses: new Float64Array(of.length),
     bins: new Int32Array(CALIBRATION_BINS + 1).fill(of.length),
     below: Int32Array.from(thresholds, (threshold) => firstIndex(scores, (score) => score >= threshold)),
   };
   for (let row = 0; row < of.length; row++) {
     const score = scores[row]!;
-    const weight = rows.weights[row]!;
+    const weight = weights === undefined ? 1 : weights[of[row]!]!;
+    const distance = Math.abs(score - label);
+    rows.weights[row] = weight;
+    distances[row] = distance;
+    rows.weightedDistances[row] = weight * distance;
     const chance = label === 1 ? score : 1 - score;
-    rows.weightedScores[row] = weight * score;
-    rows.squares[row] = weight * (score - label) ** 2;
     rows.losses[row] = -weight * Math.log(Math.min(Math.max(chance, EPSILON), 1 - EPSILON));
   }
   for (let bin = 0; bin < CALIBRATION_BINS; bin++) {
@@ -170,18 +177,6 @@ function prepareClass(
 /** The bin of a probability: each holds its lower edge, and the last one holds 1 as well. */
 export function calibrationBin(probability: number): number {
   return Math.min(CALIBRATION_BINS - 1, Math.max(0, Math.floor(probability * CALIBRATION_BINS)));
-}
-
-/** The first index from which on `holds` is true; the length where it never is. */
-function firstIndex(sorted: Float64Array, holds: (value: number) => boolean): number {
-  let low = 0;
-  let high = sorted.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (holds(sorted[middle]!)) high = middle;
-    else low = middle + 1;
-  }
-  return low;
 }
 
 /** How often each row of each class counts, in the order of {@link ClassRows}. */
@@ -222,7 +217,7 @@ export function tally(prepared: PreparedBinary, counts?: Counts): Tally {
 
 /** Losses and gaps of one class, and its running weights. */
 function addClass(
-  { weights, weightedScores, squares, losses, bins }: ClassRows,
+  { weights, distances, weightedDistances, losses, bins }: ClassRows,
   counts: Uint8Array,
   running: Float64Array,
   label: 0 | 1,
@@ -232,18 +227,18 @@ function addClass(
   let square = 0;
   let loss = 0;
   for (let bin = 0; bin < CALIBRATION_BINS; bin++) {
-    const before = total;
     const end = bins[bin + 1]!;
-    let score = 0;
+    let gap = 0;
     for (let row = bins[bin]!; row < end; row++) {
       const count = counts[row]!;
-      score += count * weightedScores[row]!;
-      square += count * squares[row]!;
+      const distance = count * weightedDistances[row]!;
+      gap += distance;
+      square += distance * distances[row]!;
       loss += count * losses[row]!;
       total += count * weights[row]!;
       running[row + 1] = total;
     }
-    sums.gaps[bin]! += label * (total - before) - score;
+    sums.gaps[bin]! += label === 1 ? gap : -gap;
   }
   sums.squares += square;
   sums.losses += loss;
@@ -357,7 +352,8 @@ export function ascendingOrder(values: Float64Array): Uint32Array {
     keys[2 * index + low] = negative ? ~words[low]! : words[low]!;
     keys[2 * index + high] = negative ? ~words[high]! : words[high]! ^ 0x80000000;
   }
-  let order = Uint32Array.from({ length: count }, (_, index) => index);
+  let order = new Uint32Array(count);
+  for (let index = 0; index < count; index++) order[index] = index;
   let next = new Uint32Array(count);
   for (let digit = 0; digit < 8; digit++) {
     const word = digit >> 2;

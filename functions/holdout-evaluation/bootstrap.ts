@@ -1,0 +1,296 @@
+import { sha256 } from '../shared/identity.ts';
+import { normalCdf, normalQuantile, studentQuantile } from '../shared/statistics.ts';
+import type { Interval } from '../shared/verdict.ts';
+
+/*
+ * Resampling with replacement, and what it says about an estimate.
+ *
+ * Every resample has a generator of its own, derived from a seed, a name and its number, so that the same inputs give the
+ * same resamples, whichever thread draws them and in whatever order.
+ */
+
+/** State of the generator sfc32 of the PractRand suite, which passes that suite. */
+export type RandomState = Int32Array;
+
+/** Where the generators of one set of examples start from. */
+export type Seed = readonly [number, number, number];
+
+/** The seed that belongs to a name, such as that of a slice. */
+export function seedOf(seed: string, name: string): Seed {
+  const digest = sha256(JSON.stringify([seed, name]));
+  const word = (index: number) => Number.parseInt(digest.slice(8 * index, 8 * index + 8), 16) | 0;
+  return [word(0), word(1), word(2)];
+}
+
+/** The generator of one resample. */
+export function randomOf([a, b, c]: Seed, replicate: number): RandomState {
+  const state = Int32Array.of(a, b, c ^ Math.imul(replicate, 0x9e3779b1), 1);
+  for (let round = 0; round < 16; round++) nextWord(state);
+  return state;
+}
+
+/** 32 bits, as a number from 0 to below 2^32. */
+export function nextWord(state: RandomState): number {
+  const out = (state[0]! + state[1]! + state[3]!) | 0;
+  state[3] = state[3]! + 1;
+  state[0] = state[1]! ^ (state[1]! >>> 9);
+  state[1] = state[2]! + (state[2]! << 3);
+  state[2] = ((state[2]! << 21) | (state[2]! >>> 11)) + out;
+  return out >>> 0;
+}
+
+/** Draws resamples of so many rows; see {@link createDraw}. */
+export type Draw = (counts: Uint8Array, state: RandomState) => void;
+
+/** In the table of {@link createDraw}: the 16 bits alone do not decide. */
+const UNDECIDED = 255;
+
+/** Entries of that table. */
+const ENTRIES = 2 ** 16;
+
+/**
+ * How often each of `rows` rows is in as many draws with replacement: multinomial, all rows alike, at half a random number
+ * a row.
+ *
+ * Counts that are independent and Poisson are multinomial once their sum is known, and further draws may be added one by
+ * one. So each row gets a Poisson count of a mean somewhat below 1, by table from 16 bits, and the rest is drawn singly.
+ * The few resamples in which the sum comes out too large begin again, with single draws alone. A count is at most 255; a
+ * larger one has a chance below 1e-500.
+ */
+export function createDraw(rows: number): Draw {
+  const mean = Math.max(0, 1 - 4 / Math.sqrt(rows));
+  /** Chance of at most so many. */
+  const cumulative = new Float64Array(32).fill(1);
+  const table = new Uint8Array(ENTRIES).fill(UNDECIDED);
+  let chance = Math.exp(-mean);
+  for (let count = 0, sum = 0; count < cumulative.length - 1; count++) {
+    table.fill(count, Math.ceil(sum * ENTRIES), Math.floor((sum + chance) * ENTRIES));
+    sum += chance;
+    cumulative[count] = sum;
+    chance *= mean / (count + 1);
+  }
+  const countAt = (bits: number, state: RandomState) => {
+    let count = table[bits]!;
+    if (count < UNDECIDED) return count;
+    const uniform = (bits + nextWord(state) / 2 ** 32) / ENTRIES;
+    for (count = 0; uniform >= cumulative[count]!; ) count++;
+    return count;
+  };
+
+  return (counts, state) => {
+    let left = rows;
+    if (mean > 0) {
+      const even = rows & ~1;
+      // As nextWord does, with the state in registers: this is half of the time that resampling takes.
+      let a = state[0]!;
+      let b = state[1]!;
+      let c = state[2]!;
+      let counter = state[3]!;
+      for (let row = 0; row < even; row += 2) {
+        const word = (a + b + counter) | 0;
+        counter = (counter + 1) | 0;
+        a = b ^ (b >>> 9);
+        b = (c + (c << 3)) | 0;
+        c = (((c << 21) | (c >>> 11)) + word) | 0;
+        let first = table[word & 0xffff]!;
+        let second = table[word >>> 16]!;
+        if (first + second >= UNDECIDED) {
+          state[0] = a;
+          state[1] = b;
+          state[2] = c;
+          state[3] = counter;
+          first = countAt(word & 0xffff, state);
+          second = countAt(word >>> 16, state);
+          a = state[0]!;
+          b = state[1]!;
+          c = state[2]!;
+          counter = state[3]!;
+        }
+        counts[row] = first;
+        counts[row + 1] = second;
+        left -= first + second;
+      }
+      state[0] = a;
+      state[1] = b;
+      state[2] = c;
+      state[3] = counter;
+      if (even < rows) {
+        const last = countAt(nextWord(state) >>> 16, state);
+        counts[even] = last;
+        left -= last;
+      }
+    }
+    if (mean === 0 || left < 0) {
+      counts.fill(0, 0, rows);
+      left = rows;
+    }
+    for (; left > 0; left--) counts[below(rows, state)]!++;
+  };
+}
+
+/** A whole number from 0 to below `limit`. */
+export function below(limit: number, state: RandomState): number {
+  return Math.floor((nextWord(state) / 2 ** 32) * limit);
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// Intervals
+// ---------------------------------------------------------------------------------------------------------
+
+/** Two-sided at `confidence`; each bound is missed with a chance of (1 - confidence) / 2. */
+export interface IntervalOptions {
+  confidence: number;
+}
+
+/** Share of resamples without a value from which on the others say too little. */
+const MOST_UNDEFINED = 0.05;
+
+/** Hits or misses (or, of two models, disagreements) from which on resampling knows a share well enough. */
+export const FEW = 10;
+
+/**
+ * The interval of an estimate from its values in resamples: percentiles, corrected for the bias of the median (Efron,
+ * Canadian Journal of Statistics 9, 1981).
+ *
+ * @param values NaN where the resample has none; sorted in place
+ * @param smallSample examples that the spread hangs on, where they may be few: widens the interval as Student's
+ *   distribution is wider than the normal one (Hesterberg, The American Statistician 69, 2015)
+ * @returns undefined where more than 5 % of the resamples have no value
+ */
+export function percentileInterval(
+  estimate: number,
+  values: Float64Array,
+  { confidence, smallSample }: IntervalOptions & { smallSample?: number | undefined },
+): Interval | undefined {
+  // NaN sorts last.
+  values.sort();
+  let defined = values.length;
+  while (defined > 0 && Number.isNaN(values[defined - 1])) defined--;
+  if (defined === 0 || values.length - defined > MOST_UNDEFINED * values.length) return undefined;
+  const sorted = values.subarray(0, defined);
+  const below = firstIndex(sorted, (value) => value >= estimate);
+  const upTo = firstIndex(sorted, (value) => value > estimate);
+  const share = (below + upTo + 1) / 2 / (defined + 1);
+  const shift = normalQuantile(Math.min(Math.max(share, 1 / (defined + 1)), defined / (defined + 1)));
+  const p = (1 + confidence) / 2;
+  const z =
+    smallSample === undefined
+      ? normalQuantile(p)
+      : Math.sqrt(smallSample / (smallSample - 1)) * studentQuantile(p, smallSample - 1);
+  return {
+    low: Math.min(estimate, quantile(sorted, normalCdf(2 * shift - z))),
+    estimate,
+    high: Math.max(estimate, quantile(sorted, normalCdf(2 * shift + z))),
+    confidence,
+  };
+}
+
+/**
+ * Wilson's interval of a share (Journal of the American Statistical Association 22, 1927): resampling ten hits out of ten
+ * would be sure of itself.
+ *
+ * @param examples that it is a share of; fractions where they have weights
+ * @returns undefined where there are enough hits and enough misses to resample
+ */
+export function fewInterval(
+  share: number,
+  examples: number,
+  { confidence }: IntervalOptions,
+): Interval | undefined {
+  if (Math.min(share, 1 - share) * examples >= FEW) return undefined;
+  const z = normalQuantile((1 + confidence) / 2);
+  const scale = 1 / (1 + (z * z) / examples);
+  const centre = scale * (share + (z * z) / (2 * examples));
+  const margin = scale * z * Math.sqrt((share * (1 - share) + (z * z) / (4 * examples)) / examples);
+  return {
+    low: Math.max(0, Math.min(share, centre - margin)),
+    estimate: share,
+    high: Math.min(1, Math.max(share, centre + margin)),
+    confidence,
+  };
+}
+
+/** A size that noise only adds to, such as a sum of absolute or of squared parts. */
+export interface Noisy {
+  /** As observed, noise included. */
+  parts: Float64Array;
+  /** For each resample, how far its parts are from the observed ones: resamples x parts, row by row. */
+  deviations: Float64Array;
+  /** The size of parts; grows with a factor on all of them, and is 0 where they are. */
+  size: (parts: Float64Array) => number;
+}
+
+/**
+ * The interval of a size that sampling noise makes look larger than it is. Its estimate is without that.
+ *
+ * The true parts are taken for a multiple of the observed ones. A multiple is too large where noise on top of it would
+ * seldom leave a size as small as the observed one, and too small where it would seldom reach it; the estimate is the
+ * multiple that does so half of the time (inversion of a test by the bootstrap: Carpenter, Journal of the Royal
+ * Statistical Society B 61, 1999). A size below what noise alone gives says no more than one as noise gives it.
+ */
+export function noisyInterval({ parts, deviations, size }: Noisy, { confidence }: IntervalOptions): Interval {
+  const count = parts.length;
+  const resamples = deviations.length / count;
+  const observed = size(parts);
+  const pattern = observed > 0 ? parts : partErrors(deviations, count);
+  const unit = size(pattern);
+  const shifted = new Float64Array(count);
+  const sizes = new Float64Array(resamples);
+  /** Quantile of the size that parts of so many times the pattern are observed with. */
+  const sizeAt = (factor: number, p: number) => {
+    for (let resample = 0; resample < resamples; resample++) {
+      for (let part = 0; part < count; part++) {
+        shifted[part] = factor * pattern[part]! + deviations[resample * count + part]!;
+      }
+      sizes[resample] = size(shifted);
+    }
+    return quantile(sizes.sort(), p);
+  };
+  const solve = (p: number, target: number) => {
+    if (!(unit > 0) || sizeAt(0, p) >= target) return 0;
+    let low = 0;
+    let high = 1;
+    for (; sizeAt(high, p) < target; high *= 2) low = high;
+    while (high - low > 1e-4 * high) {
+      const middle = (low + high) / 2;
+      if (sizeAt(middle, p) < target) low = middle;
+      else high = middle;
+    }
+    return size(pattern.map((part) => part * high));
+  };
+  const tail = (1 - confidence) / 2;
+  return {
+    low: solve(1 - tail, observed),
+    estimate: solve(0.5, observed),
+    high: solve(tail, Math.max(observed, sizeAt(0, 0.5))),
+    confidence,
+  };
+}
+
+/** Standard error of each part. */
+export function partErrors(deviations: Float64Array, count: number): Float64Array {
+  const errors = new Float64Array(count);
+  for (let index = 0; index < deviations.length; index++) errors[index % count]! += deviations[index]! ** 2;
+  return errors.map((sum) => Math.sqrt(sum / (deviations.length / count)));
+}
+
+/** Between the neighbours in sorted values, as if one more were drawn; the extremes beyond them. */
+export function quantile(sorted: Float64Array, p: number): number {
+  const place = Math.min(sorted.length - 1, Math.max(0, p * (sorted.length + 1) - 1));
+  const index = Math.floor(place);
+  const from = sorted[index]!;
+  const to = sorted[Math.min(index + 1, sorted.length - 1)]!;
+  return from + (place - index) * (to - from);
+}
+
+/** The first index from which on `holds` is true; the length where it never is. */
+export function firstIndex(sorted: Float64Array, holds: (value: number) => boolean): number {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (holds(sorted[middle]!)) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
