@@ -92,7 +92,8 @@ export function formatTime(ms: number): string {
 
 /** The first `length` characters, counted so that none is cut in two. */
 export function clip(text: string, length: number): string {
-  const characters = [...text];
+  // No character has more than two units, so the rest of a long text need not be looked at.
+  const characters = [...text.slice(0, 2 * length + 1)];
   return characters.length <= length ? text : `${characters.slice(0, length - 1).join('')}…`;
 }
 

@@ -80,6 +80,21 @@ function metric(query: MetricQuery, rest: Partial<MetricResult> = {}): MetricRes
   return { query, examples: 61_234, value: 0.6812, interval, ...rest };
 }
 
+/** Everything that a text can trip over: what is not printable, not ASCII, half a character, or means something. */
+const awkward = fc.constantFrom(
+  ...'aZ09 _.:/=+-@%()[]{}"\'\\<>,;',
+  '\n',
+  '\t',
+  '\0',
+  '\u2028',
+  '\u200b',
+  'é',
+  '€',
+  '😀',
+  '\ud83d',
+  '\ude00',
+);
+
 describe('the notification of a verdict', () => {
   test('of an approved model is short', () => {
     expect(told(verdictOf('pass', [findingOf('fine', 'pass')]), 'Approved')).toEqual({
@@ -172,7 +187,7 @@ What now: Look at the training data. The package cannot be deployed. Correct the
   });
 
   test('fits SNS and EventBridge whatever the findings say, and however long', () => {
-    const long = fc.string({ unit: 'binary', maxLength: 20 }).map((text) => `${text}€`.repeat(1500));
+    const long = fc.string({ unit: awkward, maxLength: 20 }).map((text) => `${text}€`.repeat(1500));
     fc.assert(
       fc.property(fc.array(long, { maxLength: 15 }), long, (messages, reason) => {
         const verdict = verdictOf(
@@ -187,7 +202,7 @@ What now: Look at the training data. The package cannot be deployed. Correct the
         expect(resultSchema.parse(result)).toEqual(result);
         expect(result.findings).toHaveLength(Math.min(messages.length, 10));
       }),
-      { numRuns: 15 },
+      { seed: 5, numRuns: 15 },
     );
   });
 });
@@ -276,7 +291,7 @@ describe('the approval description', () => {
   test('is one printable line that SageMaker takes, whatever the reason', () => {
     fc.assert(
       fc.property(
-        fc.string({ unit: 'binary', maxLength: 3000 }),
+        fc.string({ unit: awkward, maxLength: 3000 }),
         fc.string({ maxLength: 2000 }),
         (reason, evidence) => {
           const line = describeApproval(verdictOf('pass', [], reason), evidence);
@@ -285,6 +300,7 @@ describe('the approval description', () => {
           expect(line).toMatch(/^Tocsin: pass\. /);
         },
       ),
+      { seed: 5, numRuns: 200 },
     );
   });
 });
@@ -347,7 +363,7 @@ describe('the metadata of a package', () => {
   });
 
   test('is legal, whatever it is about', () => {
-    const any = fc.string({ unit: 'binary', maxLength: 300 });
+    const any = fc.string({ unit: awkward, maxLength: 300 });
     const number = fc.option(fc.double());
     const query = fc.oneof(
       any.map((name) => ({ metric: 'f1' as const, class: name })),
@@ -372,7 +388,7 @@ describe('the metadata of a package', () => {
           expect(value).toMatch(/^[A-Za-z0-9 _.:/=+\-@]{1,256}$/);
         }
       }),
-      { numRuns: 60 },
+      { seed: 5, numRuns: 60 },
     );
   });
 });

@@ -1,6 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { formatDuration, formatNumber, formatShare, formatTime } from '../../../functions/shared/format.ts';
+import {
+  clip,
+  formatDuration,
+  formatInterval,
+  formatNumber,
+  formatShare,
+  formatTime,
+} from '../../../functions/shared/format.ts';
 
 test.each([
   [0, '0%'],
@@ -83,4 +90,61 @@ test.each([
   [9.2e15, 'about the year 293506'],
 ])('the moment %d is %s', (ms, text) => {
   expect(formatTime(ms)).toBe(text);
+});
+
+describe('an interval', () => {
+  test.each<[number, number, number, number[], string]>([
+    [0.581, 0.587, 0.593, [], '0.581 0.587 0.593'],
+    [0.679, 0.6812, 0.6833, [], '0.6790 0.6812 0.6833'],
+    [0.61, 0.65, 0.69, [0.62], '0.610 0.650 0.690'],
+    [12_300.4, 12_345.6, 12_400.9, [], '12,300 12,346 12,401'],
+    [-0.00004, 0.01, 0.02, [], '0.000 0.010 0.020'],
+    [-0.00004, 0.01, 0.02, [0], '-0.00004 0.01000 0.02000'],
+    [0.5, 0.6, 0.61999, [0.62], '0.50000 0.60000 0.61999'],
+    [1, 1, 1, [0.9], '1 1 1'],
+    [0.619999, 0.619999, 0.619999, [0.1, 0.62], '0.619999 0.619999 0.619999'],
+    [1e-9, 2e-9, 3e-9, [], '0.0000000010 0.0000000020 0.0000000030'],
+    [Number.NaN, 1, 2, [], 'NaN 1 2'],
+  ])('from %d, %d to %d beside %o is %s', (low, estimate, high, limits, text) => {
+    expect(Object.values(formatInterval({ low, estimate, high }, limits)).join(' ')).toBe(text);
+  });
+
+  test('never looks like a limit that it is not', () => {
+    const number = fc
+      .double({ min: -1000, max: 1000, noNaN: true })
+      .map((value) => Number(value.toPrecision(12)));
+    fc.assert(
+      fc.property(fc.tuple(number, number, number), number, (three, limit) => {
+        const [low, estimate, high] = three.toSorted((a, b) => a - b) as [number, number, number];
+        const shown = formatInterval({ low, estimate, high }, [limit]);
+        for (const [value, text] of [
+          [low, shown.low],
+          [estimate, shown.estimate],
+          [high, shown.high],
+        ] as const) {
+          const read = Number(text.replaceAll(',', ''));
+          expect(Math.abs(read - value)).toBeLessThanOrEqual(
+            0.051 * (high - low) + 5e-4 * Math.abs(value) + 1e-17,
+          );
+          if (Math.abs(value - limit) > 1e-9) expect(read).not.toBe(limit);
+        }
+      }),
+      { seed: 2, numRuns: 500 },
+    );
+  });
+});
+
+test('a text is cut by characters, of which the shorter part of a long one is looked at', () => {
+  fc.assert(
+    fc.property(
+      fc.string({ unit: fc.constantFrom('a', 'é', '😀', '\ud83d', '\ude00'), maxLength: 30 }),
+      fc.integer({ min: 1, max: 20 }),
+      (text, length) => {
+        const characters = [...text];
+        const expected = characters.length <= length ? text : `${characters.slice(0, length - 1).join('')}…`;
+        expect(clip(text, length)).toBe(expected);
+      },
+    ),
+  );
+  expect(clip('😀'.repeat(1e6), 3)).toBe('😀😀…');
 });
