@@ -24,7 +24,11 @@ try {
 
 const cli = 'dist/bin/tocsin.js';
 const { metafile } = await build({
-  entryPoints: ['bin/tocsin.ts'],
+  entryPoints: {
+    tocsin: 'bin/tocsin.ts',
+    // Threads find their file beside the code that starts them.
+    'bootstrap-worker': 'functions/holdout-evaluation/adapters/bootstrap-worker.ts',
+  },
   outdir: 'dist/bin',
   bundle: true,
   splitting: true,

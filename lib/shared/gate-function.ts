@@ -1,5 +1,5 @@
-import { writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { dirname, join, parse } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import {
   AssetHashType,
@@ -320,7 +320,8 @@ function handlerCode(entry: string): Code {
 }
 
 /**
- * Bundles a handler with all that it imports, the AWS SDK at its pinned version included, but not DuckDB.
+ * Bundles a handler with all that it imports, the AWS SDK at its pinned version included, but not DuckDB; and, beside it,
+ * the threads that its adapters start (`adapters/*-worker.ts`), under their own names.
  *
  * CommonJS, because only `require` finds the modules of a layer.
  *
@@ -328,8 +329,8 @@ function handlerCode(entry: string): Code {
  */
 export function bundleHandler(handler: string, output: string): void {
   buildSync({
-    entryPoints: [handler],
-    outfile: join(output, 'index.js'),
+    entryPoints: { index: handler, ...workersOf(dirname(handler)) },
+    outdir: output,
     absWorkingDir: PACKAGE_ROOT,
     bundle: true,
     platform: 'node',
@@ -346,4 +347,12 @@ export function bundleHandler(handler: string, output: string): void {
     sourcesContent: false,
     logLevel: 'silent',
   });
+}
+
+/** The files that a gate runs in threads of their own, by the name that they are started under. */
+function workersOf(gate: string): Record<string, string> {
+  const adapters = join(gate, 'adapters');
+  const suffix = `-worker.${EXTENSION}`;
+  const files = existsSync(adapters) ? readdirSync(adapters).filter((file) => file.endsWith(suffix)) : [];
+  return Object.fromEntries(files.map((file) => [parse(file).name, join(adapters, file)]));
 }
