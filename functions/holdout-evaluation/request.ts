@@ -68,6 +68,12 @@ export function modelOf(
   throw new GateInputError(`${why}${didYouMean(group ?? '', groups)}; the groups are: ${groups.join(', ')}`);
 }
 
+/** The model that a package is one of by the look of its ARN: good enough to tell people, and for nothing else. */
+export function modelByArn(arn: string, { models }: Pick<Evaluations, 'models'>): LocatedModel | undefined {
+  const group = /:model-package\/([^/]+)\//.exec(arn)?.[1]?.toLowerCase();
+  return [...models.values()].find(({ value }) => value.modelPackageGroup.toLowerCase() === group);
+}
+
 /** What SageMaker says of a package, as far as it decides what is to be done. */
 export interface Registration {
   arn: string;

@@ -55,6 +55,7 @@ import {
   type EvaluationRequest,
   type Ignored,
   isPending,
+  modelByArn,
   modelOf,
   taskOf,
 } from './request.ts';
@@ -117,6 +118,8 @@ const GONE: Approved = { approval: 'unchanged', status: 'deleted' };
 
 /** Entries of a package's metadata that SageMaker takes, those of others included. */
 const MAX_PROPERTIES = 50;
+/** Those of every verdict, before its metrics. */
+const PROPERTIES_OF_VERDICT = 4;
 
 /** A claim outlives every execution that could hold it, and is then that of a dead one. */
 const CLAIM_MARGIN_MS = 3 * 3_600_000;
@@ -210,12 +213,6 @@ async function answerTo(
     const { message } = error;
     return { model: model?.name ?? null, package: request.package, error: 'GateInputError', message };
   }
-}
-
-/** The model that a package is probably one of, before SageMaker says so: only good for telling people. */
-function modelByArn(arn: string, { models }: Evaluations): LocatedModel | undefined {
-  const group = /:model-package\/([^/]+)\//.exec(arn)?.[1]?.toLowerCase();
-  return [...models.values()].find(({ value }) => value.modelPackageGroup.toLowerCase() === group);
 }
 
 type Looked = Ignored | { model: string; overruled: EarlierVerdict } | { model: string; subject: Subject };
@@ -417,10 +414,16 @@ async function approve(
       evidence: evidenceUri(store, which),
       holdout: verdict.inputs.holdout.sha256,
       metrics: (await measured(store, which)).metrics?.metrics ?? [],
-      entries: MAX_PROPERTIES - Object.keys(now.metadata).length,
+      entries: roomIn(now.metadata),
     }),
   });
   return set === 'gone' ? GONE : { ...unchanged, approval: intended };
+}
+
+/** Properties that a package has room for; those that an earlier verdict has left are written over. */
+function roomIn(metadata: Record<string, string>): number {
+  const left = MAX_PROPERTIES - Object.keys(metadata).length;
+  return VERDICT_KEY in metadata ? Math.max(left, PROPERTIES_OF_VERDICT) : left;
 }
 
 // ---------------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ import type { GateName } from './verdict.ts';
 /** CloudWatch namespace of all metrics of Tocsin. */
 const NAMESPACE = 'Tocsin';
 
-/** Metrics of a gate and their units; each has the dimensions `gate` and `dataset`. */
+/** Metrics of a gate and their units; each has the dimensions `gate` and that of its subject. */
 const UNITS = {
   Passed: MetricUnit.Count,
   Failed: MetricUnit.Count,
@@ -25,15 +25,20 @@ export function createLogger(gate: GateName): Logger {
   return new Logger({ serviceName: `tocsin-${gate}` });
 }
 
-/** Returns the function that writes one set of metrics, in CloudWatch's embedded metric format. */
+/**
+ * Returns the function that writes one set of metrics, in CloudWatch's embedded metric format.
+ *
+ * @param dimension what the gate judges
+ */
 export function createMetrics(
   gate: GateName,
-): (dataset: string, measures: Partial<Record<Measure, number | undefined>>) => void {
+  dimension: 'dataset' | 'model' = 'dataset',
+): (subject: string, measures: Partial<Record<Measure, number | undefined>>) => void {
   const metrics = new Metrics({ namespace: NAMESPACE });
   // Without this each metric would have the dimension `service` too, and alarms would have to know it.
   metrics.clearDefaultDimensions();
-  return (dataset, measures) => {
-    metrics.addDimensions({ gate, dataset });
+  return (subject, measures) => {
+    metrics.addDimensions({ gate, [dimension]: subject });
     for (const [name, value] of Object.entries(measures) as [Measure, number | undefined][]) {
       if (value !== undefined) metrics.addMetric(name, UNITS[name], value);
     }

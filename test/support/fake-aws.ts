@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
 import {
+  DeleteObjectCommand,
   GetObjectCommand,
   type GetObjectCommandInput,
   GetObjectTaggingCommand,
@@ -67,7 +68,7 @@ export class FakeAws {
 
   constructor() {
     this.s3.on(HeadObjectCommand).callsFake((input) => {
-      this.#alive();
+      this.alive();
       const found = this.#find(input.Bucket, input.Key, input.VersionId);
       // A HEAD answer has no body: the SDK knows the status and nothing else.
       if (found === undefined) throw s3Error('NotFound', 404);
@@ -80,7 +81,7 @@ export class FakeAws {
       };
     });
     this.s3.on(GetObjectCommand).callsFake((input) => {
-      this.#alive();
+      this.alive();
       const found = this.#find(input.Bucket, input.Key, input.VersionId);
       if (found === undefined)
         throw s3Error(input.VersionId === undefined ? 'NoSuchKey' : 'NoSuchVersion', 404);
@@ -104,16 +105,26 @@ export class FakeAws {
       };
     });
     this.s3.on(PutObjectCommand).callsFake((input) => {
-      this.#alive();
+      this.alive();
       if (input.IfNoneMatch === '*' && this.#find(input.Bucket, input.Key) !== undefined) {
         throw s3Error('PreconditionFailed', 412);
       }
+      if (input.IfMatch !== undefined && input.IfMatch !== this.#find(input.Bucket, input.Key)?.etag) {
+        throw s3Error('PreconditionFailed', 412);
+      }
       this.put(input.Bucket, input.Key, input.Body, { metadata: input.Metadata ?? {} });
-      this.#changed(`PutObject ${input.Key}`);
+      this.changed(`PutObject ${input.Key}`);
+      return {};
+    });
+    this.s3.on(DeleteObjectCommand).callsFake((input) => {
+      this.alive();
+      // Of a bucket with versions this would leave a marker; only the work bucket is deleted from, which has none.
+      this.objects.delete(`${input.Bucket}/${input.Key}`);
+      this.changed(`DeleteObject ${input.Key}`);
       return {};
     });
     this.s3.on(ListObjectsV2Command).callsFake((input) => {
-      this.#alive();
+      this.alive();
       const keys = [...this.objects.keys()]
         .filter((name) => name.startsWith(`${input.Bucket}/${input.Prefix}`))
         .map((name) => name.slice(input.Bucket.length + 1))
@@ -127,37 +138,37 @@ export class FakeAws {
       };
     });
     this.s3.on(GetObjectTaggingCommand).callsFake((input) => {
-      this.#alive();
+      this.alive();
       const found = this.#find(input.Bucket, input.Key, input.VersionId);
       if (found === undefined) throw s3Error('NoSuchVersion', 404);
-      return { TagSet: found.tags };
+      return { TagSet: found.tags, VersionId: found.versionId };
     });
     this.s3.on(PutObjectTaggingCommand).callsFake((input) => {
-      this.#alive();
+      this.alive();
       const found = this.#find(input.Bucket, input.Key, input.VersionId);
       if (found === undefined) throw s3Error('NoSuchVersion', 404);
       found.tags = input.Tagging.TagSet;
-      this.#changed(`PutObjectTagging ${input.Key}`);
+      this.changed(`PutObjectTagging ${input.Key}`);
       return {};
     });
     this.sns.on(PublishCommand).callsFake(() => {
-      this.#alive();
-      this.#changed('Publish');
+      this.alive();
+      this.changed('Publish');
       return { MessageId: `message-${this.changes.length}` };
     });
     this.events.on(PutEventsCommand).callsFake(() => {
-      this.#alive();
-      this.#changed('PutEvents');
+      this.alive();
+      this.changed('PutEvents');
       return { FailedEntryCount: 0, Entries: [{ EventId: `event-${this.changes.length}` }] };
     });
     this.sagemaker.on(StartPipelineExecutionCommand).callsFake((input) => {
-      this.#alive();
+      this.alive();
       const token = input.ClientRequestToken;
       const arn =
         this.#executions.get(token) ??
         `arn:aws:sagemaker:us-east-1:111122223333:pipeline/p/execution/${this.#executions.size}`;
       this.#executions.set(token, arn);
-      this.#changed('StartPipelineExecution');
+      this.changed('StartPipelineExecution');
       return { PipelineExecutionArn: arn };
     });
   }
@@ -174,12 +185,13 @@ export class FakeAws {
     body: string | Uint8Array,
     options: { tags?: Tag[]; metadata?: Record<string, string>; modifiedAt?: Date } = {},
   ): string {
-    const versionId = this.unversioned.has(bucket) ? undefined : `v${++this.#versions}`;
+    const number = ++this.#versions;
+    const versionId = this.unversioned.has(bucket) ? undefined : `v${number}`;
     const name = `${bucket}/${key}`;
     const version: FakeVersion = {
       versionId,
       body: Buffer.from(body as string),
-      etag: `"etag-${this.#versions}"`,
+      etag: `"etag-${number}"`,
       modifiedAt: options.modifiedAt ?? new Date(),
       tags: options.tags ?? [],
       metadata: options.metadata ?? {},
@@ -225,12 +237,14 @@ export class FakeAws {
       : versions.find((version) => version.versionId === versionId);
   }
 
-  #changed(what: string): void {
+  /** Counts a call that changed something; its answer is lost where the process dies with it. */
+  changed(what: string): void {
     this.changes.push(what);
-    this.#alive();
+    this.alive();
   }
 
-  #alive(): void {
+  /** Throws where the process is dead. */
+  alive(): void {
     if (this.changes.length >= this.diesAfter) throw new Error('the process died');
   }
 }
