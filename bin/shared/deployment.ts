@@ -1,3 +1,4 @@
+import { GetFunctionConfigurationCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import {
   GetBucketNotificationConfigurationCommand,
   GetBucketPolicyCommand,
@@ -6,6 +7,8 @@ import {
 } from '@aws-sdk/client-s3';
 import { ListSubscriptionsByTopicCommand, SNSClient } from '@aws-sdk/client-sns';
 import * as z from 'zod';
+import { pinHoldout } from '../../functions/holdout-evaluation/adapters/work.ts';
+import { type LocatedModel, placeOf } from '../../functions/holdout-evaluation/schema.ts';
 import { parseProfile } from '../../functions/quality-gate/baseline.ts';
 import { CLIENT_OPTIONS, statusOf } from '../../functions/shared/aws.ts';
 import { GateInputError, messageOf } from '../../functions/shared/errors.ts';
@@ -50,8 +53,8 @@ export async function readOutputs(file: string): Promise<Outputs> {
 }
 
 /**
- * Looks at everything a deployment needs so that an unjudged dataset cannot be read. What cannot be looked at is
- * a problem, too.
+ * Looks at everything a deployment needs so that an unjudged dataset cannot be read, and no unjudged model is approved.
+ * What cannot be looked at is a problem, too.
  *
  * @throws GateInputError where the caller has no AWS region or credentials
  */
@@ -75,6 +78,15 @@ export async function examineDeployment(config: Config, outputs: Outputs): Promi
   for (const dataset of config.datasets)
     found.push(await examineBaseline(s3, outputs.EvidenceBucket, dataset));
   found.push(await examineTopic(outputs.NotificationTopic));
+  if (config.models.size > 0) {
+    found.push(await examineFunction('holdout evaluation', outputs.HoldoutEvaluationAlias));
+  }
+  for (const model of config.models.values()) {
+    found.push(await examineHoldout(s3, model, outputs.DataBucket));
+  }
+  if (config.canaries.size > 0) {
+    found.push(await examineFunction('pipeline canary', outputs.PipelineCanaryAlias));
+  }
   return found;
 }
 
@@ -208,5 +220,56 @@ function examineTopic(topic: string): Promise<Diagnosis> {
           message: 'has no subscriber: nobody would hear of a rejected dataset',
           help: 'Add notify.emails to tocsin.yaml and deploy, or subscribe to the topic.',
         };
+  });
+}
+
+function examineFunction(subject: string, alias: string | undefined): Promise<Diagnosis> {
+  return examine(subject, async () => {
+    if (alias === undefined) {
+      return {
+        ok: false,
+        message: 'is not deployed, and tocsin.yaml asks for it',
+        help: 'Deploy again: the configuration is newer than the deployment.',
+      };
+    }
+    const lambda = new LambdaClient(CLIENT_OPTIONS);
+    const { State, StateReason, Version } = await lambda.send(
+      new GetFunctionConfigurationCommand({ FunctionName: alias }),
+    );
+    // Inactive: unused for weeks. The next invocation wakes it.
+    return State === 'Active' || State === 'Inactive'
+      ? { ok: true, message: `version ${Version} is ready` }
+      : {
+          ok: false,
+          message: `is ${State}: ${StateReason ?? 'Lambda gives no reason'}`,
+          help: 'Deploy again.',
+        };
+  });
+}
+
+function examineHoldout(
+  s3: S3Client,
+  { name, value }: LocatedModel,
+  dataBucket: string | undefined,
+): Promise<Diagnosis> {
+  return examine(`holdout of ${name}`, async () => {
+    const { bucket = dataBucket, key } = placeOf(value.holdout.uri);
+    if (bucket === undefined) {
+      return {
+        ok: false,
+        message: 'names no bucket, and the stack has no output DataBucket',
+        help: 'Deploy again.',
+      };
+    }
+    try {
+      const { version, verdict } = await pinHoldout(s3, { bucket, key });
+      return {
+        ok: true,
+        message: `version ${version} has passed${verdict === undefined ? '' : ` (verdict ${verdict})`}`,
+      };
+    } catch (error) {
+      if (!(error instanceof GateInputError)) throw error;
+      return { ok: false, message: error.message, ...(error.help !== undefined && { help: error.help }) };
+    }
   });
 }

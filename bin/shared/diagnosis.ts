@@ -62,9 +62,9 @@ export async function examineConfig(file: string): Promise<{ diagnoses: Diagnosi
     if (!(error instanceof ConfigError)) throw error;
     return { diagnoses: problemsOf(error) };
   }
-  const diagnoses: Diagnosis[] = [
-    { ok: true, subject: file, message: `valid, with ${config.datasets.length} datasets` },
-  ];
+  const { datasets, models, canaries } = config;
+  const has = [`${datasets.length} datasets`, `${models.size} models`, `${canaries.size} canaries`];
+  const diagnoses: Diagnosis[] = [{ ok: true, subject: file, message: `valid, with ${has.join(', ')}` }];
   for (const { contractFile } of config.datasets) {
     try {
       await withScratch((scratch) => validateRules(contractFile, scratch));

@@ -1,12 +1,14 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { GetFunctionConfigurationCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import {
   GetBucketNotificationConfigurationCommand,
   GetBucketPolicyCommand,
   GetBucketVersioningCommand,
 } from '@aws-sdk/client-s3';
 import { ListSubscriptionsByTopicCommand } from '@aws-sdk/client-sns';
+import { mockClient } from 'aws-sdk-client-mock';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { doctor } from '../../bin/commands/doctor.ts';
 import { EXIT } from '../../bin/shared/cli.ts';
@@ -209,6 +211,92 @@ describe('a deployment', () => {
     expect(out).toMatch(message);
     expect(new Set(problems.map((line) => line.split(':')[0])).size).toBe(1);
     expect(out).toMatch(/\d+ of \d+ checks found a problem\.\n$/);
+  });
+
+  describe('of models and canaries', () => {
+    const ALIAS = 'arn:aws:lambda:eu-west-1:111122223333:function:evaluation:live';
+    const CANARY = 'arn:aws:lambda:eu-west-1:111122223333:function:canary:live';
+    const passed = [
+      { Key: 'tocsin:quality', Value: 'passed' },
+      { Key: 'tocsin:verdict', Value: 'ab12' },
+    ];
+    const lambda = mockClient(LambdaClient);
+    beforeAll(async () => {
+      await writeFile(
+        path('models.yaml'),
+        `${await readFile(path('tocsin.yaml'), 'utf8')}models:
+  offers:
+    modelPackageGroup: offers
+    task: regression
+    holdout: { uri: sales/holdout.csv, label: price, contract: sales.yaml }
+    transform: { instanceType: ml.m5.large }
+    require: [{ metric: mae, atMost: 1 }]
+canaries:
+  weekly:
+    model: offers
+    pipeline: train
+    modelPackageGroup: offers-canary
+    dataset: { uri: sales/known.csv }
+    expect: [{ metric: mae, atMost: 1 }]
+    negativeControl: { uri: sales/bent.csv }
+`,
+      );
+      const more = { HoldoutEvaluationAlias: ALIAS, PipelineCanaryAlias: CANARY, WorkBucket: 'work' };
+      await writeFile(path('more.json'), JSON.stringify({ Tocsin: { ...OUTPUTS.Tocsin, ...more } }));
+    });
+    beforeEach(() => {
+      lambda.reset();
+      lambda.on(GetFunctionConfigurationCommand).resolves({ State: 'Active', Version: '3' });
+      aws.put('data', 'sales/holdout.csv', 'price\n1\n', { tags: passed });
+    });
+    afterAll(() => lambda.restore());
+    const look = (outputs = 'more.json') => run({ config: path('models.yaml'), outputs: path(outputs) });
+
+    test('in order is said to be', async () => {
+      const { code, out, problems } = await look();
+      expect(problems).toEqual([]);
+      expect(code).toBe(EXIT.pass);
+      for (const line of [
+        'models.yaml: valid, with 2 datasets, 1 models, 1 canaries',
+        'holdout evaluation: version 3 is ready',
+        'pipeline canary: version 3 is ready',
+        'has passed (verdict ab12)',
+      ]) {
+        expect(out).toContain(line);
+      }
+    });
+
+    test('is missing its functions until it is deployed again', async () => {
+      const { problems } = await look('outputs.json');
+      expect(problems).toEqual([
+        'PROBLEM  holdout evaluation: is not deployed, and tocsin.yaml asks for it',
+        'PROBLEM  pipeline canary: is not deployed, and tocsin.yaml asks for it',
+      ]);
+    });
+
+    test('has a problem with a function that cannot run', async () => {
+      lambda
+        .on(GetFunctionConfigurationCommand, { FunctionName: CANARY })
+        .resolves({ State: 'Failed', StateReason: 'the layer is gone' });
+      expect((await look()).problems).toEqual(['PROBLEM  pipeline canary: is Failed: the layer is gone']);
+    });
+
+    test.each<[string, () => void, RegExp]>([
+      [
+        'that nobody has judged',
+        () => aws.put('data', 'sales/holdout.csv', 'x'),
+        /holdout of offers: the holdout s3:\/\/data\/sales\/holdout\.csv has not passed its quality gate: nobody has judged it yet/,
+      ],
+      [
+        'that is not there',
+        () => aws.objects.delete('data/sales/holdout.csv'),
+        /holdout of offers: there is no s3:\/\/data\/sales\/holdout\.csv/,
+      ],
+    ])('has a problem with a holdout %s', async (_, spoil, message) => {
+      spoil();
+      const { problems } = await look();
+      expect(problems).toEqual([expect.stringMatching(message)]);
+    });
   });
 
   test('is told apart by its outputs', async () => {
