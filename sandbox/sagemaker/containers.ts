@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { Agent, type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http';
 import { type AddressInfo, createServer } from 'node:net';
@@ -237,13 +238,18 @@ async function start(
     });
   }
   const end = async () => {
-    signal?.removeEventListener('abort', end);
+    signal?.removeEventListener('abort', abort);
     if (child.pid !== undefined && isRunning(child)) await endGroup(child.pid);
     await ended.catch(() => undefined);
     await rm(scratch, { recursive: true, force: true, maxRetries: 3 });
   };
-  signal?.addEventListener('abort', end, { once: true });
-  if (signal?.aborted) void end();
+  const abort = () => {
+    void end();
+    // Perhaps nobody waits for that.
+    rmSync(scratch, { recursive: true, force: true });
+  };
+  signal?.addEventListener('abort', abort, { once: true });
+  if (signal?.aborted) abort();
   return { alive: () => isRunning(child), ended, tail: () => lines.join('\n'), end };
 }
 

@@ -426,7 +426,8 @@ function reasonOf(error: unknown, call: Call): string {
 async function change(endpoint: Endpoint, status: Status, call: Call): Promise<void> {
   endpoint.status = status;
   endpoint.lastModifiedTime = call.now();
-  const { name, arn, configName, variants, creationTime, lastModifiedTime } = endpoint;
+  const { name, arn, configName, variants, creationTime, lastModifiedTime, failureReason } = endpoint;
+  call.log(`endpoint ${name}: ${[status, failureReason].filter(Boolean).join(': ')}`);
   await call.account.emit('SageMaker Endpoint State Change', [arn], {
     EndpointName: name,
     EndpointArn: arn,

@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
+import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -63,7 +64,12 @@ export async function host(
   }
   const resolvedAt = call.now();
   const directory = await mkdtemp(join(tmpdir(), 'model-'));
-  const clean = () => rm(directory, { recursive: true, force: true, maxRetries: 3 });
+  const clean = () => {
+    signal.removeEventListener('abort', clean);
+    // Nobody waits for what ends with the server.
+    rmSync(directory, { recursive: true, force: true, maxRetries: 3 });
+  };
+  signal.addEventListener('abort', clean, { once: true });
   try {
     if (definition.ModelDataUrl !== undefined) {
       await download(definition.ModelDataUrl, model.executionRoleArn, { directory, call, signal });
@@ -81,11 +87,11 @@ export async function host(
       resolvedAt,
       stop: async () => {
         await container.stop();
-        await clean();
+        clean();
       },
     };
   } catch (error) {
-    await clean();
+    clean();
     if (error instanceof ContainerError) {
       call.log(`${label}: ${error.message}`);
       throw new HostingError('ping', error.message, { cause: error });

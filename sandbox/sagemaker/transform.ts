@@ -187,6 +187,7 @@ async function change(job: TransformJob, status: TransformJob['status'], call: C
   job.status = status;
   job.lastModifiedTime = call.now();
   if (!['InProgress', 'Stopping'].includes(status)) job.endTime = job.lastModifiedTime;
+  call.log(`transform job ${nameOf(job)}: ${[status, job.failureReason].filter(Boolean).join(': ')}`);
   const Tags = Object.fromEntries(call.state.tags(job.arn));
   const detail = { ...describe(job, (milliseconds) => milliseconds), Tags };
   await call.account.emit('SageMaker Transform Job State Change', [job.arn], detail);

@@ -22,6 +22,9 @@ import { endpointOperations } from '../../../sandbox/sagemaker/endpoints.ts';
 import { invocationRoute } from '../../../sandbox/sagemaker/runtime.ts';
 import { IMAGE, LocalSageMaker, ROLE } from '../../support/sagemaker.ts';
 
+/** Expects what becomes true soon; a busy machine may take its time. */
+const eventually = (look: () => unknown) => expect.poll(look, { timeout: 30_000, interval: 20 });
+
 const ARN = 'arn:aws:sagemaker:us-east-1:000000000000:endpoint/delay';
 
 let local: LocalSageMaker;
@@ -248,7 +251,7 @@ describe('UpdateEndpoint', () => {
       open = resolve;
     });
     const updated = update({});
-    await expect.poll(async () => (await describeEndpoint()).EndpointStatus).toBe('Updating');
+    await eventually(async () => (await describeEndpoint()).EndpointStatus).toBe('Updating');
     expect(await describeEndpoint()).toMatchObject({
       EndpointConfigName: 'first',
       PendingDeploymentSummary: { EndpointConfigName: 'second', StartTime: expect.any(Date) },
@@ -438,9 +441,9 @@ describe('InvokeEndpoint', () => {
       OriginalStatusCode: 400,
     });
     await expect(invoke('die')).rejects.toMatchObject({ name: 'ModelError', OriginalStatusCode: 0 });
-    await expect
-      .poll(() => invoke('1').catch(({ message }: Error) => message))
-      .toContain('as the model process exited');
+    await eventually(() => invoke('1').catch(({ message }: Error) => message)).toContain(
+      'as the model process exited',
+    );
   });
 
   it('passes on headers, and refuses what it does not serve', async () => {
@@ -484,9 +487,9 @@ describe('InvokeEndpoint', () => {
     await createEndpoint({ live: { model: 'slow' } });
     await createConfig('second', { live: { model: 'ten' } });
     const slow = invoke('slow');
-    await expect.poll(() => local.log.join('\n')).toContain('a slow request');
+    await eventually(() => local.log.join('\n')).toContain('a slow request');
     const updated = update({});
-    await expect.poll(async () => (await invoke('1')).body).toBe('10');
+    await eventually(async () => (await invoke('1')).body).toBe('10');
     await writeFile(GO_FILE, '');
     await updated;
     expect((await slow).body).toBe('0');

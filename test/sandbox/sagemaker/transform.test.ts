@@ -14,6 +14,9 @@ import { transformOperations } from '../../../sandbox/sagemaker/transform.ts';
 import { transformDefinition } from '../../../sandbox/sagemaker/transform-definition.ts';
 import { LocalSageMaker } from '../../support/sagemaker.ts';
 
+/** Expects what becomes true soon; a busy machine may take its time. */
+const eventually = (look: () => unknown) => expect.poll(look, { timeout: 30_000, interval: 20 });
+
 type Definition = CreateTransformJobCommandInput;
 
 /** The input of a job that works, with some members replaced. */
@@ -284,7 +287,7 @@ describe('a transform job', () => {
   it('can be stopped, once', async () => {
     local.put('data/in/a.csv', 'hang\n');
     await local.client.send(new CreateTransformJobCommand(definition({})));
-    await expect.poll(() => local.events.length).toBe(1);
+    await eventually(() => local.events.length).toBe(1);
     const stop = new StopTransformJobCommand({ TransformJobName: 'job' });
     await local.client.send(stop);
     await expect(local.client.send(stop)).rejects.toMatchObject({ name: 'ValidationException' });
