@@ -23,7 +23,7 @@ const SERVICE = 'sagemaker.amazonaws.com';
 /** How long the policies of a role are remembered: a deployment that changes them is noticed at once. */
 const MEMORY_MS = 1_000;
 
-export const ROOT_CALLER: Caller = { arn: `arn:aws:iam::${ACCOUNT}:root`, role: undefined };
+const ROOT_CALLER: Caller = { arn: `arn:aws:iam::${ACCOUNT}:root`, role: undefined };
 
 /** A role with everything that says what it may do. */
 export interface Role {

@@ -42,7 +42,7 @@ export interface Model extends Resource {
   readonly description: Readonly<Record<string, unknown>>;
 }
 
-export const MODELS = new Kind<Model>('model');
+const MODELS = new Kind<Model>('model');
 
 const container = structure({
   ContainerHostname: entityName.optional(),

@@ -61,7 +61,7 @@ export interface ModelPackage extends Resource {
 }
 
 export const MODEL_PACKAGE_GROUPS = new Kind<ModelPackageGroup>('model-package-group');
-export const MODEL_PACKAGES = new Kind<ModelPackage>('model-package', 10_000);
+const MODEL_PACKAGES = new Kind<ModelPackage>('model-package', 10_000);
 
 const approvalStatus = z.enum(['Approved', 'Rejected', 'PendingManualApproval']);
 
@@ -188,7 +188,7 @@ type CreateModelPackage = z.output<typeof createModelPackage>;
  *
  * @throws ServiceError
  */
-export async function registerPackage(input: CreateModelPackage, call: Call): Promise<ModelPackage> {
+async function registerPackage(input: CreateModelPackage, call: Call): Promise<ModelPackage> {
   const { ModelPackageName: name, ModelPackageGroupName, InferenceSpecification, ...rest } = input;
   if ((name === undefined) === (ModelPackageGroupName === undefined)) {
     throw invalid('Exactly one of ModelPackageName and ModelPackageGroupName must be provided.');
@@ -196,16 +196,16 @@ export async function registerPackage(input: CreateModelPackage, call: Call): Pr
   if (name !== undefined && input.ModelApprovalStatus !== undefined) {
     throw invalid('ModelApprovalStatus does not apply to unversioned model packages.');
   }
-  if (name !== undefined && call.state.get(MODEL_PACKAGES, name) !== undefined) {
-    throw invalid(`Model Package already exists: ${MODEL_PACKAGES.arn(name)}`);
-  }
   if (name === undefined && input.Tags !== undefined) {
     throw invalid('Tags cannot be provided for a versioned model package. It has the tags of its group.');
   }
+  const inference = await complete(InferenceSpecification, call);
+  // Only now, with everything awaited: of two calls at once the second sees what the first has made.
   const earlier = repeated(input, call);
   if (earlier !== undefined) return earlier;
-  const inference = await complete(InferenceSpecification, call);
-  // Only now, with everything awaited: of two calls at once each gets a version of its own.
+  if (name !== undefined && call.state.byArn(MODEL_PACKAGES.arn(name)) !== undefined) {
+    throw invalid(`Model Package already exists: ${MODEL_PACKAGES.arn(name)}`);
+  }
   const group = ModelPackageGroupName === undefined ? undefined : findGroup(ModelPackageGroupName, call);
   if (group !== undefined) group.lastVersion++;
   const versioned = group === undefined ? (name ?? '') : `${group.name}/${group.lastVersion}`;
@@ -239,6 +239,8 @@ export async function registerPackage(input: CreateModelPackage, call: Call): Pr
 async function becomeCompleted(made: ModelPackage, call: Call): Promise<void> {
   for (const status of ['InProgress', 'Completed'] as const) {
     await call.wait(STEP_MS);
+    // Deleted meanwhile.
+    if (call.state.byArn(made.arn) !== made) return;
     made.status = status;
     made.lastModifiedTime = call.now();
     await announce(made, call);
@@ -307,7 +309,7 @@ function findGroup(reference: string, { state }: Call): ModelPackageGroup {
 }
 
 /** The ARN of a package, whether or not there is one. */
-export function packageArnOf(reference: string): string {
+function packageArnOf(reference: string): string {
   return reference.startsWith('arn:') ? reference : MODEL_PACKAGES.arn(reference);
 }
 
@@ -316,7 +318,7 @@ function groupArnOf(reference: string): string {
 }
 
 /** ARN of the package that a registration makes; of a version the next one in its group. */
-export function arnToRegister(input: CreateModelPackage, { state }: Call): string {
+function arnToRegister(input: CreateModelPackage, { state }: Call): string {
   const { ModelPackageName: name, ModelPackageGroupName: group } = input;
   if (group === undefined) return MODEL_PACKAGES.arn(name ?? '');
   const found = state.byArn(groupArnOf(group)) as ModelPackageGroup | undefined;

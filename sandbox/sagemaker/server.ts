@@ -90,9 +90,9 @@ export class SageMakerServer {
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const started = performance.now();
-    const path = decodeURIComponent(new URL(request.url ?? '/', 'http://127.0.0.1').pathname);
+    const { url = '/', method = '' } = request;
     const target = String(request.headers['x-amz-target'] ?? '');
-    const what = target === '' ? `${request.method} ${path}` : target.replace(/^SageMaker\./, '');
+    const what = target === '' ? `${method} ${url}` : target.replace(/^SageMaker\./, '');
     const gone = new AbortController();
     response.once('close', () => gone.abort(new Error('the client went away')));
     let answer: HttpAnswer;
@@ -102,7 +102,7 @@ export class SageMakerServer {
       const headers = Object.fromEntries(
         Object.entries(request.headers).map(([name, value]) => [name, String(value)]),
       );
-      const asked = { method: request.method ?? '', path, headers, body, signal: gone.signal };
+      const asked = { method, path: pathOf(url), headers, body, signal: gone.signal };
       guardOrigin(headers);
       answer = target === '' ? await this.#route(asked) : await this.#operate(what, asked);
       outcome = String(answer.status);
@@ -213,14 +213,24 @@ function guardOrigin({ host = '', origin }: Readonly<Record<string, string>>): v
   throw new ServiceError('AccessDeniedException', 'Only programs on this machine are served.', 403);
 }
 
+/** The path of a request, decoded, without the query. */
+function pathOf(url: string): string {
+  try {
+    return decodeURIComponent(url.replace(/\?.*$/s, ''));
+  } catch {
+    throw new ServiceError('ValidationException', `The path ${url} is not encoded as paths are.`);
+  }
+}
+
 async function read(request: IncomingMessage): Promise<Buffer> {
+  const tooLarge = new ServiceError('RequestEntityTooLargeException', `At most ${MOST_BYTES} bytes.`, 413);
+  // Before anything is read: an answer to half a request may not get through.
+  if (Number(request.headers['content-length'] ?? 0) > MOST_BYTES) throw tooLarge;
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
     size += chunk.length;
-    if (size > MOST_BYTES) {
-      throw new ServiceError('RequestEntityTooLargeException', `At most ${MOST_BYTES} bytes.`, 413);
-    }
+    if (size > MOST_BYTES) throw tooLarge;
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);

@@ -73,7 +73,7 @@ export interface TrainingJob extends Resource {
   ended: Promise<void>;
 }
 
-export const TRAINING_JOBS = new Kind<TrainingJob>('training-job', 10_000);
+const TRAINING_JOBS = new Kind<TrainingJob>('training-job', 10_000);
 
 const channel = structure({
   ChannelName: z
