@@ -47,23 +47,25 @@ function tellApart(
  * An estimate and its interval with the same number of decimals: two digits of the interval's width, and as many more
  * as tell each of the three from the limits in the same sentence.
  */
-export function formatInterval<Bounds extends { low: number; estimate: number; high: number }>(
-  { low, estimate, high }: Bounds,
+export function formatInterval(
+  { low, estimate, high }: { low: number; estimate: number; high: number },
   limits: readonly number[] = [],
 ): { low: string; estimate: string; high: string } {
   const width = high - low;
-  const text = (value: number, decimals: number) => {
-    if (!(width > 0 && width < Number.POSITIVE_INFINITY)) return formatNumber(value, nearest(value, limits));
-    const digits = { minimumFractionDigits: decimals, maximumFractionDigits: decimals };
-    return value.toLocaleString('en-US', digits).replace(/^-(0(\.0*)?)$/, '$1');
-  };
+  const text = (value: number, decimals: number) =>
+    width > 0 && width < Number.POSITIVE_INFINITY
+      ? value.toFixed(decimals).replace(/^-(0(\.0*)?)$/, '$1')
+      : formatNumber(value, nearest(value, limits));
   const merged = (decimals: number) =>
     [low, estimate, high].some((value) =>
       limits.some((limit) => limit !== value && text(limit, decimals) === text(value, decimals)),
     );
   let decimals = Math.min(Math.max(Math.ceil(-Math.log10(width)) + 1, 0), 17) || 0;
   while (decimals < 17 && merged(decimals)) decimals++;
-  return { low: text(low, decimals), estimate: text(estimate, decimals), high: text(high, decimals) };
+  const [from, middle, to] = [low, estimate, high].map((value) =>
+    text(value, decimals).replace(/^-?\d{4,}/, (whole) => Number(whole).toLocaleString('en-US')),
+  );
+  return { low: from!, estimate: middle!, high: to! };
 }
 
 function nearest(value: number, others: readonly number[]): number | undefined {
