@@ -1,0 +1,97 @@
+import { join } from 'node:path';
+import { build } from 'esbuild';
+import { describe, expect, test } from 'vitest';
+import { configOf, contractOf, deployed, resourceOf, synthesize } from '../support/synthesize.ts';
+
+/*
+ * What a function calls and what its role allows are the same: the commands in its bundle against the actions in the
+ * template. A call without a grant fails in production alone, and a grant without a call is nobody's to use.
+ */
+
+/** Of each command, the actions that AWS asks for; of all others `service:Name`. */
+const ACTIONS: Record<string, string[]> = {
+  's3:GetObject': ['s3:GetObject', 's3:GetObjectVersion'],
+  's3:HeadObject': ['s3:GetObject', 's3:GetObjectVersion'],
+  's3:GetObjectTagging': ['s3:GetObjectTagging', 's3:GetObjectVersionTagging'],
+  's3:ListObjectsV2': ['s3:ListBucket'],
+  's3:CreateMultipartUpload': ['s3:PutObject'],
+  's3:UploadPart': ['s3:PutObject'],
+  's3:CompleteMultipartUpload': ['s3:PutObject'],
+  's3:PutObjectTagging': ['s3:PutObjectTagging', 's3:PutObjectVersionTagging'],
+  // The topic has a key.
+  'sns:Publish': ['sns:Publish', 'kms:Decrypt', 'kms:GenerateDataKey'],
+  'eventbridge:PutEvents': ['events:PutEvents'],
+  // With tags, and the first with a role.
+  'sagemaker:CreateModel': ['sagemaker:CreateModel', 'sagemaker:AddTags', 'iam:PassRole'],
+  'sagemaker:CreateTransformJob': ['sagemaker:CreateTransformJob', 'sagemaker:AddTags'],
+};
+
+/** What Lambda does in the name of every gate function: logs, traces, dead letters. */
+const PLATFORM = [
+  'logs:CreateLogStream',
+  'logs:PutLogEvents',
+  'sqs:SendMessage',
+  'xray:PutTelemetryRecords',
+  'xray:PutTraceSegments',
+];
+
+/** Every command of an AWS client that is left in a bundle, as `service:Name`. */
+async function commandsOf(entry: string): Promise<string[]> {
+  const { outputFiles } = await build({
+    entryPoints: [join('functions', `${entry}.ts`)],
+    bundle: true,
+    write: false,
+    platform: 'node',
+    format: 'esm',
+    packages: 'external',
+    logLevel: 'silent',
+  });
+  const text = outputFiles[0]?.text ?? '';
+  const imports = text.matchAll(/import \{([^}]*)\} from "@aws-sdk\/client-([a-z0-9-]+)"/g);
+  const commands = [...imports].flatMap(([, names = '', service]) =>
+    [...names.matchAll(/\b(\w+)Command\b/g)].map(([, name]) => `${service}:${name}`),
+  );
+  return [...new Set(commands)].sort();
+}
+
+const template = synthesize(
+  configOf(
+    `tocsin: 1
+datasets:
+  flights: { contract: flights.yaml, prefix: flights/, onAccept: { pipeline: train } }
+models:
+  delay:
+    modelPackageGroup: delay
+    task: regression
+    holdout: { uri: flights/holdout.csv, label: id, contract: flights.yaml }
+    transform: { instanceType: ml.m5.large }
+    require: [{ metric: mae, atMost: 1 }]
+canaries:
+  weekly:
+    model: delay
+    pipeline: train
+    modelPackageGroup: delay-canary
+    dataset: { uri: known/flights.csv }
+    expect: [{ metric: mae, atMost: 1 }]
+    negativeControl: { corrupt: { id: "0" } }
+`,
+    { 'flights.yaml': contractOf('flights') },
+  ),
+);
+
+function grantedTo(role: string): string[] {
+  const { PolicyDocument: document } = resourceOf<{
+    PolicyDocument: { Statement: { Effect: string; Action: string | string[] }[] };
+  }>(template, 'AWS::IAM::Policy', role);
+  const actions = deployed<typeof document>(template, document).Statement.flatMap(({ Action }) => Action);
+  return [...new Set(actions)].filter((action) => !PLATFORM.includes(action)).sort();
+}
+
+describe.each([['holdout-evaluation/handler', 'HoldoutEvaluationGateRole']])('%s', (entry, role) => {
+  test('calls what its role allows, and its role allows what it calls', async () => {
+    const commands = await commandsOf(entry);
+    expect(commands).toContain('s3:GetObject');
+    const needed = commands.flatMap((command) => ACTIONS[command] ?? [command]);
+    expect(grantedTo(role)).toEqual([...new Set(needed)].sort());
+  });
+});
