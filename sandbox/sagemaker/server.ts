@@ -92,7 +92,8 @@ export class SageMakerServer {
     const started = performance.now();
     const { url = '/', method = '' } = request;
     const target = String(request.headers['x-amz-target'] ?? '');
-    const what = target === '' ? `${method} ${url}` : target.replace(/^SageMaker\./, '');
+    const [, operation] = /^SageMaker\.(\w+)$/.exec(target) ?? [];
+    const what = operation ?? `${method} ${url}`;
     const gone = new AbortController();
     response.once('close', () => gone.abort(new Error('the client went away')));
     let answer: HttpAnswer;
@@ -104,7 +105,7 @@ export class SageMakerServer {
       );
       const asked = { method, path: pathOf(url), headers, body, signal: gone.signal };
       guardOrigin(headers);
-      answer = target === '' ? await this.#route(asked) : await this.#operate(what, asked);
+      answer = operation === undefined ? await this.#route(asked) : await this.#operate(operation, asked);
       outcome = String(answer.status);
     } catch (error) {
       const known = asServiceError(error);
