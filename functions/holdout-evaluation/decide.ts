@@ -17,7 +17,14 @@ import type {
   MetricResult,
   PredictionProblem,
 } from './measurements.ts';
-import { factsOf, type MetricName, type MetricQuery, NEVER_PREDICTED, queryName } from './metric.ts';
+import {
+  factsOf,
+  type MetricFacts,
+  type MetricName,
+  type MetricQuery,
+  NEVER_PREDICTED,
+  queryName,
+} from './metric.ts';
 import { type LocatedModel, type ModelConfig, queryOf, type Requirement } from './schema.ts';
 
 /*
@@ -142,15 +149,20 @@ export function metricFinding(result: MetricResult, threshold: Threshold, rule: 
   );
   const confidence = `${formatShare(interval.confidence)} interval ${shown.low} to ${shown.high}`;
   const open = judged.filter((side) => side.outcome === 'inconclusive');
+  // What clears one limit of two may miss the other.
+  const passing = sides.length > 1 ? undefined : detectable(decisive, interval, factsOf(query.metric).range);
   return {
     ...finding,
     outcome,
-    message: `${what} is ${shown.estimate} (${confidence}), ${required}${outcome === 'inconclusive' ? unsettled(result, interval, open, sides.length) : ''}.`,
+    message: `${what} is ${shown.estimate} (${confidence}), ${required}${outcome === 'inconclusive' ? unsettled(result, interval, open, passing) : ''}.`,
     observed: shown.estimate,
     limit: decisive.limit,
     value,
     interval,
-    ...(outcome === 'inconclusive' && { smallestDetectable: detectable(decisive, interval), help: MORE }),
+    ...(outcome === 'inconclusive' && {
+      ...(passing !== undefined && { smallestDetectable: passing }),
+      help: MORE,
+    }),
     ...(outcome === 'fail' && {
       help: 'Look for what changed in the training data or code; if the threshold is wrong, change it together with its reason.',
     }),
@@ -185,9 +197,18 @@ function isSound({ low, estimate, high }: Interval): boolean {
   return [low, estimate, high].every(Number.isFinite) && low <= high;
 }
 
-/** The value nearest to the limit that an interval as wide as this would have let pass. */
-function detectable({ limit, sign }: Side, { low, high }: Interval): number {
-  return limit + (sign * (high - low)) / 2;
+/**
+ * The value nearest to the limit that an interval as wide as this would have let pass.
+ *
+ * @param range of the values that there can be; undefined where it would be outside
+ */
+function detectable(
+  { limit, sign }: Side,
+  { low, high }: Interval,
+  [least, most]: MetricFacts['range'],
+): number | undefined {
+  const passing = limit + (sign * (high - low)) / 2;
+  return (least !== null && passing < least) || (most !== null && passing > most) ? undefined : passing;
 }
 
 /** What so many examples can show, and how many would settle it if the value stays. */
@@ -195,7 +216,7 @@ function unsettled(
   { query, slice, examples, positives, value }: MetricResult,
   interval: Interval,
   open: Side[],
-  sides: number,
+  passing: number | undefined,
 ): string {
   const needed = Math.max(...open.map((side) => neededExamples(examples, value as number, interval, side)));
   const settle = Number.isFinite(needed)
@@ -203,16 +224,12 @@ function unsettled(
     : 'and no number of examples would: the value is on the threshold';
   const few =
     positives === undefined || query.class !== undefined ? '' : `, ${formatNumber(positives)} positive,`;
-  const cannot = `; ${countOf(examples, 'example')}${few} cannot tell`;
-  const { limit, sign } = open[0]!;
-  const passing = detectable(open[0]!, interval);
-  const end = factsOf(query.metric).range[sign === 1 ? 1 : 0];
-  // What clears one limit of two may miss the other; and a metric has an end.
+  const [{ limit, sign }] = open as [Side];
   const shown =
-    sides > 1 || (end !== null && sign * passing > sign * end)
+    passing === undefined
       ? ''
       : ` (${formatNumber(passing, limit)} or ${sign === 1 ? 'more' : 'less'} would pass)`;
-  return `${cannot}${shown}, ${settle}`;
+  return `; ${countOf(examples, 'example')}${few} cannot tell${shown}, ${settle}`;
 }
 
 /**
@@ -510,7 +527,7 @@ class Judging {
       value: worse.estimate,
       interval: worse,
       ...(outcome === 'inconclusive' && {
-        smallestDetectable: detectable({ limit, sign: -1 }, worse),
+        smallestDetectable: limit - (worse.high - worse.low) / 2,
         help: 'Judge on a larger holdout, or allow a difference that so many examples can show.',
       }),
       ...(outcome === 'fail' && {
@@ -553,7 +570,7 @@ class Judging {
       interval,
       path,
       ...(outcome === 'inconclusive' && {
-        smallestDetectable: detectable({ limit, sign: -1 }, interval),
+        smallestDetectable: limit - (interval.high - interval.low) / 2,
         help: MORE,
       }),
       ...(outcome === 'fail' && {
@@ -707,7 +724,7 @@ function rangeText({ atLeast, atMost }: Threshold): string {
 
 /** `tocsin.yaml:31: below this the rebooking team overrides the model` */
 function quote({ because }: Threshold, rule: SourceLocation): string {
-  return because === undefined ? place(rule) : `${place(rule)}: ${because}`;
+  return because === undefined ? place(rule) : `${place(rule)}: ${because.trim().replace(/\s+/g, ' ')}`;
 }
 
 function place({ file, line }: SourceLocation): string {

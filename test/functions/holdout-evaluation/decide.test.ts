@@ -239,8 +239,11 @@ describe('a threshold', () => {
 
   test('that no value of the metric could clear says nothing of one that would', () => {
     const text = changed('atLeast: 0.62', 'atLeast: 0.99');
-    const { message } = only(judgedWith([metric({ metric: 'auc' }, 0.97, 0.991, 1)], text));
+    const { message, smallestDetectable } = only(
+      judgedWith([metric({ metric: 'auc' }, 0.97, 0.991, 1)], text),
+    );
     expect(message).toContain('61,234 examples cannot tell, about ');
+    expect(smallestDetectable).toBeUndefined();
   });
 
   test.each<[string, number, number, number, Outcome]>([
@@ -278,6 +281,16 @@ describe('a threshold', () => {
       allowed: '0.6 to 0.7',
       limit: ['across the upper end', 'above'].includes(where) ? 0.7 : 0.6,
     });
+  });
+
+  test('has its reason on one line', () => {
+    const text = changed(
+      '"below this the rebooking team overrides the model"',
+      '"below this\\n the team\\n\\n overrides "',
+    );
+    expect(only(judgedWith([metric({ metric: 'auc' }, 0.5, 0.55, 0.6)], text)).message).toContain(
+      '(tocsin.yaml:8: below this the team overrides).',
+    );
   });
 
   test('a value is shown with the digits that tell it from the limit', () => {
