@@ -1,4 +1,5 @@
 import type { Writable } from 'node:stream';
+import { formatInterval } from '../../functions/shared/format.ts';
 import type { Finding, FindingOutcome, NotChecked, Verdict } from '../../functions/shared/verdict.ts';
 import { type Cell, printable, style, table } from './cli.ts';
 
@@ -46,7 +47,10 @@ export function renderVerdict(
   if (open.length > shown.length) lines.push(`and ${open.length - shown.length} more: see --json`, '');
   if (passed) {
     const good = verdict.findings.filter(({ outcome }) => outcome === 'pass');
-    lines.push(...table(stream, good.slice(0, MAX_FINDINGS).map(headOf)), ...(good.length > 0 ? [''] : []));
+    lines.push(
+      ...table(stream, good.slice(0, MAX_FINDINGS).map(withInterval).map(headOf)),
+      ...(good.length > 0 ? [''] : []),
+    );
   }
   if (open.length > 0)
     lines.push(`${verdict.findings.length - open.length} of ${verdict.findings.length} checks passed.`);
@@ -67,6 +71,14 @@ function headOf({ outcome, subject, check, observed, allowed, rule }: Finding): 
     { text: allowed },
     { text: rule === undefined ? '' : `${rule.file}:${rule.line}`, format: 'cyan' },
   ];
+}
+
+/** Of what passed there is no message to read the interval from. */
+function withInterval(finding: Finding): Finding {
+  const { interval, limit } = finding;
+  if (interval === undefined) return finding;
+  const { estimate, low, high } = formatInterval(interval, limit === undefined ? [] : [limit]);
+  return { ...finding, observed: `${estimate} (${low} to ${high})` };
 }
 
 function detailsOf(stream: Writable, { message, samples, help }: Finding): string[] {
