@@ -4,16 +4,17 @@ import { availableParallelism, cpus, platform, release, tmpdir, totalmem } from 
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type HeatResult, race, type Spread, type Suite, type Target } from './harness.ts';
+import { holdout } from './holdout.ts';
 import { quality } from './quality.ts';
 
 /*
- * `npm run bench -- quality [--runs 5] [--out FILE]`
+ * `npm run bench -- quality|holdout [--runs 5] [--out FILE]`
  *
  * Runs whole processes, as users do, one at a time and in turn, so that a slow minute of the machine meets all
  * contestants alike. Tells medians.
  */
 
-const SUITES: Record<string, Suite> = { quality };
+const SUITES: Record<string, Suite> = { quality, holdout };
 const ROOT = join(import.meta.dirname, '..');
 
 await main();

@@ -1,10 +1,15 @@
-// Loaded into a child with --import: at its exit, writes what it took to the file named in BENCH_REPORT.
+// Loaded into a child with --import: at its exit, writes what it took to the file named in BENCH_REPORT. A child that
+// only starts another program sets benchCpuMs and benchPeakBytes to what that took.
 import { readFileSync, writeFileSync } from 'node:fs';
 
 process.on('exit', () => {
   writeFileSync(
     process.env.BENCH_REPORT,
-    JSON.stringify({ cpuMs: cpuMs(), peakBytes: peakBytes(), queryMs: globalThis.benchQueryMs }),
+    JSON.stringify({
+      cpuMs: globalThis.benchCpuMs ?? cpuMs(),
+      peakBytes: globalThis.benchPeakBytes ?? peakBytes(),
+      queryMs: globalThis.benchQueryMs,
+    }),
   );
 });
 

@@ -529,7 +529,7 @@ function concludeMetric(
   }
   const query = set.queries[index]!;
   const interval = isCalibration(query)
-    ? calibrationInterval(calibrationSample(set, resampled), confidence)
+    ? calibrationInterval(result.value, calibrationSample(set, resampled), confidence)
     : intervalOf(query, result.value, column(set, resampled, index), summary.examples[index]!, confidence);
   return interval === undefined
     ? { value: result.value, interval: null, undefinedBecause: UNSTABLE }
@@ -589,9 +589,10 @@ const sumOfDistances = (gaps: Float64Array) => calibrationError(gaps, 1);
 
 /**
  * The calibration error without what noise adds to it. Its spread is at least that of the bins' gaps taken as
- * independent, with one more example's worth in each bin: an outcome that is rare in its bin may well be missing.
+ * independent, with one more example's worth in each bin: an outcome that is rare in its bin may well be missing. The
+ * value as it is usually computed stays inside, though noise may be all that it is.
  */
-function calibrationInterval(sample: CalibrationSample, confidence: number): Interval {
+function calibrationInterval(value: number, sample: CalibrationSample, confidence: number): Interval {
   const { gaps, deviations, bins, examples } = sample;
   const { low, estimate, high } = noisyInterval(
     { parts: gaps, deviations, size: sumOfDistances },
@@ -602,7 +603,7 @@ function calibrationInterval(sample: CalibrationSample, confidence: number): Int
   return {
     low: Math.max(0, Math.min(low, estimate - margin)),
     estimate,
-    high: Math.min(1, Math.max(high, estimate + margin)),
+    high: Math.min(1, Math.max(high, estimate + margin, value)),
     confidence,
   };
 }
@@ -633,6 +634,7 @@ function concludeDifference(
   }
   const interval = isCalibration(query)
     ? calibrationDifference(
+        value,
         calibrationSample(set, resampled),
         calibrationSample(set, resampled, 'champion'),
         values,
@@ -678,6 +680,7 @@ function varianceOf(values: Float64Array): number {
 
 /** The difference of two calibration errors, each without what noise adds to it; as wide as resampling says. */
 function calibrationDifference(
+  value: number,
   candidate: CalibrationSample,
   champion: CalibrationSample,
   differences: Float64Array,
@@ -687,5 +690,10 @@ function calibrationDifference(
     noisyInterval({ parts, deviations, size: sumOfDistances }, { confidence }).estimate;
   const estimate = estimateOf(candidate) - estimateOf(champion);
   const margin = normalQuantile((1 + confidence) / 2) * Math.sqrt(varianceOf(differences));
-  return { low: estimate - margin, estimate, high: estimate + margin, confidence };
+  return {
+    low: Math.min(value, estimate - margin),
+    estimate,
+    high: Math.max(value, estimate + margin),
+    confidence,
+  };
 }
