@@ -22,6 +22,19 @@ beforeAll(async () => {
     path('a.yaml'),
     'contract: 1\ndataset: a\nformat: csv\ncolumns:\n  x: { type: integer, zeros: 0% }\n',
   );
+  await writeFile(
+    path('tocsin.yaml'),
+    `tocsin: 1
+datasets: { a: { contract: a.yaml, prefix: a/ } }
+models:
+  m:
+    modelPackageGroup: m
+    task: regression
+    holdout: { uri: a/good.csv, label: x, contract: a.yaml }
+    transform: { instanceType: ml.m5.large }
+    require: [{ metric: mae, atMost: 1 }]
+`,
+  );
   await writeFile(path('good.csv'), 'x\n1\n2\n');
   await writeFile(path('bad.csv'), 'x\n0\n2\n');
 });
@@ -161,23 +174,15 @@ test.each([
   expect(await readdir(path('tmp'))).toEqual([]);
 });
 
-test('a local check loads neither an AWS client nor the CDK', async () => {
-  const child = spawn(
-    process.execPath,
-    [
-      '--import',
-      fileURLToPath(new URL('./trace-modules.ts', import.meta.url)),
-      CLI,
-      'check',
-      'bad.csv',
-      '--contract',
-      'a.yaml',
-    ],
-    {
-      cwd: directory,
-      stdio: ['ignore', 'ignore', 'pipe'],
-    },
-  );
+test.each([
+  ['check', 'bad.csv', '--contract', 'a.yaml'],
+  ['evaluate', '--model', 'm', '--holdout', 'good.csv', '--predictions', 'good.csv'],
+])('a local %s loads neither an AWS client nor the CDK', async (...args) => {
+  const trace = fileURLToPath(new URL('./trace-modules.ts', import.meta.url));
+  const child = spawn(process.execPath, ['--import', trace, CLI, ...args], {
+    cwd: directory,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
   let loaded = '';
   child.stderr?.on('data', (chunk) => {
     loaded += chunk;
