@@ -11,6 +11,9 @@ const STACK = 'Tocsin';
 /** How long one command of the CDK may take. Both take 10 seconds, 30 on a machine that is busy. */
 const PATIENCE_MS = 300_000;
 
+/** What this deployment differs in: the functions run here, and the emulator has no Lambda durable functions. */
+export const CONTEXT = [`architecture=${architecture()}`, 'durable=false'] as const;
+
 /** Outputs of the deployed stack, by name. */
 export type Outputs = Record<string, string>;
 
@@ -35,7 +38,7 @@ export async function bootstrap(emulator: Emulator, options: Options): Promise<v
 }
 
 /**
- * `cdk deploy` of the app as it is, for the processor of this machine: the functions run here.
+ * `cdk deploy` of the app as it is, but for {@link CONTEXT}.
  *
  * @returns the outputs of the stack
  * @throws SandboxError with the end of what it printed
@@ -47,7 +50,7 @@ export async function deploy(emulator: Emulator, options: Options): Promise<Outp
     ROOT,
     [
       ...['deploy', STACK, '--require-approval', 'never', '--outputs-file', file],
-      ...['--context', `architecture=${architecture()}`],
+      ...CONTEXT.flatMap((value) => ['--context', value]),
       // Its own, so that it meets neither a `cdk synth` nor another sandbox.
       ...['--output', join(emulator.directory, 'cdk.out')],
     ],

@@ -45,6 +45,7 @@ def main() -> None:
     correct_principal_arn()
     add_event_source()
     let_root_send_events_of_sagemaker()
+    let_root_assume_roles_of_services()
     config = Config()
     config.bind = [f"fd://{listener.fileno()}"]
     config.certfile, config.keyfile = certificate, key
@@ -126,6 +127,25 @@ def let_root_send_events_of_sagemaker() -> None:
         return original(data, allow_aws_source or (from_root and sources == {"aws.sagemaker"}))
 
     eventbridge._put_events = put_events
+
+
+def let_root_assume_roles_of_services() -> None:
+    """Gives the root of the account `aws:SourceAccount` when it assumes a role.
+
+    ministack lets root assume whatever role trusts a service; here SageMaker does that. But it leaves out what AWS says
+    of the request of a service, so that a role with the condition against the confused deputy could not be assumed.
+    """
+    from ministack.core import iam_evaluator
+
+    original = iam_evaluator._resolve_condition_key
+
+    def resolve(key, context):
+        by_root = context.principal_arn.endswith(":root")
+        if key.lower() == "aws:sourceaccount" and context.action == "sts:AssumeRole" and by_root:
+            return context.principal_account
+        return original(key, context)
+
+    iam_evaluator._resolve_condition_key = resolve
 
 
 def with_principals(app):

@@ -1,4 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { PutRuleCommand, PutTargetsCommand } from '@aws-sdk/client-eventbridge';
+import { SubscribeCommand } from '@aws-sdk/client-sns';
 import {
   CreateQueueCommand,
   DeleteMessageCommand,
@@ -7,6 +9,8 @@ import {
   SetQueueAttributesCommand,
   type SQSClient,
 } from '@aws-sdk/client-sqs';
+import { EVENT_SOURCE } from '../functions/shared/schema.ts';
+import type { World } from './world.ts';
 
 /** A queue that a story reads what the stack sends out from: as a subscriber would. */
 export class Inbox {
@@ -27,7 +31,7 @@ export class Inbox {
    *
    * @param source ARN of the topic or rule that messages come from
    */
-  static async create(
+  static async #create(
     sqs: SQSClient,
     name: string,
     { service, source }: { service: string; source: string },
@@ -51,6 +55,39 @@ export class Inbox {
       new SetQueueAttributesCommand({ QueueUrl, Attributes: { Policy: JSON.stringify(policy) } }),
     );
     return new Inbox(sqs, QueueUrl, arn);
+  }
+
+  /**
+   * Subscribes to the stack's topic, as a person would.
+   *
+   * @param filter values of the messages' attributes, by attribute
+   */
+  static async ofMessages(world: World, name: string, filter: Record<string, string[]>): Promise<Inbox> {
+    const TopicArn = world.output('NotificationTopic');
+    const inbox = await Inbox.#create(world.sqs, name, { service: 'sns.amazonaws.com', source: TopicArn });
+    const Attributes = { FilterPolicy: JSON.stringify(filter) };
+    await world.sns.send(
+      new SubscribeCommand({ TopicArn, Protocol: 'sqs', Endpoint: inbox.arn, Attributes }),
+    );
+    return inbox;
+  }
+
+  /**
+   * Is the target of a rule for the stack's events, as a program would be.
+   *
+   * @param detail pattern of the events' details
+   */
+  static async ofEvents(
+    { sqs, events }: World,
+    name: string,
+    detail: Record<string, string[]>,
+  ): Promise<Inbox> {
+    const { RuleArn = '' } = await events.send(
+      new PutRuleCommand({ Name: name, EventPattern: JSON.stringify({ source: [EVENT_SOURCE], detail }) }),
+    );
+    const inbox = await Inbox.#create(sqs, name, { service: 'events.amazonaws.com', source: RuleArn });
+    await events.send(new PutTargetsCommand({ Rule: name, Targets: [{ Id: name, Arn: inbox.arn }] }));
+    return inbox;
   }
 
   /** Takes everything that is there. */

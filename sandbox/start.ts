@@ -1,19 +1,22 @@
 import { existsSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { join, relative } from 'node:path';
 import { type Arguments, helpText, parseArguments } from './arguments.ts';
 import { seconds, Transcript } from './console.ts';
-import { architecture, bootstrap, deploy, type Outputs } from './deploy.ts';
-import { type Emulator, FAILURE_LOGS, startEmulator, stopEmulator } from './emulator.ts';
+import { architecture, bootstrap, CONTEXT, deploy, type Outputs } from './deploy.ts';
+import { ACCOUNT, type Emulator, FAILURE_LOGS, REGION, startEmulator, stopEmulator } from './emulator.ts';
 import { EXIT, SandboxError } from './errors.ts';
 import { ENVIRONMENT_FILE, findKept, keepRunning, stopKept } from './kept.ts';
 import { ROOT, STATE } from './paths.ts';
+import { playTogether } from './play.ts';
 import { ensurePython } from './python.ts';
+import { holdout } from './stories/holdout.ts';
 import { qualityGate } from './stories/quality-gate.ts';
 import { type Story, World } from './world.ts';
 
-const STORIES: readonly Story[] = [qualityGate];
+/** They depend on nothing that another one does. The quickest first: what the others say is read after it. */
+const STORIES: readonly Story[] = [qualityGate, holdout];
 
 const transcript = new Transcript(process.stdout);
 
@@ -92,18 +95,23 @@ async function play({ keep, verbose, stories }: Arguments, signal: AbortSignal):
       () => `deployed tocsin.yaml for ${architecture()}`,
     );
     outputs = deployed;
-    for (const story of STORIES.filter(({ name }) => stories.includes(name))) {
-      transcript.heading(story.title);
-      transcript.text(story.plot);
-      await story.play(new World(emulator, deployed, transcript, signal));
-    }
+    await playTogether(
+      STORIES.filter(({ name }) => stories.includes(name)),
+      process.stdout,
+      signal,
+      async ({ name }, own) => {
+        const directory = join(emulator.directory, name);
+        await mkdir(directory);
+        return new World({ emulator, outputs: deployed, directory, ...own });
+      },
+    );
     failed = false;
     transcript.heading('What was not real');
     for (const fact of notReal(ministack)) transcript.note('', fact);
     transcript.heading(`All as it must be, in ${seconds(performance.now() - started)}.`);
   } finally {
     // A story that went wrong is what one wants to look into; a deployment that failed left nothing to use.
-    if (keep && outputs !== undefined && !signal.aborted) await leaveRunning(emulator, outputs);
+    if (keep && outputs !== undefined && !signal.aborted) await leaveRunning(emulator, outputs, stories);
     else await stopEmulator(emulator, { failed });
   }
 }
@@ -113,14 +121,14 @@ function notReal(ministack: string): string[] {
   return [
     `AWS was ministack ${ministack}. It verifies signatures, and enforces the deployed policies of roles, bucket, topic and queues; but the root of the account, who deployed and uploaded here, may do everything, and tags that come with an upload are not held against the policy. Two condition keys were corrected to be as on AWS, and events of SageMaker let through (sandbox/emulator.py).`,
     'SageMaker was that of sandbox/sagemaker/. It holds the deployed policies against every call, by iam-simulate, but believes the access key in a signature; containers were Node.js processes of this machine, and instance types only names.',
-    'Lambda ran the deployed bundle and layer as a Node.js process of this machine, with the rights of its role, but without limits on memory and /tmp, and without retries: dead-letter queue and alarms were deployed, not tried.',
+    'Lambda ran the deployed bundle and layer as a Node.js process of this machine, with the rights of its role, but without limits on memory and /tmp, and without retries: dead-letter queue and alarms were deployed, not tried. It has no durable functions here: one invocation carried each evaluation.',
     ...(process.platform === 'linux'
       ? []
       : ['The library of DuckDB in the layer is for Linux: here the function took that of this checkout.']),
   ];
 }
 
-async function leaveRunning(emulator: Emulator, outputs: Outputs): Promise<void> {
+async function leaveRunning(emulator: Emulator, outputs: Outputs, played: readonly string[]): Promise<void> {
   await keepRunning(emulator);
   transcript.heading(`Left running: ${emulator.endpoint}`);
   transcript.raw(
@@ -128,11 +136,21 @@ async function leaveRunning(emulator: Emulator, outputs: Outputs): Promise<void>
       `. ./${relative(ROOT, ENVIRONMENT_FILE)}`,
       `aws s3 cp FILE s3://${outputs.DataBucket}/flights/2001-03.parquet`,
       `aws s3 ls --recursive s3://${outputs.EvidenceBucket}/`,
+      ...(played.includes(holdout.name) ? packageCommands() : []),
       `npm run tocsin -- doctor --outputs ${join(emulator.directory, 'outputs.json')}`,
-      `npx cdk diff --context architecture=${architecture()}`,
+      ['npx cdk diff', ...CONTEXT.map((value) => `--context ${value}`)].join(' '),
       'npm start -- --stop',
     ].join('\n'),
   );
+}
+
+/** How to look at the packages that the story of the holdout leaves: the first Approved, the second Rejected. */
+function packageCommands(): string[] {
+  const arn = `arn:aws:sagemaker:${REGION}:${ACCOUNT}:model-package/flight-delay`;
+  return [
+    'aws sagemaker list-model-packages --model-package-group-name flight-delay',
+    ...[1, 2].map((version) => `aws sagemaker describe-model-package --model-package-name ${arn}/${version}`),
+  ];
 }
 
 async function stop(signal: AbortSignal): Promise<void> {

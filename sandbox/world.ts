@@ -35,6 +35,20 @@ export interface Story {
   play(world: World): Promise<void>;
 }
 
+/** How long one command of the CLI may take. A canary takes half a minute. */
+const PATIENCE_MS = 180_000;
+
+/** What {@link World} is made of. */
+export interface WorldOptions {
+  emulator: Emulator;
+  /** Of the deployed stack. */
+  outputs: Outputs;
+  transcript: Transcript;
+  signal: AbortSignal;
+  /** An empty one, for files of this story alone. */
+  directory: string;
+}
+
 /** What a story works with: the deployed stack, clients with the rights of the account's root, and the reader. */
 export class World {
   readonly s3: S3Client;
@@ -46,15 +60,17 @@ export class World {
   readonly transcript: Transcript;
   readonly signal: AbortSignal;
   readonly emulator: Emulator;
+  readonly directory: string;
   readonly #outputs: Outputs;
   readonly #sts: STSClient;
   readonly #logs: CloudWatchLogsClient;
 
-  constructor(emulator: Emulator, outputs: Outputs, transcript: Transcript, signal: AbortSignal) {
+  constructor({ emulator, outputs, transcript, signal, directory }: WorldOptions) {
     this.emulator = emulator;
     this.#outputs = outputs;
     this.transcript = transcript;
     this.signal = signal;
+    this.directory = directory;
     // Explicitly, because the environment may lead to a real account.
     const root = { endpoint: emulator.endpoint, region: REGION, credentials: ROOT_CREDENTIALS };
     this.s3 = new S3Client(root);
@@ -67,9 +83,17 @@ export class World {
     this.#logs = new CloudWatchLogsClient(root);
   }
 
-  /** @throws SandboxError where the stack has no such output */
+  /**
+   * An output of the stack.
+   *
+   * @param name as a construct of the stack names it; the CDK adds eight digits to those of the constructs below
+   * @throws SandboxError where the stack has no such output
+   */
   output(name: string): string {
-    const value = this.#outputs[name];
+    const full = Object.keys(this.#outputs).find(
+      (it) => it === name || it.replace(/[0-9A-F]{8}$/, '') === name,
+    );
+    const value = full && this.#outputs[full];
     if (value === undefined) throw new SandboxError('story', `The stack has no output ${name}.`);
     return value;
   }
@@ -110,14 +134,15 @@ export class World {
   /**
    * Runs the CLI of this checkout.
    *
+   * @returns its standard output
    * @throws SandboxError where its exit code is not 0
    */
-  async tocsin(args: readonly string[]): Promise<void> {
-    const { code, tail } = await run('node', [join(ROOT, 'bin', 'tocsin.ts'), ...args], {
+  async tocsin(args: readonly string[]): Promise<string> {
+    const { code, stdout, tail } = await run('node', [join(ROOT, 'bin', 'tocsin.ts'), ...args], {
       cwd: ROOT,
       env: this.emulator.env,
       signal: this.signal,
-      timeoutMs: 120_000,
+      timeoutMs: PATIENCE_MS,
     });
     if (code !== 0) {
       throw new SandboxError(
@@ -128,6 +153,7 @@ export class World {
         },
       );
     }
+    return stdout;
   }
 
   /** The error of a story that went wrong, with the end of what the functions and the emulator had to say. */

@@ -1,29 +1,21 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { PutRuleCommand, PutTargetsCommand } from '@aws-sdk/client-eventbridge';
-import {
-  GetObjectCommand,
-  GetObjectTaggingCommand,
-  ListObjectsV2Command,
-  PutObjectCommand,
-} from '@aws-sdk/client-s3';
-import { SubscribeCommand } from '@aws-sdk/client-sns';
+import { GetObjectCommand, GetObjectTaggingCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
 import { ACCEPTED, REJECTED } from '../../functions/quality-gate/schema.ts';
 import { verdictFolder } from '../../functions/shared/evidence.ts';
-import { sha256 } from '../../functions/shared/identity.ts';
-import { EVENT_SOURCE, QUALITY_TAG, QUALITY_VALUES, VERDICT_TAG } from '../../functions/shared/schema.ts';
+import { QUALITY_TAG, QUALITY_VALUES } from '../../functions/shared/schema.ts';
 import type { Verdict } from '../../functions/shared/verdict.ts';
 import { type Dataset, loadConfig } from '../../lib/config.ts';
 import { seconds } from '../console.ts';
 import { SandboxError } from '../errors.ts';
-import { type Flights, writeFlights } from '../flights.ts';
+import { describeFlights, type Flights, writeFlights } from '../flights.ts';
 import { Inbox } from '../inbox.ts';
 import { ROOT } from '../paths.ts';
 import { DENIED, Training } from '../training.ts';
+import { onceJudged, short, type Upload, uploadFlights } from '../uploads.ts';
 import { expect, type Story, type World } from '../world.ts';
 
-/** How long a verdict may take from the upload on, and a message from the verdict on. It takes 3 seconds. */
+/** How long a message may take from the verdict on. */
 const PATIENCE_MS = 60_000;
 
 /** Gap 4: the quality gate stops a dataset whose key feature an ETL bug has filled with zeros. */
@@ -36,7 +28,7 @@ export const qualityGate: Story = {
     const { transcript } = world;
     const dataset = flightsOf(join(ROOT, 'tocsin.yaml'));
     const scene = await setScene(world, dataset);
-    const { directory } = world.emulator;
+    const { directory } = world;
     const january = await writeFlights(directory, '2001-01');
     const february = await writeFlights(directory, '2001-02');
     const zeroed = await writeFlights(directory, '2001-02', { replace: { delay: '0::BIGINT' } });
@@ -83,15 +75,6 @@ interface Scene {
   machines: Inbox;
 }
 
-/** A version of the dataset in S3. */
-interface Upload {
-  sha256: string;
-  key: string;
-  versionId: string;
-  /** Milliseconds since 1970. */
-  at: number;
-}
-
 function flightsOf(config: string): Dataset {
   const dataset = loadConfig(config).datasets.find(({ name }) => name === 'flights');
   if (dataset !== undefined) return dataset;
@@ -99,29 +82,24 @@ function flightsOf(config: string): Dataset {
 }
 
 async function setScene(world: World, dataset: Dataset): Promise<Scene> {
-  const { sqs, sns, events } = world;
-  const topic = world.output('NotificationTopic');
-  const people = await Inbox.create(sqs, 'people', { service: 'sns.amazonaws.com', source: topic });
-  await sns.send(new SubscribeCommand({ TopicArn: topic, Protocol: 'sqs', Endpoint: people.arn }));
-
-  const pattern = { source: [EVENT_SOURCE] };
-  const { RuleArn = '' } = await events.send(
-    new PutRuleCommand({ Name: 'verdicts', EventPattern: JSON.stringify(pattern) }),
-  );
-  const machines = await Inbox.create(sqs, 'machines', { service: 'events.amazonaws.com', source: RuleArn });
-  await events.send(
-    new PutTargetsCommand({ Rule: 'verdicts', Targets: [{ Id: 'machines', Arn: machines.arn }] }),
-  );
+  const about = { dataset: [dataset.name] };
   const bucket = world.output('DataBucket');
-  return { world, dataset, bucket, training: await Training.create(world, bucket), people, machines };
+  return {
+    world,
+    dataset,
+    bucket,
+    training: await Training.create(world, bucket),
+    people: await Inbox.ofMessages(world, 'people-of-flights', about),
+    machines: await Inbox.ofEvents(world, 'machines-of-flights', about),
+  };
 }
 
 /** Makes a month the baseline, as a person would, and lets the CLI look over the deployment. */
 async function promote({ world, dataset }: Scene, flights: Flights): Promise<void> {
   const { transcript, emulator } = world;
-  const profile = join(emulator.directory, 'baseline.json');
+  const profile = join(world.directory, 'baseline.json');
   await world.tocsin(['profile', flights.path, '--contract', dataset.contractFile.file, '--save', profile]);
-  transcript.holds('tocsin profile', `measured ${describe(flights)}, of real US air traffic`);
+  transcript.holds('tocsin profile', `measured ${describeFlights(flights)}, of real US air traffic`);
   await world.tocsin([
     ...['baseline', 'promote', '--profile', profile, '--dataset', dataset.name],
     ...['--evidence-bucket', world.output('EvidenceBucket')],
@@ -134,37 +112,14 @@ async function promote({ world, dataset }: Scene, flights: Flights): Promise<voi
   );
 }
 
-async function upload({ world, dataset, bucket }: Scene, flights: Flights): Promise<Upload> {
-  const key = `${dataset.prefix}2001-02.parquet`;
-  const body = await readFile(flights.path);
-  const { VersionId: versionId = '' } = await world.s3.send(
-    new PutObjectCommand({ Bucket: bucket, Key: key, Body: body }),
-  );
-  world.transcript.note('uploaded', `${key}, version ${short(versionId)}: ${describe(flights)}`);
-  return { sha256: sha256(body), key, versionId, at: Date.now() };
-}
-
-/** Waits for the gate's tags on an upload. */
-async function tagsOnceJudged({ world, bucket }: Scene, { key, versionId, at }: Upload) {
-  for (;;) {
-    const { TagSet = [] } = await world.s3.send(
-      new GetObjectTaggingCommand({ Bucket: bucket, Key: key, VersionId: versionId }),
-    );
-    const tags = new Map(TagSet.map(({ Key, Value }) => [Key, Value]));
-    const took = Date.now() - at;
-    if (tags.has(QUALITY_TAG))
-      return { quality: tags.get(QUALITY_TAG), id: tags.get(VERDICT_TAG) ?? '', took };
-    if (took > PATIENCE_MS) {
-      throw await world.failure(`expected a verdict on ${key} within ${seconds(PATIENCE_MS)}, got none`);
-    }
-    await sleep(50, undefined, { signal: world.signal });
-  }
+function upload({ world, dataset }: Scene, flights: Flights): Promise<Upload> {
+  return uploadFlights(world, `${dataset.prefix}2001-02.parquet`, flights);
 }
 
 /** The gate judges an upload: its tags and its evidence say the same. */
 async function judged(scene: Scene, upload: Upload, outcome: 'pass' | 'fail'): Promise<void> {
   const { world, dataset } = scene;
-  const { quality, id, took } = await tagsOnceJudged(scene, upload);
+  const { quality, id, took } = await onceJudged(world, upload);
   expect(`the tag ${QUALITY_TAG} of ${upload.key}`, quality, QUALITY_VALUES[outcome]);
   const { Body } = await world.s3.send(
     new GetObjectCommand({
@@ -181,14 +136,11 @@ async function judged(scene: Scene, upload: Upload, outcome: 'pass' | 'fail'): P
 }
 
 /** The gate puts the verdict on an upload that it gave on an earlier one of the same bytes. */
-async function judgedAsBefore(scene: Scene, upload: Upload, before: Upload): Promise<void> {
-  const { id, took } = await tagsOnceJudged(scene, upload);
-  const { id: expected } = await tagsOnceJudged(scene, before);
+async function judgedAsBefore({ world }: Scene, upload: Upload, before: Upload): Promise<void> {
+  const { id, took } = await onceJudged(world, upload);
+  const { id: expected } = await onceJudged(world, before);
   expect('the verdict on the same bytes', id, expected);
-  scene.world.transcript.holds(
-    'one verdict',
-    `${seconds(took)} after the upload, verdict ${short(id)} again`,
-  );
+  world.transcript.holds('one verdict', `${seconds(took)} after the upload, verdict ${short(id)} again`);
 }
 
 /**
@@ -282,13 +234,4 @@ async function noEcho({ world, dataset, people, machines }: Scene): Promise<void
   expect('messages', people.received.length, 2);
   expect('events', machines.received.length, 2);
   world.transcript.holds('no echo', 'no other verdict in the evidence, no other message, no other event');
-}
-
-function describe({ rows, bytes }: Flights): string {
-  return `${rows.toLocaleString('en-US')} flights, ${(bytes / 1e6).toFixed(1)} MB`;
-}
-
-/** Enough of an identifier to tell it from the others of one story. */
-function short(id: string): string {
-  return id.slice(0, 8);
 }

@@ -23,7 +23,12 @@ function mistakes(yaml: string, contracts: Record<string, string> = CONTRACTS): 
 describe('loadConfig', () => {
   test('reads the configuration of this repository', () => {
     const config = loadConfig('tocsin.yaml');
-    expect(config.datasets.map(({ name, prefix }) => [name, prefix])).toEqual([['flights', 'flights/']]);
+    expect(config.datasets.map(({ name, prefix }) => [name, prefix])).toEqual([
+      ['flights', 'flights/'],
+      ['flights-history', 'history/'],
+      ['flights-holdout', 'holdout/'],
+    ]);
+    expect([...config.models.keys()]).toEqual(['flight-delay']);
     expect(config.notify.emails).toEqual([]);
   });
 
