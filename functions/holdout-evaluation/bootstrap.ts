@@ -275,7 +275,7 @@ export function partErrors(deviations: Float64Array, count: number): Float64Arra
 }
 
 /** Between the neighbours in sorted values, as if one more were drawn; the extremes beyond them. */
-export function quantile(sorted: Float64Array, p: number): number {
+function quantile(sorted: Float64Array, p: number): number {
   const place = Math.min(sorted.length - 1, Math.max(0, p * (sorted.length + 1) - 1));
   const index = Math.floor(place);
   const from = sorted[index]!;

@@ -6,6 +6,7 @@ import {
   prepareBinary,
 } from './binary.ts';
 import type { Examples, MetricMeasurements } from './measurements.ts';
+import { mostProbable } from './multiclass.ts';
 
 /*
  * What reports draw of predictions. Sample weights count; the numbers of examples are without them.
@@ -22,8 +23,8 @@ export function leadingPredictions({ task, classes }: Examples, predictions: Flo
   if (task !== 'multiclass') return predictions;
   const width = classes.length;
   const leading = new Float64Array(predictions.length / width);
-  for (let row = 0; row < leading.length; row++) {
-    leading[row] = Math.max(...predictions.subarray(row * width, (row + 1) * width));
+  for (const [row, top] of mostProbable(predictions, width).entries()) {
+    leading[row] = predictions[row * width + top]!;
   }
   return leading;
 }
@@ -123,15 +124,10 @@ function calibrationCurve({ negatives, positives }: PreparedBinary) {
   return curve;
 }
 
-function confusionOf({ count, labels, predictions, classes }: Examples) {
-  const width = classes.length;
-  const counts = classes.map(() => new Array<number>(width).fill(0));
-  for (let row = 0; row < count; row++) {
-    let best = 0;
-    for (let index = 1; index < width; index++) {
-      if (predictions[row * width + index]! > predictions[row * width + best]!) best = index;
-    }
-    counts[labels[row]!]![best]!++;
+function confusionOf({ labels, predictions, classes }: Examples) {
+  const counts = classes.map(() => new Array<number>(classes.length).fill(0));
+  for (const [row, guess] of mostProbable(predictions, classes.length).entries()) {
+    counts[labels[row]!]![guess]!++;
   }
   return { classes, counts };
 }

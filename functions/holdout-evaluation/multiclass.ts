@@ -48,7 +48,7 @@ export function prepareMulticlass(
   const { labels, predictions, classes } = examples;
   const width = classes.length;
   const names = classes.map((name) => JSON.stringify(name));
-  const top = mostProbable(examples);
+  const top = mostProbable(predictions, width);
   const counts: Counts = {
     total: 0,
     actual: new Float64Array(width),
@@ -180,15 +180,16 @@ export function multiclassMetric(
   return prepareMulticlass(examples)(query, weights);
 }
 
-function mostProbable({ labels, predictions, classes }: MulticlassExamples): Int32Array {
-  return labels.map((_, row) => {
-    const start = row * classes.length;
-    let best = 0;
-    for (let index = 1; index < classes.length; index++) {
-      if (predictions[start + index]! > predictions[start + best]!) best = index;
+/** The class of each row of `width` probabilities that is the most probable, of equals the first. */
+export function mostProbable(predictions: Float64Array, width: number): Int32Array {
+  const top = new Int32Array(predictions.length / width);
+  for (let row = 0; row < top.length; row++) {
+    const start = row * width;
+    for (let index = 1; index < width; index++) {
+      if (predictions[start + index]! > predictions[start + top[row]!]!) top[row] = index;
     }
-    return best;
-  });
+  }
+  return top;
 }
 
 function count(labels: Int32Array, top: Int32Array, weights: Float64Array, counts: Counts): void {

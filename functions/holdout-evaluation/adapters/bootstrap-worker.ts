@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { createResampler, type Resampler } from '../measure.ts';
+import { createResampler, type Resampler } from '../resample.ts';
 import type { ThreadData, ThreadMessage } from './workers.ts';
 
 /*

@@ -1,9 +1,10 @@
 import { setImmediate } from 'node:timers/promises';
 import { curvesOf, describePredictions, leadingPredictions } from '../curves.ts';
 import { predictionDrift } from '../drift.ts';
-import { conclude, createResampler, type Problem, planSets, type ResampledSet, widthOf } from '../measure.ts';
+import { conclude, planSets, type ResampledSet } from '../measure.ts';
 import type { Examples, MetricMeasurements, MetricRequest } from '../measurements.ts';
 import type { MetricQuery } from '../metric.ts';
+import { createResampler, type Problem, widthOf } from '../resample.ts';
 import { resampleInThreads } from './workers.ts';
 
 export interface MeasureOptions {

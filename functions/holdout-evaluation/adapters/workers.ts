@@ -1,7 +1,8 @@
 import { dirname, extname, join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { GateDependencyError, messageOf } from '../../shared/errors.ts';
-import { type ExampleSet, type Problem, type ResampledSet, type SetSummary, widthOf } from '../measure.ts';
+import type { ResampledSet } from '../measure.ts';
+import { type ExampleSet, type Problem, type SetSummary, widthOf } from '../resample.ts';
 
 /** What a thread gets. All arrays are shared memory: nothing is copied. */
 export interface ThreadData {
