@@ -95,15 +95,25 @@ export function verdictOf<Inputs extends Record<string, unknown>>(
   };
 }
 
+/** What tells one evaluation from another, before it is made. */
+export interface Asked {
+  /** ARN of the package. */
+  package: string;
+  configurationSha256: string;
+  holdout: HoldoutVersion;
+}
+
+/** What was asked where these are the inputs of the verdict. */
+export function askedOf({ candidate, configurationSha256, holdout }: EvaluationInputs): Asked {
+  const { sha256: _, ...version } = holdout;
+  return { package: candidate.arn, configurationSha256, holdout: version };
+}
+
 /**
  * 32 hexadecimal digits that name an evaluation before it is made: whatever event asks for the same package under the
  * same configuration on the same version of the holdout asks for the same evaluation.
  */
-export function evaluationKey(asked: {
-  package: string;
-  configurationSha256: string;
-  holdout: HoldoutVersion;
-}): string {
+export function evaluationKey(asked: Asked): string {
   return sha256(canonicalJson({ evaluation: asked, tocsin: TOCSIN_VERSION })).slice(0, 32);
 }
 

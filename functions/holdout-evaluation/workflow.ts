@@ -20,6 +20,7 @@ import { describePackage, latestApproved, type ModelPackage, setVerdict } from '
 import type { WorkBucket } from './adapters/work.ts';
 import { decide } from './decide.ts';
 import {
+  askedOf,
   configurationHash,
   type EvaluationVerdict,
   evaluationKey,
@@ -219,7 +220,7 @@ type Looked = Ignored | { model: string; overruled: EarlierVerdict } | { model: 
 
 async function look(
   request: EvaluationRequest,
-  { sagemaker, store, evaluations }: Dependencies,
+  { sagemaker, store, work, evaluations }: Dependencies,
 ): Promise<Looked> {
   let found: ModelPackage;
   try {
@@ -231,7 +232,13 @@ async function look(
   }
   const model = modelOf(request, found.group, evaluations);
   if ('ignored' in model) return model;
-  const task = taskOf(request, found, await earlierVerdict(store, model, found), model.value.approve);
+  const verdict = await earlierVerdict(store, model, found);
+  if (verdict !== undefined && (await work.head(claimKey(evaluationKey(askedOf(verdict.inputs)))))) {
+    // Whoever put it there is not done: this execution, if an earlier attempt of it died.
+    return { model: model.name, subject: { package: pinned(found), change: isPending(found.approval) } };
+  }
+  const earlier = verdict && { id: verdict.id, outcome: verdict.outcome };
+  const task = taskOf(request, found, earlier, model.value.approve);
   if ('ignored' in task) return task;
   if ('overruled' in task) return { model: model.name, overruled: task.overruled };
   return { model: model.name, subject: { package: pinned(found), change: task.change } };
@@ -242,12 +249,12 @@ async function earlierVerdict(
   store: Dependencies['store'],
   model: LocatedModel,
   { arn, metadata }: ModelPackage,
-): Promise<EarlierVerdict | undefined> {
+): Promise<EvaluationVerdict | undefined> {
   const id = metadata[VERDICT_KEY];
   // Metadata is anybody's to write: a copied id, or no id at all, must not pass for a verdict.
   if (id === undefined || !/^[0-9a-f]{32}$/.test(id)) return undefined;
   const verdict = await readVerdict(store, { subject: model.name, id });
-  return verdict?.inputs.candidate.arn === arn ? { id, outcome: verdict.outcome } : undefined;
+  return verdict?.inputs.candidate.arn === arn ? verdict : undefined;
 }
 
 /** What an evaluation goes on with once its package is known. */
@@ -400,9 +407,9 @@ async function approve(
     throw error;
   }
   const unchanged: Approved = { approval: 'unchanged', status: now.approval ?? 'unknown' };
-  if (!change) return unchanged;
-  // An earlier attempt at this step has done it, and died before it could say so.
+  // An earlier attempt has done it, and died before it could say so.
   if (now.metadata[VERDICT_KEY] === verdict.id) return { ...unchanged, approval: intended };
+  if (!change) return unchanged;
   if (!isPending(now.approval)) return unchanged;
   // What was judged is not what would be approved.
   if (canonicalJson(now.containers.map(pinContainer)) !== canonicalJson(candidate.containers))
