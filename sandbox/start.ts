@@ -105,6 +105,16 @@ async function play({ keep, verbose, stories }: Arguments, signal: AbortSignal):
         return new World({ emulator, outputs: deployed, directory, ...own });
       },
     );
+    if (stories.length === STORIES.length) {
+      const { directory } = emulator;
+      const world = new World({ emulator, outputs: deployed, transcript, signal, directory });
+      transcript.heading('The deployment, now that everything in tocsin.yaml is there');
+      await transcript.step(
+        'tocsin doctor',
+        () => world.tocsin(['doctor', '--outputs', join(directory, 'outputs.json')]),
+        () => 'finds nothing wrong: buckets are locked, baselines are there, people are told',
+      );
+    }
     failed = false;
     transcript.heading('What was not real');
     for (const fact of notReal(ministack)) transcript.note('', fact);
