@@ -102,18 +102,12 @@ async function play({ keep, verbose, stories }: Arguments, signal: AbortSignal):
       async ({ name }, own) => {
         const directory = join(emulator.directory, name);
         await mkdir(directory);
-        return new World({ emulator, outputs: deployed, directory, ...own });
+        return new World({ emulator, outputs: deployed, directory, verbose, ...own });
       },
     );
     if (stories.length === STORIES.length) {
       const { directory } = emulator;
-      const world = new World({ emulator, outputs: deployed, transcript, signal, directory });
-      transcript.heading('The deployment, now that everything in tocsin.yaml is there');
-      await transcript.step(
-        'tocsin doctor',
-        () => world.tocsin(['doctor', '--outputs', join(directory, 'outputs.json')]),
-        () => 'finds nothing wrong: buckets are locked, baselines are there, people are told',
-      );
+      await lookOver(new World({ emulator, outputs: deployed, transcript, signal, directory, verbose }));
     }
     failed = false;
     transcript.heading('What was not real');
@@ -124,6 +118,17 @@ async function play({ keep, verbose, stories }: Arguments, signal: AbortSignal):
     if (keep && outputs !== undefined && !signal.aborted) await leaveRunning(emulator, outputs, stories);
     else await stopEmulator(emulator, { failed });
   }
+}
+
+/** Lets the CLI look over the deployment: only after all stories everything is there that tocsin.yaml speaks of. */
+async function lookOver(world: World): Promise<void> {
+  const outputs = join(world.directory, 'outputs.json');
+  transcript.heading('The deployment, after all stories');
+  await transcript.step(
+    'tocsin doctor',
+    () => world.tocsin(['doctor', '--outputs', outputs]),
+    () => 'finds nothing wrong: buckets are locked, baselines are there, people are told',
+  );
 }
 
 /** What a reader has to know about the stand-in for AWS before believing a story. */

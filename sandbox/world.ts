@@ -47,6 +47,8 @@ export interface WorldOptions {
   signal: AbortSignal;
   /** An empty one, for files of this story alone. */
   directory: string;
+  /** Show what the CLI prints. */
+  verbose: boolean;
 }
 
 /** What a story works with: the deployed stack, clients with the rights of the account's root, and the reader. */
@@ -62,15 +64,17 @@ export class World {
   readonly emulator: Emulator;
   readonly directory: string;
   readonly #outputs: Outputs;
+  readonly #verbose: boolean;
   readonly #sts: STSClient;
   readonly #logs: CloudWatchLogsClient;
 
-  constructor({ emulator, outputs, transcript, signal, directory }: WorldOptions) {
+  constructor({ emulator, outputs, transcript, signal, directory, verbose }: WorldOptions) {
     this.emulator = emulator;
     this.#outputs = outputs;
     this.transcript = transcript;
     this.signal = signal;
     this.directory = directory;
+    this.#verbose = verbose;
     // Explicitly, because the environment may lead to a real account.
     const root = { endpoint: emulator.endpoint, region: REGION, credentials: ROOT_CREDENTIALS };
     this.s3 = new S3Client(root);
@@ -143,6 +147,7 @@ export class World {
       env: this.emulator.env,
       signal: this.signal,
       timeoutMs: PATIENCE_MS,
+      onLine: this.#verbose ? (line) => this.transcript.raw(line) : undefined,
     });
     if (code !== 0) {
       throw new SandboxError(

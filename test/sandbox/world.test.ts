@@ -14,6 +14,7 @@ const world = new World({
   transcript: new Transcript(new Writable()),
   signal: new AbortController().signal,
   directory: '/nowhere',
+  verbose: false,
 });
 
 describe('outputs of the stack', () => {
