@@ -26,7 +26,7 @@ export function sagemakerError(name: string, message = `the fake says ${name}`, 
 }
 
 /** What `DescribeModelPackage` and `CreateModel` say of what is not there. */
-export const gone = (what: string) => sagemakerError('ValidationException', `${what} does not exist.`);
+const gone = (what: string) => sagemakerError('ValidationException', `${what} does not exist.`);
 
 /** A registered model in {@link FakeSageMaker}. */
 export interface FakePackage {

@@ -917,15 +917,30 @@ describe('crashes', () => {
     return { champion, arn: sagemaker.register({ image: GOOD }) };
   };
 
+  /** The candidate's job ends without anybody's fault. */
+  const stopJobs = () => {
+    sagemaker.serves.set(GOOD, { ms: 3_000, answer: () => '', end: 'stopped' });
+  };
+
   /**
    * One durable execution in a new account.
    *
    * @param dies at which checkpoint the process dies
    * @param change with which change to the account it dies; the next invocation is alive again
+   * @param trouble somebody stops the job of the candidate
    */
-  async function execute({ dies, change }: { dies?: DurableService['dies']; change?: number }) {
+  async function execute({
+    dies,
+    change,
+    trouble = false,
+  }: {
+    dies?: DurableService['dies'];
+    change?: number;
+    trouble?: boolean;
+  }) {
     build();
     const { arn } = serve();
+    if (trouble) stopJobs();
     const deps = dependencies(CHAMPION);
     aws.diesAfter = change ?? Number.POSITIVE_INFINITY;
     const service = new DurableService(
@@ -938,14 +953,19 @@ describe('crashes', () => {
     service.dies = dies ?? (() => (aws.changes.length >= aws.diesAfter ? 'before it is kept' : undefined));
     const ended = await service.run(eventOf(arn));
     expectNothingLeft();
+    if (trouble) {
+      expect(ended).toMatchObject({ error: { name: 'GateDependencyError' } });
+      expect(sagemaker.get(arn)).toMatchObject({ approval: 'PendingManualApproval', metadata: {} });
+      expect(verdicts()).toEqual([]);
+      return { service, end: undefined };
+    }
     expect(ended).toMatchObject({ result: { outcome: 'pass', approval: 'Approved' } });
     return { service, end: end(arn) };
   }
 
   test('at any checkpoint of a durable execution end in the same verdict, approval and evidence', async () => {
     const plain = await execute({});
-    expect(plain.end.updates).toBe(1);
-    expect(plain.end.evidence).toHaveLength(1);
+    expect(plain.end).toMatchObject({ updates: 1, evidence: [expect.any(String)] });
     expect(plain.service.checkpoints).toBeGreaterThan(20);
     for (const death of ['before it is kept', 'after it is kept'] satisfies Death[]) {
       for (let at = 0; at < plain.service.checkpoints; at++) {
@@ -994,6 +1014,44 @@ describe('crashes', () => {
       expectNothingLeft();
       expect(end(again.arn), what).toEqual(plain);
       expect(messages().length, what).toBeLessThanOrEqual(2);
+    }
+  });
+
+  test('on the way out of trouble leave nothing behind, and the package pending', async () => {
+    const plain = await execute({ trouble: true });
+    expect(messages()).toHaveLength(1);
+    for (let at = 0; at < plain.service.checkpoints; at++) {
+      const { service } = await execute({
+        trouble: true,
+        dies: (checkpoint) => (checkpoint === at ? 'before it is kept' : undefined),
+      });
+      expect(service.deaths, `checkpoint ${at}`).toBe(1);
+      expect(messages().length, `checkpoint ${at}`).toBe(1);
+    }
+  });
+
+  test('on the way out of trouble in one process, too', async () => {
+    const run = (arn: string) =>
+      evaluatePackage(
+        new InProcessWorkflow({ id: 'request-1', sleep: async (ms) => sleep(ms) }),
+        parseRequest(eventOf(arn)),
+        dependencies(CHAMPION),
+      );
+    const { arn } = serve();
+    stopJobs();
+    await expect(run(arn)).rejects.toThrow('was stopped by somebody');
+    const changes = aws.changes.length;
+    for (let change = 1; change <= changes; change++) {
+      build();
+      const again = serve();
+      stopJobs();
+      aws.diesAfter = change;
+      await run(again.arn).catch(() => {});
+      aws.diesAfter = Number.POSITIVE_INFINITY;
+      await expect(run(again.arn), `change ${change}`).rejects.toThrow('was stopped by somebody');
+      expectNothingLeft();
+      expect(sagemaker.get(again.arn)).toMatchObject({ approval: 'PendingManualApproval', metadata: {} });
+      expect(messages().length).toBeLessThanOrEqual(2);
     }
   });
 });
