@@ -1,4 +1,4 @@
-import { GateDependencyError, GateInputError, messageOf } from './errors.ts';
+import { GateDependencyError, GateError, GateInputError, messageOf } from './errors.ts';
 import { clip } from './format.ts';
 
 /**
@@ -131,13 +131,18 @@ export type Outcome<T> = { ok?: T } | { error: KeptError };
 /** Characters of a message that are kept: that of a configuration has a line for every mistake. */
 const MAX_MESSAGE = 8_000;
 
+/** Of a class and one that extends it, the latter first. */
+const CLASSES: [KeptError['class'], new (...args: never[]) => GateError][] = [
+  ['GateInputError', GateInputError],
+  ['OutOfTimeError', OutOfTimeError],
+  ['GateDependencyError', GateDependencyError],
+];
+
 export function keepError(error: unknown): KeptError {
-  const [Class] = [GateInputError, OutOfTimeError, GateDependencyError].filter(
-    (Kind) => error instanceof Kind,
-  );
-  const help = Class === undefined ? undefined : (error as GateDependencyError).help;
+  const [of] = CLASSES.find(([, Class]) => error instanceof Class) ?? ['Error'];
+  const help = error instanceof GateError ? error.help : undefined;
   return {
-    class: (Class?.name ?? 'Error') as KeptError['class'],
+    class: of as KeptError['class'],
     name: error instanceof Error ? error.name : 'Error',
     message: clip(messageOf(error), MAX_MESSAGE),
     ...(help !== undefined && { help: clip(help, MAX_MESSAGE) }),
