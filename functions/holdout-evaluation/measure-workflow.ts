@@ -407,7 +407,7 @@ async function download(
 let busy: Promise<unknown> = Promise.resolve();
 
 /** Works in a directory of its own. One at a time: the limits on memory and disk are those of the whole machine. */
-async function inWorkspace<T>(
+export async function inWorkspace<T>(
   { tmp, timeLeftMs }: Pick<AnswerDependencies, 'tmp' | 'timeLeftMs'>,
   bytes: number,
   use: (directory: string, scratch: string, signal: AbortSignal) => Promise<T>,
@@ -423,7 +423,8 @@ async function inWorkspace<T>(
   return mine;
 }
 
-function limitsOf(
+/** What the engine may take beside `bytes` that are on the disk already. */
+export function limitsOf(
   { env, timeLeftMs }: Pick<AnswerDependencies, 'env' | 'timeLeftMs'>,
   bytes: number,
 ): EngineLimits {

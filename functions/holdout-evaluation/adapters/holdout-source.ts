@@ -28,7 +28,9 @@ import { GateInputError, messageOf } from '../../shared/errors.ts';
 export interface SourceColumn {
   name: string;
   type: ColumnKind;
-  /** SQL over `source` of the value in its type. */
+  /** SQL over `source` of the value as it is stored. */
+  raw: string;
+  /** SQL of the value in its type. */
   value: string;
   /** SQL of the value as a cell of CSV, without quotes; null where there is none. */
   cell: string;
@@ -52,8 +54,11 @@ export type ColumnKind =
 
 /** A holdout of which only the names of columns were read yet. */
 export interface Source {
+  format: 'csv' | 'jsonl' | 'parquet';
   /** In the order of the file; no two are equal. */
   columns: string[];
+  /** Of CSV. */
+  delimiter?: string;
   /**
    * Makes `source` of some columns.
    *
@@ -116,6 +121,7 @@ async function openParquet(engine: Engine, file: LocalFile, limits: EngineLimits
   }
   const [columns = [], types = []] = described;
   return {
+    format: 'parquet',
     columns,
     load: async (names) => {
       const picked = names.map((name) => columns.indexOf(name));
@@ -131,11 +137,11 @@ async function openParquet(engine: Engine, file: LocalFile, limits: EngineLimits
 
 function physicalColumn(name: string, raw: string, physical: string): SourceColumn {
   const type = kindOf(physical);
-  if (type === 'time') return timeColumn(name, `CAST(${raw} AS TIMESTAMP)`);
+  if (type === 'time') return timeColumn(name, raw);
   // An enumeration is text; a UUID or a time of day is read as its text, too.
   const value = type === 'text' ? `CAST(${raw} AS VARCHAR)` : raw;
   const cell = `CAST(${raw} AS VARCHAR)`;
-  return { name, type, value, cell, json: jsonOf(type, value, cell) };
+  return { name, type, raw, value, cell, json: jsonOf(type, value, cell) };
 }
 
 function kindOf(physical: string): ColumnKind {
@@ -150,10 +156,11 @@ function kindOf(physical: string): ColumnKind {
 }
 
 /** Times are written as `2001-02-28 09:30:00`, with six digits of a second where it has a fraction. */
-function timeColumn(name: string, value: string): SourceColumn {
+function timeColumn(name: string, raw: string): SourceColumn {
+  const value = `CAST(${raw} AS TIMESTAMP)`;
   const whole = `${value} = date_trunc('second', ${value})`;
   const cell = `CASE WHEN ${whole} THEN CAST(${value} AS VARCHAR) ELSE strftime(${value}, '%Y-%m-%d %H:%M:%S.%f') END`;
-  return { name, type: 'time', value, cell, json: jsonOf('time', value, cell) };
+  return { name, type: 'time', raw, value, cell, json: jsonOf('time', value, cell) };
 }
 
 /** SQL of a value as JSON. It has no NaN: null is the nearest. */
@@ -189,7 +196,9 @@ async function openCsv(engine: Engine, file: LocalFile, limits: EngineLimits): P
     if (cells.length > columns.length) [columns, delimiter] = [cells, candidate];
   }
   return {
+    format: 'csv',
     columns,
+    delimiter,
     load: async (names, typed) => {
       const read = `read_csv(${text(file.path)}, auto_detect = false, header = true, delim = ${text(delimiter)}, quote = '"', escape = '"',
         nullstr = [''], allow_quoted_nulls = false, columns = {${columns.map((_, at) => `c${at}: 'VARCHAR'`).join(', ')}},
@@ -223,6 +232,7 @@ async function openJsonLines(engine: Engine, file: LocalFile, limits: EngineLimi
      GROUP BY key ORDER BY min(row * 100000 + place) LIMIT ${limits.maxColumns + 1}`,
   )) as [string[]];
   return {
+    format: 'jsonl',
     columns,
     load: async (names, typed) => {
       const paths = names.map((name) => text(`/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`));
@@ -333,10 +343,10 @@ async function typeTexts(
     const value = type === undefined ? raw : type.convert(raw);
     if (json !== undefined) {
       const nested = `left(${json}, 1) IN ('{', '[')`;
-      return { name, type: type?.type ?? 'text', value, cell: raw, json, nested };
+      return { name, type: type?.type ?? 'text', raw, value, cell: raw, json, nested };
     }
     // A time is given on as it stands.
     const written = type === undefined || type.type === 'time' ? 'text' : type.type;
-    return { name, type: type?.type ?? 'text', value, cell: raw, json: jsonOf(written, value, raw) };
+    return { name, type: type?.type ?? 'text', raw, value, cell: raw, json: jsonOf(written, value, raw) };
   });
 }

@@ -6,6 +6,7 @@ import {
   StopPipelineExecutionCommand,
 } from '@aws-sdk/client-sagemaker';
 import { call, dependencyError } from '../../shared/aws.ts';
+import { GateInputError } from '../../shared/errors.ts';
 import { isGone } from './sagemaker.ts';
 
 /** One run of a pipeline. */
@@ -21,22 +22,34 @@ export interface PipelineRun {
  * Starts a pipeline.
  *
  * @returns ARN of the execution; the same for the same token
- * @throws GateDependencyError where SageMaker does not answer, or refuses: no such pipeline, no such parameter
+ * @throws GateInputError where there is no such pipeline, or it does not take these parameters
+ * @throws GateDependencyError where SageMaker does not answer, or refuses
  */
 export async function startPipeline(sagemaker: SageMakerClient, run: PipelineRun): Promise<string> {
   const { pipeline, token, description, parameters } = run;
-  const { PipelineExecutionArn } = await call(
-    `StartPipelineExecution ${pipeline}`,
-    sagemaker.send(
+  const what = `StartPipelineExecution ${pipeline}`;
+  try {
+    const { PipelineExecutionArn } = await sagemaker.send(
       new StartPipelineExecutionCommand({
         PipelineName: pipeline,
         ClientRequestToken: token,
         PipelineExecutionDescription: description,
         PipelineParameters: Object.entries(parameters).map(([Name, Value]) => ({ Name, Value })),
       }),
-    ),
-  );
-  return PipelineExecutionArn ?? '';
+    );
+    if (PipelineExecutionArn === undefined) throw new Error('the answer names no execution');
+    return PipelineExecutionArn;
+  } catch (error) {
+    const { name, message } = error as Error;
+    if (isGone(error)) throw new GateInputError(`there is no pipeline ${pipeline}`, { cause: error });
+    if (name === 'ValidationException') {
+      throw new GateInputError(`the pipeline ${pipeline} does not take what it is started with: ${message}`, {
+        cause: error,
+        help: `It is given the parameters ${Object.keys(parameters).join(', ')}.`,
+      });
+    }
+    throw dependencyError(what, error);
+  }
 }
 
 /** Where an execution is. */

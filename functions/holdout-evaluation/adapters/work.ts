@@ -176,12 +176,17 @@ export class WorkBucket {
           }),
         ),
       );
-      await mapLimit(answer.Contents ?? [], CONCURRENCY, ({ Key = '' }) => this.#deleteObject(Key));
+      await mapLimit(answer.Contents ?? [], CONCURRENCY, ({ Key = '' }) => this.deleteObject(Key));
       token = answer.IsTruncated === true ? answer.NextContinuationToken : undefined;
     } while (token !== undefined);
   }
 
-  async #deleteObject(key: string): Promise<void> {
+  /**
+   * Deletes one object; fine where there is none.
+   *
+   * @throws GateDependencyError where S3 does not answer, or refuses
+   */
+  async deleteObject(key: string): Promise<void> {
     await call(`DeleteObject ${this.uri(key)}`, this.#s3.send(new DeleteObjectCommand(this.#named(key))));
   }
 
@@ -211,7 +216,7 @@ export class WorkBucket {
    */
   async release(key: string, owner: string): Promise<void> {
     const found = await this.#readClaim(key);
-    if (found?.claim.owner === owner) await this.#deleteObject(key);
+    if (found?.claim.owner === owner) await this.deleteObject(key);
   }
 
   /**
@@ -297,6 +302,25 @@ export async function pinHoldout(s3: S3Client, address: ObjectAddress): Promise<
     requirePassed(object, tags);
   }
   return { object, version: object.versionId ?? object.etag, verdict: tagOf(tags, VERDICT_TAG) };
+}
+
+/** What the quality gate says of an object. */
+export interface Quality {
+  /** `passed`, `failed` or `inconclusive`; undefined where it has not judged it. */
+  quality: string | undefined;
+  /** Id of its verdict. */
+  verdict: string | undefined;
+}
+
+/**
+ * Reads what the quality gate says of an object.
+ *
+ * @throws GateInputError where there is no such object
+ * @throws GateDependencyError where S3 does not answer, or refuses
+ */
+export async function readQuality(s3: S3Client, address: ObjectAddress): Promise<Quality> {
+  const { tags } = await readVersionTags(s3, address);
+  return { quality: tagOf(tags, QUALITY_TAG), verdict: tagOf(tags, VERDICT_TAG) };
 }
 
 /** The tags of a version, and which version S3 says that is. */

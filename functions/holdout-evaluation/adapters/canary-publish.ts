@@ -1,0 +1,57 @@
+import { announce } from '../../shared/eventbridge.ts';
+import { type EvidenceStore, prettyJson, verdictFolder } from '../../shared/evidence.ts';
+import type { Verdict } from '../../shared/verdict.ts';
+import type { CanaryMeasurements } from '../canary.ts';
+import { CANARY_FINISHED, type CanaryResult } from '../schema.ts';
+import type { Outlets } from './publish.ts';
+
+/*
+ * Where the verdicts of canaries are kept, and the event that tells of them. Everything here happens once, however often
+ * it is called.
+ */
+
+/** Subject of the verdicts of a canary. */
+export function canarySubject(canary: string): string {
+  return `canary-${canary}`;
+}
+
+/** Folder of the evidence of one verdict. */
+export function canaryFolder({ subject, id }: Pick<Verdict, 'subject' | 'id'>): string {
+  return verdictFolder('holdout-evaluation', subject, id);
+}
+
+/**
+ * Stores a verdict and what it was judged from. What is there already stays.
+ *
+ * @throws GateDependencyError where S3 does not answer
+ */
+export async function storeCanary(
+  store: EvidenceStore,
+  verdict: Verdict,
+  measurements: CanaryMeasurements,
+): Promise<void> {
+  const folder = canaryFolder(verdict);
+  // The verdict is the last: where it is, everything is.
+  await store.create(`${folder}measurements.json`, prettyJson(measurements));
+  await store.create(`${folder}verdict.json`, prettyJson(verdict));
+}
+
+/**
+ * Emits the event of a run, once for the same `key`.
+ *
+ * @param execution ARN of the run on the known dataset
+ */
+export async function announceCanaryOnce(
+  { env, events, store }: Outlets,
+  key: string,
+  result: CanaryResult,
+  execution: string,
+): Promise<void> {
+  await store.once(key, async () => ({
+    eventId: await announce(events, env.EVENT_BUS, {
+      detailType: CANARY_FINISHED,
+      detail: result,
+      resource: execution,
+    }),
+  }));
+}

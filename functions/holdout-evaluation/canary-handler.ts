@@ -1,0 +1,160 @@
+import { tmpdir } from 'node:os';
+import { EventBridgeClient } from '@aws-sdk/client-eventbridge';
+import { S3Client } from '@aws-sdk/client-s3';
+import { SageMakerClient } from '@aws-sdk/client-sagemaker';
+import { SNSClient } from '@aws-sdk/client-sns';
+import { CLIENT_OPTIONS } from '../shared/aws.ts';
+import { readConfiguration } from '../shared/configuration.ts';
+import { durableHandler } from '../shared/durable.ts';
+import { GateInputError } from '../shared/errors.ts';
+import { EvidenceStore } from '../shared/evidence.ts';
+import { InProcessWorkflow } from '../shared/in-process.ts';
+import { type InvocationContext, withHelp } from '../shared/lambda.ts';
+import { createLogger, createMetrics } from '../shared/observability.ts';
+import { parseValue } from '../shared/schema.ts';
+import type { Workflow } from '../shared/workflow.ts';
+import { corruptDataset } from './adapters/corrupt.ts';
+import { prepareHoldout } from './adapters/holdout.ts';
+import { WorkBucket } from './adapters/work.ts';
+import { type CanaryRequest, canariesOf, type Ignored, parseTrigger } from './canary-request.ts';
+import { type CanaryAnswer, type CanaryDependencies, runCanary } from './canary-workflow.ts';
+import { measureModel } from './gate.ts';
+import {
+  bundleSchema,
+  type Environment,
+  type Evaluations,
+  environmentSchema,
+  parseEvaluations,
+} from './schema.ts';
+
+/** What the function works with; tests give it other clients and another engine. */
+export type CanaryHandlerDependencies = Pick<
+  CanaryDependencies,
+  'env' | 's3' | 'sns' | 'events' | 'sagemaker' | 'prepare' | 'measure' | 'corrupt' | 'tmp'
+>;
+
+/** Time of an invocation that is kept for telling people and for cleaning up. */
+const CLEAN_UP_MS = 60_000;
+
+/** In metrics: which canary it was about could not be found out. */
+const UNKNOWN = 'unknown';
+
+/**
+ * The pipeline canary as a function of its dependencies: {@link runCanary} for the canaries that an event, a schedule or a
+ * direct invocation asks for, with `WORKFLOW` as the port. Canaries of one deployment run side by side; the answer is
+ * then a list.
+ *
+ * It throws GateDependencyError (and whatever is a bug), which goes to the dead-letter queue, at the end of all attempts;
+ * and GateInputError of a malformed event, or of a canary that does not exist.
+ */
+export function createCanaryHandler(
+  fixed: CanaryHandlerDependencies,
+): (event: unknown, context: InvocationContext) => Promise<unknown> {
+  const { env, s3 } = fixed;
+  const logger = createLogger('holdout-evaluation');
+  const record = createMetrics('holdout-evaluation', 'canary');
+
+  let loading: Promise<Evaluations> | undefined;
+  /** The configuration, read once; when that fails, the next invocation tries again. */
+  const evaluations = () => {
+    loading ??= readConfiguration(s3, env, bundleSchema)
+      .then(parseEvaluations)
+      .catch((error) => {
+        loading = undefined;
+        throw error;
+      });
+    return loading;
+  };
+
+  const runOne = async (
+    workflow: Workflow,
+    request: CanaryRequest,
+    invocation: InvocationContext,
+  ): Promise<CanaryAnswer> => {
+    const { name } = request.canary;
+    try {
+      const answer = await runCanary(workflow, request, {
+        ...fixed,
+        store: new EvidenceStore(s3, env.EVIDENCE_BUCKET),
+        work: new WorkBucket(s3, env.WORK_BUCKET),
+        timeLeftMs: () => invocation.getRemainingTimeInMillis(),
+        record: (canary, { outcome, durationMs }) => {
+          const counter = ({ pass: 'Passed', fail: 'Failed', inconclusive: 'Inconclusive' } as const)[
+            outcome
+          ];
+          record(canary, { [counter]: 1, DurationMs: durationMs });
+        },
+        warn: (message, error) => logger.warn(message, error as Error),
+      });
+      if ('error' in answer) {
+        record(name, { Errors: 1 });
+        logger.error('refused', { canary: name, reason: answer.message });
+      } else if ('ignored' in answer) logger.info('ignored', { canary: name, reason: answer.ignored });
+      else logger.info('judged', { canary: name, verdict: answer.verdict, outcome: answer.outcome });
+      return answer;
+    } catch (error) {
+      record(name, { Errors: 1 });
+      logger.error('no verdict', { canary: name, error: error as Error });
+      throw withHelp(error);
+    }
+  };
+
+  const run = async (
+    event: unknown,
+    workflow: Workflow,
+    invocation: InvocationContext,
+  ): Promise<CanaryAnswer | CanaryAnswer[] | Ignored> => {
+    logger.resetKeys();
+    logger.appendKeys({ requestId: invocation.awsRequestId, execution: workflow.id });
+    let requests: CanaryRequest[] | Ignored;
+    try {
+      requests = canariesOf(parseTrigger(event), await evaluations());
+    } catch (error) {
+      record(UNKNOWN, { Errors: 1 });
+      logger.error('no run', error as Error);
+      throw withHelp(error);
+    }
+    if ('ignored' in requests) {
+      logger.info('ignored', { reason: requests.ignored });
+      return requests;
+    }
+    const [only] = requests;
+    if (requests.length === 1 && only !== undefined) return runOne(workflow, only, invocation);
+    return workflow.map('run the canaries', requests, (part, request) => runOne(part, request, invocation));
+  };
+
+  if (env.WORKFLOW === 'durable') {
+    const durable = durableHandler(run) as ReturnType<typeof createCanaryHandler>;
+    return async (event, context) => {
+      // Where S3 fails in the middle of an execution, this invocation dies, and another one goes on. Thrown from within,
+      // the error would be the end of the execution.
+      await evaluations().catch((error) => {
+        if (!(error instanceof GateInputError)) throw error;
+      });
+      return durable(event, context);
+    };
+  }
+  return (event, context) => {
+    const deadline = Date.now() + context.getRemainingTimeInMillis() - CLEAN_UP_MS;
+    // Lambda's retries of one event have one request id, and so the same claim and the same names.
+    return run(event, new InProcessWorkflow({ id: context.awsRequestId, deadline }), context);
+  };
+}
+
+let handle: ReturnType<typeof createCanaryHandler> | undefined;
+
+/** The Lambda function: {@link createCanaryHandler} with what its environment names, made once a cold start. */
+export async function handler(event: unknown, context: InvocationContext): Promise<unknown> {
+  handle ??= createCanaryHandler({
+    env: parseValue(environmentSchema, process.env, 'environment') satisfies Environment,
+    s3: new S3Client(CLIENT_OPTIONS),
+    sns: new SNSClient(CLIENT_OPTIONS),
+    events: new EventBridgeClient(CLIENT_OPTIONS),
+    sagemaker: new SageMakerClient(CLIENT_OPTIONS),
+    prepare: prepareHoldout,
+    measure: measureModel,
+    corrupt: corruptDataset,
+    tmp: tmpdir(),
+  });
+  return handle(event, context);
+}
