@@ -107,6 +107,8 @@ interface Judged {
   id: string;
   outcome: Outcome;
   rows: number;
+  /** False where the champion could not answer this time: whoever asks again shall get a better answer. */
+  settled: boolean;
 }
 
 /** What became of the approval. `status`: what it was before, as SageMaker calls it. */
@@ -342,15 +344,17 @@ async function judgeAndPublish(
   const { store } = deps;
   const judged = await evaluateOn<Judged>(workflow, evaluation, deps, async (inputs, measure) => {
     const which = { subject: model.name, id: idOf(inputs) };
+    const settled = inputs.champion?.unavailable === undefined;
     // By an attempt that died before it could say so.
     const already = await readVerdict(store, which);
     if (already !== undefined) {
-      return { id: which.id, outcome: already.outcome, rows: (await measured(store, which)).examples };
+      const { examples } = await measured(store, which);
+      return { id: which.id, outcome: already.outcome, rows: examples, settled };
     }
     const measurements = await measure();
     const verdict = verdictOf(model.name, inputs, decide(measurements, model));
     await storeVerdict(store, verdict, measurements);
-    return { id: verdict.id, outcome: verdict.outcome, rows: measurements.examples };
+    return { id: verdict.id, outcome: verdict.outcome, rows: measurements.examples, settled };
   });
 
   const which = { subject: model.name, id: judged.id };
@@ -368,7 +372,7 @@ async function judgeAndPublish(
     return told;
   });
   await workflow.step('publish the result', async () => {
-    await publish(store, key, result);
+    if (judged.settled) await publish(store, key, result);
     const { outcome, rows } = judged;
     const { bytes } = evaluation.holdout.object;
     deps.record(model.name, { outcome, rows, bytes, durationMs: Date.now() - startedAt });

@@ -501,6 +501,20 @@ describe.each(Object.entries(PORTS))('an evaluation, %s', (_name, { evaluate }) 
     expectNothingLeft();
   });
 
+  test('a champion that can answer again is compared with when somebody asks again', async () => {
+    sagemaker.register({ image: GOOD, approval: 'Approved' });
+    sagemaker.serves.set(GOOD, { ms: 1000, answer: () => '', end: 'without an output' });
+    const arn = sagemaker.register({ image: 'repository/models:other' });
+    sagemaker.serves.set('repository/models:other', { ms: 10_000, answer: () => '0.9' });
+    expect(await evaluate(eventOf(arn), { config: CHAMPION })).toMatchObject({ outcome: 'inconclusive' });
+    sagemaker.serves.set(GOOD, { ms: 1000, answer: () => '0.9' });
+    expect(await evaluate({ package: arn }, { config: CHAMPION })).toMatchObject({
+      outcome: 'pass',
+      approval: 'Approved',
+    });
+    expectNothingLeft();
+  });
+
   test('says where it is to whoever follows the run', async () => {
     const arn = sagemaker.register({ image: GOOD });
     const answer = await evaluate({ package: arn, run: 'run-of-mine' });
