@@ -314,12 +314,8 @@ export function binaryValue(query: MetricQuery, sums: Tally, thresholds: readonl
         ? noPositive
         : { value: (2 * hits) / (2 * hits + alarms + misses) };
     case 'mcc': {
-      // Root by root, for the product of four large sums would lose digits.
-      const spread =
-        Math.sqrt(hits + alarms) *
-        Math.sqrt(positives) *
-        Math.sqrt(negatives) *
-        Math.sqrt(rejections + misses);
+      // Two roots: the product of all four sums could overflow, and those of a perfect model cancel like this.
+      const spread = Math.sqrt((hits + alarms) * positives) * Math.sqrt(negatives * (rejections + misses));
       return { value: spread === 0 ? 0 : (hits * rejections - alarms * misses) / spread };
     }
     default:

@@ -185,14 +185,22 @@ function intervalOf(
   }
   // Nothing is left to resample where no example is ranked or classified wrongly; another holdout may have one.
   const [least, most] = factsOf(metric).range;
-  if (least !== null && most !== null && (value === least || value === most)) {
-    const few = fewInterval(value === most ? 1 : 0, examples, { confidence });
+  const isAt = (end: number | null) => end !== null && Math.abs(value - end) <= ROUNDING;
+  if (least !== null && most !== null && (isAt(least) || isAt(most))) {
+    const few = fewInterval(isAt(most) ? 1 : 0, examples, { confidence });
     const wide = most - least;
     return few && { low: least + wide * few.low, estimate: value, high: least + wide * few.high, confidence };
   }
-  const smallSample = metric === 'auc' && examples > 1 ? examples : undefined;
-  return percentileInterval(value, values, { confidence, smallSample });
+  return percentileInterval(value, values, { confidence, smallSample: rarerClass(query, examples) });
 }
+
+/** Of metrics that rank one class against the other: examples of the rarer one, which may be few among many. */
+function rarerClass({ metric }: MetricQuery, examples: number): number | undefined {
+  return (metric === 'auc' || metric === 'averagePrecision') && examples > 1 ? examples : undefined;
+}
+
+/** How far sums of weights may round a metric from the end of its range. */
+const ROUNDING = 1e-12;
 
 /** Metrics that are a share of examples, of those that {@link SetSummary} counts. */
 const SHARES: ReadonlySet<string> = new Set(['accuracy', 'precision', 'recall', 'specificity']);
@@ -267,16 +275,22 @@ function concludeDifference(
   for (let replicate = 0; replicate < values.length; replicate++) {
     values[replicate]! -= ofChampion[replicate]!;
   }
+  if (resampled.summary.identical) {
+    return { ...base, value: 0, interval: { low: 0, estimate: 0, high: 0, confidence } };
+  }
   const interval = isCalibration(query)
     ? calibrationDifference(
-        value,
-        calibrationSample(set, resampled),
-        calibrationSample(set, resampled, 'champion'),
-        values,
+        {
+          candidate: { value: candidate.value, sample: calibrationSample(set, resampled) },
+          champion: { value: champion.value, sample: calibrationSample(set, resampled, 'champion') },
+        },
         confidence,
       )
     : (fewDifferences(query, value, values, resampled.summary, own, confidence) ??
-      percentileInterval(value, values, { confidence }));
+      percentileInterval(value, values, {
+        confidence,
+        smallSample: rarerClass(query, resampled.summary.examples[own]!),
+      }));
   return interval === undefined
     ? { ...base, value, interval: null, undefinedBecause: UNSTABLE }
     : { ...base, value, interval };
@@ -290,11 +304,11 @@ function fewDifferences(
   { metric, average }: MetricQuery,
   value: number,
   differences: Float64Array,
-  { examples, identical }: SetSummary,
+  { examples }: SetSummary,
   index: number,
   confidence: number,
 ): Interval | undefined {
-  if (!SHARES.has(metric) || average !== undefined || identical) return undefined;
+  if (!SHARES.has(metric) || average !== undefined) return undefined;
   const count = examples[index]!;
   const disagreements =
     varianceOf(differences.filter((difference) => !Number.isNaN(difference))) * count ** 2;
@@ -313,22 +327,45 @@ function varianceOf(values: Float64Array): number {
   return values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length;
 }
 
-/** The difference of two calibration errors, each without what noise adds to it; as wide as resampling says. */
+/**
+ * The difference of two calibration errors, each without what noise adds to it. Their own intervals combine as those of
+ * two correlated estimates do (Zou, Psychological Methods 12, 2007); the resamples tell the correlation.
+ */
 function calibrationDifference(
-  value: number,
-  candidate: CalibrationSample,
-  champion: CalibrationSample,
-  differences: Float64Array,
+  { candidate, champion }: Record<'candidate' | 'champion', { value: number; sample: CalibrationSample }>,
   confidence: number,
 ): Interval {
-  const estimateOf = ({ gaps: parts, deviations }: CalibrationSample) =>
-    noisyInterval({ parts, deviations, size: sumOfDistances }, { confidence }).estimate;
-  const estimate = estimateOf(candidate) - estimateOf(champion);
-  const margin = normalQuantile((1 + confidence) / 2) * Math.sqrt(varianceOf(differences));
+  const own = calibrationInterval(candidate.value, candidate.sample, confidence);
+  const other = calibrationInterval(champion.value, champion.sample, confidence);
+  const correlation = correlationOf(sizesOf(candidate.sample), sizesOf(champion.sample));
+  const margin = (a: number, b: number) =>
+    Math.sqrt(Math.max(0, a ** 2 + b ** 2 - 2 * Math.max(0, correlation) * a * b));
+  const estimate = own.estimate - other.estimate;
+  const value = candidate.value - champion.value;
   return {
-    low: Math.min(value, estimate - margin),
+    low: Math.min(value, estimate - margin(own.estimate - own.low, other.high - other.estimate)),
     estimate,
-    high: Math.max(value, estimate + margin),
+    high: Math.max(value, estimate + margin(own.high - own.estimate, other.estimate - other.low)),
     confidence,
   };
+}
+
+/** The calibration error in each resample. */
+function sizesOf({ gaps, deviations }: CalibrationSample): Float64Array {
+  const sizes = new Float64Array(deviations.length / gaps.length);
+  for (let index = 0; index < deviations.length; index++) {
+    const bin = index % gaps.length;
+    sizes[(index - bin) / gaps.length]! += Math.abs(gaps[bin]! + deviations[index]!);
+  }
+  return sizes;
+}
+
+/** Pearson's correlation; 0 where either does not vary. */
+function correlationOf(values: Float64Array, others: Float64Array): number {
+  const covariance =
+    (varianceOf(values.map((value, index) => value + others[index]!)) -
+      varianceOf(values.map((value, index) => value - others[index]!))) /
+    4;
+  const scale = Math.sqrt(varianceOf(values) * varianceOf(others));
+  return scale > 0 ? covariance / scale : 0;
 }
