@@ -309,6 +309,8 @@ function handlerCode(entry: string): Code {
     bundling: {
       // Never used: `local` either bundles or throws.
       image: DockerImage.fromRegistry('scratch'),
+      // Nor is this; but the CDK bundles once whatever differs in functions alone, and two handlers of one folder do.
+      command: [entry],
       local: {
         tryBundle: (output) => {
           bundleHandler(handler, output);
