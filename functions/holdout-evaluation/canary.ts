@@ -115,7 +115,12 @@ export function decideCanary(
   const findings = [pipelineFinding(known, canary)];
   if (known.end.state === 'succeeded') findings.push(...registrationFindings(known, canary));
   if (model !== undefined) findings.push(...model.answers, ...metricFindings(model, canary, task));
-  else notChecked.push({ subject: 'every metric', check: 'metric', why: 'the run has no model to evaluate' });
+  else {
+    notChecked.push({ subject: 'every metric', check: 'metric', why: 'no model of the run was evaluated' });
+    // Where the run itself is to blame, a finding says so already.
+    if (findings.every(({ outcome }) => outcome === 'pass'))
+      findings.push(unmeasured('every metric', canary, []));
+  }
   findings.push(controlFinding(measured, canary));
   const sorted = sortFindings(findings);
   return {
@@ -252,17 +257,21 @@ function metricFindings(
     const name = queryName(queryOf(expected, task));
     const rule = canary.locate(['expect', index]);
     const result = metrics.find(({ query, slice }) => slice === undefined && queryName(query) === name);
-    if (result !== undefined) return metricFinding(result, expected, rule);
-    return {
-      check: 'metric',
-      subject: name,
-      outcome: 'inconclusive',
-      message: `${name} cannot be judged: it was not measured.`,
-      allowed: 'a measurement',
-      observed: 'not measured',
-      rule,
-    };
+    return result === undefined ? unmeasured(name, canary, [index]) : metricFinding(result, expected, rule);
   });
+}
+
+/** What was asked for and not measured stays open. */
+function unmeasured(subject: string, { locate }: LocatedCanary, path: number[]): Finding {
+  return {
+    check: 'metric',
+    subject,
+    outcome: 'inconclusive',
+    message: `${subject} cannot be judged: it was not measured.`,
+    allowed: 'a measurement',
+    observed: 'not measured',
+    rule: locate(['expect', ...path]),
+  };
 }
 
 /** Whether the corrupted dataset was stopped, and by what. */
