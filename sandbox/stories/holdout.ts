@@ -306,16 +306,38 @@ async function championStays({ world, model }: Scene, { modelPackage }: Trained)
   );
 }
 
-/** Runs the canary as a person would, and reads from its evidence what became of its two runs. */
+/** Runs the canary as a person would, and reads in its verdict what became of its two runs. */
 async function runCanary({ world, canary }: Scene): Promise<void> {
   const { transcript, directory, emulator } = world;
   const known = await writeFlights(directory, '2001-01', { months: 4, rows: LEARNED });
   await uploadFlights(world, canary.value.dataset.uri, known);
-  await transcript.step(
+  const outputs = join(emulator.directory, 'outputs.json');
+  const printed = await transcript.step(
     'tocsin canary',
-    () => world.tocsin(['canary', canary.name, '--outputs', join(emulator.directory, 'outputs.json')]),
-    () => 'the deployed canary ran the pipeline twice, and passes',
+    () => world.tocsin(['canary', canary.name, '--outputs', outputs, '--json']),
+    () => `${canary.name} passes: the deployed canary ran the pipeline twice`,
   );
+  const { outcome, findings } = JSON.parse(printed) as Verdict;
+  expect('the outcome of the canary', outcome, 'pass');
+  for (const [label, check] of [
+    ['known flights', 'metric'],
+    ['bent flights', 'negative-control'],
+  ] as const) {
+    const finding = findings.find((it) => it.check === check);
+    expect(`the finding ${check} of the canary`, finding?.outcome, 'pass');
+    transcript.holds(label, finding?.message ?? '');
+  }
+  const packages = await packagesIn(world, canary.value.modelPackageGroup);
+  expect('the packages of the canary', packages.join(', '), 'Rejected, Rejected');
+  transcript.holds('never deployed', 'both packages of the canary are Rejected, in a group of their own');
+}
+
+/** `ModelApprovalStatus` of the packages in a group. */
+async function packagesIn({ sagemaker }: World, group: string): Promise<(string | undefined)[]> {
+  const { ModelPackageSummaryList = [] } = await sagemaker.send(
+    new ListModelPackagesCommand({ ModelPackageGroupName: group }),
+  );
+  return ModelPackageSummaryList.map(({ ModelApprovalStatus }) => ModelApprovalStatus);
 }
 
 /** Evaluations leave neither models nor inputs and outputs of jobs. */

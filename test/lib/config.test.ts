@@ -29,6 +29,7 @@ describe('loadConfig', () => {
       ['flights-holdout', 'holdout/'],
     ]);
     expect([...config.models.keys()]).toEqual(['flight-delay']);
+    expect([...config.canaries.keys()]).toEqual(['flight-delay']);
     expect(config.notify.emails).toEqual([]);
   });
 
