@@ -125,6 +125,12 @@ export class GateFunction extends Construct {
       tracing: Tracing.ACTIVE,
       environment: { NODE_OPTIONS: '--enable-source-maps' },
     });
+    if (executionTimeout !== undefined) {
+      Validations.of(this.function).acknowledge({
+        id: 'Annotation::aws-lambda:Function.DurableConfig',
+        reason: 'Changing `workflow` in tocsin.yaml replaces the function, which keeps nothing by itself.',
+      });
+    }
     // The CDK's classes do not satisfy its interfaces under exactOptionalPropertyTypes, hence the assertion.
     const version = this.function.currentVersion as IVersion;
     this.alias = new Alias(this, 'Live', { aliasName: 'live', version });
