@@ -2,6 +2,7 @@ import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, parse } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import {
+  Annotations,
   AssetHashType,
   DockerImage,
   Duration,
@@ -125,12 +126,8 @@ export class GateFunction extends Construct {
       tracing: Tracing.ACTIVE,
       environment: { NODE_OPTIONS: '--enable-source-maps' },
     });
-    if (executionTimeout !== undefined) {
-      Validations.of(this.function).acknowledge({
-        id: 'Annotation::aws-lambda:Function.DurableConfig',
-        reason: 'Changing `workflow` in tocsin.yaml replaces the function, which keeps nothing by itself.',
-      });
-    }
+    // It keeps nothing by itself, so nothing is lost when `workflow` in tocsin.yaml changes, which replaces it.
+    Annotations.of(this.function).acknowledgeInfo('aws-lambda:Function.DurableConfig');
     // The CDK's classes do not satisfy its interfaces under exactOptionalPropertyTypes, hence the assertion.
     const version = this.function.currentVersion as IVersion;
     this.alias = new Alias(this, 'Live', { aliasName: 'live', version });

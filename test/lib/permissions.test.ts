@@ -49,9 +49,9 @@ async function commandsOf(entry: string): Promise<string[]> {
   const text = outputFiles[0]?.text ?? '';
   const imports = text.matchAll(/import \{([^}]*)\} from "@aws-sdk\/client-([a-z0-9-]+)"/g);
   const commands = [...imports].flatMap(([, names = '', service]) =>
-    [...names.matchAll(/\b(\w+)Command\b/g)]
+    [...names.matchAll(/\b(\w+)Command(?: as (\w+))?/g)]
       // An import stays where the function that used it has fallen away.
-      .filter(([name]) => text.includes(`new ${name}(`))
+      .filter(([, name, alias = `${name}Command`]) => text.includes(`new ${alias}(`))
       .map(([, name]) => `${service}:${name}`),
   );
   return [...new Set(commands)].sort();
