@@ -2,6 +2,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { resultSchema as evaluationSchema } from '../functions/holdout-evaluation/schema.ts';
 import { validateRules } from '../functions/quality-gate/adapters/rule-sql.ts';
 import { invocationSchema, parseContract, resultSchema } from '../functions/quality-gate/schema.ts';
 import { parseYaml } from '../functions/shared/schema.ts';
@@ -73,11 +74,19 @@ describe('documents', () => {
     expect(keys.filter((key) => !new RegExp(`\`([a-z]+\\.)?${key}\``).test(guide))).toEqual([]);
   });
 
-  it('the guide to tocsin.yaml names every key', () => {
-    const guide = read('docs/quality-gate.md');
+  it('the guides to tocsin.yaml name every key', () => {
+    const guides = read('docs/quality-gate.md') + read('docs/holdout.md');
     const keys = keysOf(JSON.parse(read('docs/schemas/tocsin.schema.json')));
-    expect(keys.length).toBeGreaterThan(15);
-    expect(keys.filter((key) => !new RegExp(`^[ \\s]*${key}:`, 'm').test(guide))).toEqual([]);
+    expect(keys.length).toBeGreaterThan(60);
+    // As a key of an example, or in backticks, by itself or as part of a dotted path.
+    const named = (key: string) => new RegExp(`[\\s{]${key}:|\`(\\w+\\.)*${key}(\\.\\w+)*\``).test(guides);
+    expect(keys.filter((key) => !named(key))).toEqual([]);
+  });
+
+  it('the guide to the holdout evaluation shows what it emits', () => {
+    const events = blocks('docs/holdout.md', 'json').map(({ text }) => JSON.parse(text));
+    const detail = events.find((event) => 'approval' in event);
+    expect(evaluationSchema.strict().parse(detail)).toMatchObject({ approval: 'Rejected' });
   });
 
   it("CI runs the README's commands as they are written there", () => {
