@@ -16,7 +16,13 @@ import type { Workflow } from '../shared/workflow.ts';
 import { corruptDataset } from './adapters/corrupt.ts';
 import { prepareHoldout } from './adapters/holdout.ts';
 import { WorkBucket } from './adapters/work.ts';
-import { type CanaryRequest, canariesOf, type Ignored, parseTrigger } from './canary-request.ts';
+import {
+  type CanaryRequest,
+  type CanaryTrigger,
+  canariesOf,
+  type Ignored,
+  parseTrigger,
+} from './canary-request.ts';
 import { type CanaryAnswer, type CanaryDependencies, runCanary } from './canary-workflow.ts';
 import { measureModel } from './gate.ts';
 import {
@@ -99,6 +105,14 @@ export function createCanaryHandler(
     }
   };
 
+  /** Tells whoever follows a run, and would wait for its beginning. */
+  const refuse = async (named: string | undefined, { name, message }: Error): Promise<void> => {
+    const progress = { startedAt: Date.now(), phase: 'refused', error: { name, message } };
+    await new WorkBucket(s3, env.WORK_BUCKET)
+      .report(named, progress)
+      .catch((error) => logger.warn('progress was not written', error as Error));
+  };
+
   const run = async (
     event: unknown,
     workflow: Workflow,
@@ -106,12 +120,15 @@ export function createCanaryHandler(
   ): Promise<CanaryAnswer | CanaryAnswer[] | Ignored> => {
     logger.resetKeys();
     logger.appendKeys({ requestId: invocation.awsRequestId, execution: workflow.id });
+    let trigger: CanaryTrigger | undefined;
     let requests: CanaryRequest[] | Ignored;
     try {
-      requests = canariesOf(parseTrigger(event), await evaluations());
+      trigger = parseTrigger(event);
+      requests = canariesOf(trigger, await evaluations());
     } catch (error) {
       record(UNKNOWN, { Errors: 1 });
       logger.error('no run', error as Error);
+      if (trigger !== undefined && 'canary' in trigger) await refuse(trigger.run, error as Error);
       throw withHelp(error);
     }
     if ('ignored' in requests) {
