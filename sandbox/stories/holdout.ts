@@ -16,7 +16,7 @@ import {
 } from '../../functions/holdout-evaluation/schema.ts';
 import { verdictFolder } from '../../functions/shared/evidence.ts';
 import { QUALITY_TAG, QUALITY_VALUES } from '../../functions/shared/schema.ts';
-import type { Verdict } from '../../functions/shared/verdict.ts';
+import type { GateName, Verdict } from '../../functions/shared/verdict.ts';
 import { type Dataset, loadConfig } from '../../lib/config.ts';
 import { seconds } from '../console.ts';
 import { SandboxError } from '../errors.ts';
@@ -58,7 +58,7 @@ export const holdout: Story = {
     const second = await train(scene);
     transcript.holds(
       'all is green',
-      `the validation saw flights of the same kind: area under the curve ${second.validationAuc.toFixed(3)}, before ${first.validationAuc.toFixed(3)}`,
+      `validated on flights put aside from the same data: AUC ${second.validationAuc.toFixed(3)}, before ${first.validationAuc.toFixed(3)}`,
     );
     await evaluated(scene, second, 'Rejected');
     await told(scene, second, 'rejected (fail)', [
@@ -142,8 +142,14 @@ async function uploadHistory({ world, history, model }: Scene): Promise<void> {
   for (const upload of uploads) await passes(world, upload);
 }
 
+/** The quality gate passes April in UTC too, and says what it has not looked at. */
 async function uploadInUtc({ world, history }: Scene): Promise<void> {
-  await passes(world, await uploadMonth(world, history, '2001-04', { replace: { date: DATE_IN_UTC } }));
+  const upload = await uploadMonth(world, history, '2001-04', { replace: { date: DATE_IN_UTC } });
+  const id = await passes(world, upload);
+  const { verdict } = await readVerdict<Verdict>(world, 'quality-gate', history.name, id);
+  const gap = verdict.notChecked.find(({ subject }) => subject === 'column date');
+  expect('what its verdict says it has not checked', gap?.subject, 'column date');
+  world.transcript.holds('not checked', `${gap?.subject}, its verdict says: ${gap?.check}: ${gap?.why}`);
 }
 
 async function uploadMonth(
@@ -156,14 +162,19 @@ async function uploadMonth(
   return uploadFlights(world, `${prefix}${month}.parquet`, flights);
 }
 
-/** The quality gate passes an upload. */
-async function passes(world: World, upload: Upload): Promise<void> {
+/**
+ * The quality gate passes an upload.
+ *
+ * @returns the id of its verdict
+ */
+async function passes(world: World, upload: Upload): Promise<string> {
   const { quality, id, took } = await onceJudged(world, upload);
   expect(`the tag ${QUALITY_TAG} of ${upload.key}`, quality, QUALITY_VALUES.pass);
   world.transcript.holds(
     QUALITY_VALUES.pass,
     `${upload.key} by the quality gate, ${seconds(took)} after the upload, verdict ${short(id)}`,
   );
+  return id;
 }
 
 /** The pipeline trains on all of the history, and registers what it learned. */
@@ -173,7 +184,7 @@ async function train({ world, canary, history }: Scene): Promise<Trained> {
     'trained',
     () => runPipeline(world, canary.value.pipeline, dataset),
     ({ modelPackage, validationAuc }) =>
-      `the pipeline succeeded: ${nameOf(modelPackage)}, area under the curve in its validation ${validationAuc.toFixed(3)}`,
+      `the pipeline succeeded: ${nameOf(modelPackage)}, AUC ${validationAuc.toFixed(3)} in its validation`,
   );
 }
 
@@ -197,7 +208,7 @@ async function evaluated(
   } = described;
   expect(`ModelApprovalStatus of ${nameOf(modelPackage)}`, status, approval);
   const { 'tocsin:verdict': id = '', 'tocsin:outcome': outcome, 'tocsin:auc': auc } = properties;
-  const { verdict, uri } = await readVerdict(world, model.name, id);
+  const { verdict, uri } = await readVerdict<Evidence>(world, 'holdout-evaluation', model.name, id);
   expect('the end of ApprovalDescription', description.slice(-uri.length), uri);
   const said = description.slice(0, description.indexOf(' Evidence: '));
   transcript.holds(approval, `DescribeModelPackage says: ${said}`);
@@ -237,19 +248,19 @@ async function onceDecided(
   }
 }
 
-/** The part of the evidence that the story reads. */
+/** The part of the evaluation's evidence that the story reads. */
 type Evidence = Verdict<{ candidate: { arn: string }; holdout: { version: string } }>;
 
-async function readVerdict(
+async function readVerdict<V extends Verdict>(
   world: World,
+  gate: GateName,
   subject: string,
   id: string,
-): Promise<{ verdict: Evidence; uri: string }> {
+): Promise<{ verdict: V; uri: string }> {
   const bucket = world.output('EvidenceBucket');
-  const key = `${verdictFolder('holdout-evaluation', subject, id)}verdict.json`;
+  const key = `${verdictFolder(gate, subject, id)}verdict.json`;
   const { Body } = await world.s3.send(new GetObjectCommand({ Bucket: bucket, Key: key }));
-  const verdict = JSON.parse((await Body?.transformToString()) ?? '') as Evidence;
-  return { verdict, uri: `s3://${bucket}/${key}` };
+  return { verdict: JSON.parse((await Body?.transformToString()) ?? '') as V, uri: `s3://${bucket}/${key}` };
 }
 
 /**
