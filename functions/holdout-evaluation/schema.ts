@@ -524,7 +524,7 @@ export function progressKey(run: string): string {
 }
 
 /** What became of the package. `unchanged`: only reported, as with `approve: recommend` and whatever is not pending. */
-export const APPROVALS = ['Approved', 'Rejected', 'unchanged'] as const;
+const APPROVALS = ['Approved', 'Rejected', 'unchanged'] as const;
 
 /** What the evaluation answers; also the detail of its events. */
 export const resultSchema = z.object({
