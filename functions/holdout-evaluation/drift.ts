@@ -25,7 +25,8 @@ export interface DriftOptions {
  * whatever its weight. Each bin has half an example more on either side, so that an empty one leaves the index finite.
  *
  * The interval resamples examples with both of their predictions: models that agree example by example are known to
- * agree better than two samples of the same law would be. It is without what noise adds to the index.
+ * agree better than two samples of the same law would be. It is without what noise adds to the index, and takes the bins
+ * as the champion's predictions set them.
  *
  * @param candidate one number for each example, as many as of the champion; finite
  * @returns undefined without an example

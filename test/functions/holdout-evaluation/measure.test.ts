@@ -1,6 +1,6 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { measureMetrics } from '../../../functions/holdout-evaluation/adapters/measure.ts';
 import { resampleInThreads } from '../../../functions/holdout-evaluation/adapters/workers.ts';
@@ -13,6 +13,7 @@ import {
   type Task,
 } from '../../../functions/holdout-evaluation/metric.ts';
 import { GateDependencyError } from '../../../functions/shared/errors.ts';
+import { bundleHandler } from '../../../lib/shared/gate-function.ts';
 import { createRandom } from '../../support/random.ts';
 
 const OPTIONS = { confidence: 0.95, replicates: 200, seed: '5eed', threads: 1 };
@@ -403,7 +404,7 @@ describe('threads', () => {
     await expect(measureMetrics(examples, [], [], options)).rejects.toThrow('the user has seen enough');
   });
 
-  describe('that die', () => {
+  describe('in a file of their own', () => {
     const directory = mkdtempSync(join(tmpdir(), 'tocsin-threads-'));
     afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
@@ -417,10 +418,19 @@ describe('threads', () => {
       seed: '5eed',
     };
 
+    it('run from the bundle of the deployed function', async () => {
+      bundleHandler(resolve('functions/holdout-evaluation/handler.ts'), directory);
+      expect(existsSync(join(directory, 'index.js'))).toBe(true);
+      const worker = join(directory, 'bootstrap-worker.js');
+      const resampled = await resampleInThreads(problem, 2, undefined, worker);
+      expect(resampled).toEqual(await resampleInThreads(problem, 2, undefined));
+      expect(resampled).toMatchObject([{ summary: { values: [{ value: 1 }] } }]);
+    });
+
     it.each([
       ['throws', 'throw new Error("no memory left");', 'no memory left'],
       ['exits', 'process.exit(7);', 'exit code 7'],
-    ])('are a broken world: one %s', async (_, source, message) => {
+    ])('that die are a broken world: one %s', async (_, source, message) => {
       const file = join(directory, 'thread.mjs');
       writeFileSync(file, source);
       const resampling = resampleInThreads(problem, 2, undefined, file);
