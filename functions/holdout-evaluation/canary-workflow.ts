@@ -8,9 +8,22 @@ import { canonicalJson, sha256 } from '../shared/identity.ts';
 import { downloadObjects, headObject, type StoredObject } from '../shared/s3.ts';
 import type { Outcome } from '../shared/verdict.ts';
 import { keepError, OutOfTimeError, type Patience, type Workflow } from '../shared/workflow.ts';
-import { announceCanaryOnce, canaryFolder, canarySubject, storeCanary } from './adapters/canary-publish.ts';
+import {
+  announceCanaryOnce,
+  canaryFolder,
+  canarySubject,
+  publishCanary,
+  readPublishedCanary,
+  storeCanary,
+} from './adapters/canary-publish.ts';
 import type { corruptDataset } from './adapters/corrupt.ts';
-import { pipelineState, pipelineSteps, startPipeline, stopPipeline } from './adapters/pipelines.ts';
+import {
+  type PipelineState,
+  pipelineState,
+  pipelineSteps,
+  startPipeline,
+  stopPipeline,
+} from './adapters/pipelines.ts';
 import { type Outlets, tellOnce } from './adapters/publish.ts';
 import { describePackage, setVerdict } from './adapters/registry.ts';
 import { type PinnedHoldout, type Quality, readQuality, WorkBucket } from './adapters/work.ts';
@@ -103,8 +116,6 @@ interface Run extends CanaryRequest {
   token: string;
   holdout: PinnedHoldout;
   report: (phase: string) => Promise<void>;
-  /** ARNs of the executions that may still run. */
-  running: Set<string>;
 }
 
 /**
@@ -153,32 +164,31 @@ async function answerTo(
   const { canary, model } = request;
   const { name, value } = canary;
   const claim = `claims/${canarySubject(name)}.json`;
-  const owner = await workflow.step('claim the canary', () =>
-    deps.work.claim(
+  const { owner, published } = await workflow.step('claim the canary', async () => ({
+    owner: await deps.work.claim(
       claim,
       `${workflow.id}.${randomBytes(6).toString('hex')}`,
       value.timeout + model.value.transform.timeout + CLAIM_MARGIN_MS,
     ),
-  );
+    // By an earlier attempt of this execution, which died before it could answer.
+    published: await readPublishedCanary(deps.store, name, workflow.id),
+  }));
   const [execution, token = ''] = owner.split('.');
   if (execution !== workflow.id) {
     return { ignored: `the canary ${name} is being run by the execution ${execution}` };
   }
 
-  const running = new Set<string>();
   let ended: { answer: CanaryResult } | { error: unknown };
   try {
-    const holdout = await workflow.step('pin the holdout', () => pinHoldoutOf(model, deps));
-    const run: Run = { ...request, token, holdout, report, running };
-    const corrupted = await corruptedCopy(workflow, run, deps);
-    const measured = await runBoth(workflow, run, corrupted, deps);
-    ended = { answer: await judgeAndPublish(workflow, run, { measured, corrupted, startedAt }, deps) };
+    ended = {
+      answer: published ?? (await runAndJudge(workflow, { ...request, token, report }, startedAt, deps)),
+    };
   } catch (error) {
     await tellFailure(workflow, name, error, deps);
     ended = { error };
   }
   try {
-    await cleanUpAll(workflow, { ...request, token, running, report }, deps);
+    await cleanUpAll(workflow, { ...request, token, report }, deps);
     // Kept where something is left: a retry of this execution then finds the same names again.
     await workflow.step('release the claim', () => deps.work.release(claim, owner));
   } catch (error) {
@@ -188,6 +198,20 @@ async function answerTo(
   if ('answer' in ended) return ended.answer;
   if (!(ended.error instanceof GateInputError)) throw ended.error;
   return { canary: name, error: 'GateInputError', message: ended.error.message };
+}
+
+async function runAndJudge(
+  workflow: Workflow,
+  begun: Omit<Run, 'holdout'>,
+  startedAt: number,
+  deps: CanaryDependencies,
+): Promise<CanaryResult> {
+  // Whatever is wrong with these is found out before a pipeline runs for hours.
+  const holdout = await workflow.step('pin the holdout', () => pinHoldoutOf(begun.model, deps));
+  const run: Run = { ...begun, holdout };
+  const corrupted = await corruptedCopy(workflow, run, deps);
+  const measured = await runBoth(workflow, run, corrupted, deps);
+  return judgeAndPublish(workflow, run, { measured, corrupted, startedAt }, deps);
 }
 
 // ---------------------------------------------------------------------------------------------------------
@@ -336,13 +360,13 @@ async function gateVerdict(
 
 async function start(
   workflow: Workflow,
-  { canary, token, report, running }: Run,
+  { canary, token, report }: Run,
   which: Which,
   uri: string,
   deps: CanaryDependencies,
 ): Promise<string> {
   const { pipeline, dataset, groupParameter, modelPackageGroup, parameters } = canary.value;
-  const arn = await workflow.step(`start the pipeline on the ${NAMES[which]}`, async () => {
+  return workflow.step(`start the pipeline on the ${NAMES[which]}`, async () => {
     await report(`starting the pipeline on the ${NAMES[which]}`);
     return startPipeline(deps.sagemaker, {
       pipeline,
@@ -355,8 +379,6 @@ async function start(
       },
     });
   });
-  running.add(arn);
-  return arn;
 }
 
 /** SageMaker asks for 32 to 128 characters. */
@@ -370,26 +392,11 @@ async function follow(
   run: Run,
   which: Which,
   execution: string,
-  { sagemaker }: CanaryDependencies,
+  deps: CanaryDependencies,
 ): Promise<PipelineRun> {
-  const { canary, report, running } = run;
-  const { timeout } = canary.value;
-  const now = await workflow.waitUntil(
-    `the pipeline on the ${NAMES[which]} has ended`,
-    async () => {
-      const state = await pipelineState(sagemaker, execution);
-      if (state.state !== 'running') return state;
-      await report('the pipeline runs');
-      return undefined;
-    },
-    { timeoutMs: timeout, ...POLLING },
-  );
-  if (now === undefined) {
-    await workflow.step(`stop the pipeline on the ${NAMES[which]}`, () =>
-      stopPipeline(sagemaker, execution, tokenOf('stop', execution)),
-    );
-  }
-  running.delete(execution);
+  const { sagemaker } = deps;
+  const { timeout } = run.canary.value;
+  const now = await ended(workflow, run, which, execution, deps);
   // Also of one that failed: a package is registered before whatever comes after it.
   const { registered, failures } = await workflow.step(
     `read what the pipeline did on the ${NAMES[which]}`,
@@ -403,6 +410,38 @@ async function follow(
         ? { state: 'failed', reasons: [clip(now.reason, REASON), ...failures] }
         : now;
   return { execution, end, registered: packages };
+}
+
+/** How an execution has ended; undefined where its time was up. What does not end, or cannot be followed, is stopped. */
+async function ended(
+  workflow: Workflow,
+  { canary, report }: Run,
+  which: Which,
+  execution: string,
+  { sagemaker, warn }: CanaryDependencies,
+): Promise<Exclude<PipelineState, { state: 'running' }> | undefined> {
+  const stop = () =>
+    workflow.step(`stop the pipeline on the ${NAMES[which]}`, () =>
+      stopPipeline(sagemaker, execution, tokenOf('stop', execution)),
+    );
+  try {
+    const now = await workflow.waitUntil(
+      `the pipeline on the ${NAMES[which]} has ended`,
+      async () => {
+        const state = await pipelineState(sagemaker, execution);
+        if (state.state !== 'running') return state;
+        await report('the pipeline runs');
+        return undefined;
+      },
+      { timeoutMs: canary.value.timeout, ...POLLING },
+    );
+    if (now === undefined) await stop();
+    return now;
+  } catch (error) {
+    // Here rather than in the clean-up: after a replay only what a part returns is known outside of it.
+    await stop().catch((failure) => warn(`${execution} could not be stopped`, failure));
+    throw error;
+  }
 }
 
 async function readSteps(execution: string, { sagemaker }: Pick<CanaryDependencies, 'sagemaker'>) {
@@ -554,6 +593,9 @@ async function judgeAndPublish(
   await workflow.step('tell what came of it', async () => {
     await tellOnce(deps, `${folder}notified.json`, () => canaryMessage(result, verdict));
     await announceCanaryOnce(deps, `${folder}announced.json`, result, known.execution);
+  });
+  await workflow.step('publish the result', async () => {
+    await publishCanary(store, workflow.id, result);
     deps.record(canary.name, { outcome: verdict.outcome, durationMs: Date.now() - startedAt });
   });
   return result;
@@ -562,15 +604,10 @@ async function judgeAndPublish(
 /** Removes whatever a run has made, also what an earlier attempt at it has left. Fine where nothing is. */
 async function cleanUpAll(
   workflow: Workflow,
-  run: Pick<Run, 'canary' | 'token' | 'running' | 'report'>,
+  run: Pick<Run, 'canary' | 'token' | 'report'>,
   deps: CanaryDependencies,
 ): Promise<void> {
-  const { canary, token, running, report } = run;
-  for (const [index, arn] of [...running].entries()) {
-    await workflow.step(`stop what still runs (${index + 1})`, () =>
-      stopPipeline(deps.sagemaker, arn, tokenOf('stop', arn)),
-    );
-  }
+  const { canary, token, report } = run;
   await workflow.map('clean up the evaluations', RUNS, (part, which) =>
     cleanUp(part, { name: nameOf(canary.name, which, token), report }, deps),
   );

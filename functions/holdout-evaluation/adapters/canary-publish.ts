@@ -1,8 +1,10 @@
+import * as z from 'zod';
 import { announce } from '../../shared/eventbridge.ts';
 import { type EvidenceStore, prettyJson, verdictFolder } from '../../shared/evidence.ts';
+import { parseJson } from '../../shared/schema.ts';
 import type { Verdict } from '../../shared/verdict.ts';
 import type { CanaryMeasurements } from '../canary.ts';
-import { CANARY_FINISHED, type CanaryResult } from '../schema.ts';
+import { CANARY_FINISHED, type CanaryResult, canaryResultSchema } from '../schema.ts';
 import type { Outlets } from './publish.ts';
 
 /*
@@ -54,4 +56,36 @@ export async function announceCanaryOnce(
       resource: execution,
     }),
   }));
+}
+
+const publishedSchema = z.object({ published: z.literal(1), result: canaryResultSchema });
+
+function publishedKey(canary: string, execution: string): string {
+  return `${verdictFolder('holdout-evaluation', canarySubject(canary), 'runs')}${execution}.json`;
+}
+
+/**
+ * What a run ended in; undefined where it has not.
+ *
+ * @param execution of the workflow: a retry of one that has ended runs nothing again
+ * @throws GateDependencyError where S3 does not answer
+ */
+export async function readPublishedCanary(
+  store: EvidenceStore,
+  canary: string,
+  execution: string,
+): Promise<CanaryResult | undefined> {
+  const key = publishedKey(canary, execution);
+  const stored = await store.read(key);
+  return stored && parseJson(publishedSchema, stored.text, store.uri(key)).result;
+}
+
+/** Says that a run has ended. */
+export async function publishCanary(
+  store: EvidenceStore,
+  execution: string,
+  result: CanaryResult,
+): Promise<void> {
+  const record: z.output<typeof publishedSchema> = { published: 1, result };
+  await store.create(publishedKey(result.canary, execution), prettyJson(record));
 }

@@ -303,10 +303,10 @@ describe('decideCanary', () => {
     expect(findingOf('negative-control', nothing)).toMatchObject([{ outcome: 'inconclusive' }]);
   });
 
-  test('passes only where everything did', () => {
+  test('passes only where everything did', async () => {
     const anyControl = fc.constantFrom(...controls.map(([, control]) => control));
     const anyEnd = fc.constantFrom<PipelineEnd>({ state: 'succeeded' }, ...ends.map(([, end]) => end));
-    fc.assert(
+    await fc.assert(
       fc.property(
         anyControl,
         anyEnd,
