@@ -13,6 +13,7 @@ import { parseProfile } from '../../functions/quality-gate/baseline.ts';
 import { CLIENT_OPTIONS, statusOf } from '../../functions/shared/aws.ts';
 import { GateInputError, messageOf } from '../../functions/shared/errors.ts';
 import { baselineKey } from '../../functions/shared/evidence.ts';
+import { countOf } from '../../functions/shared/format.ts';
 import { parseJson } from '../../functions/shared/schema.ts';
 import type { Config, Dataset } from '../../lib/config.ts';
 import { missingLocks } from '../../lib/shared/lock-policy.ts';
@@ -214,7 +215,7 @@ function examineTopic(topic: string): Promise<Diagnosis> {
       };
     }
     return Subscriptions.length > 0
-      ? { ok: true, message: `tells ${Subscriptions.length} subscribers` }
+      ? { ok: true, message: `tells ${countOf(Subscriptions.length, 'subscriber')}` }
       : {
           ok: false,
           message: 'has no subscriber: nobody would hear of a rejected dataset',

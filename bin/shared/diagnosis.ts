@@ -2,6 +2,7 @@ import { access, constants, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { validateRules } from '../../functions/quality-gate/adapters/rule-sql.ts';
 import { messageOf } from '../../functions/shared/errors.ts';
+import { countOf } from '../../functions/shared/format.ts';
 import { ConfigError } from '../../functions/shared/schema.ts';
 import { type Config, loadConfig } from '../../lib/config.ts';
 import { bytes } from './cli.ts';
@@ -63,7 +64,11 @@ export async function examineConfig(file: string): Promise<{ diagnoses: Diagnosi
     return { diagnoses: problemsOf(error) };
   }
   const { datasets, models, canaries } = config;
-  const has = [`${datasets.length} datasets`, `${models.size} models`, `${canaries.size} canaries`];
+  const has = [
+    countOf(datasets.length, 'dataset'),
+    countOf(models.size, 'model'),
+    countOf(canaries.size, 'canary', 'canaries'),
+  ];
   const diagnoses: Diagnosis[] = [{ ok: true, subject: file, message: `valid, with ${has.join(', ')}` }];
   for (const { contractFile } of config.datasets) {
     try {

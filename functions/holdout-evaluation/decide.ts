@@ -1,4 +1,4 @@
-import { clip, formatInterval, formatNumber, formatShare } from '../shared/format.ts';
+import { clip, countOf, formatInterval, formatNumber, formatShare } from '../shared/format.ts';
 import {
   type Finding,
   type Interval,
@@ -738,11 +738,6 @@ function side(text: string): string {
 
 function sumOf(results: MetricResult[]): number {
   return results.reduce((sum, { examples }) => sum + examples, 0);
-}
-
-/** `1 example`, `61,234 examples`. */
-function countOf(count: number, noun: string): string {
-  return `${formatNumber(count)} ${noun}${count === 1 ? '' : 's'}`;
 }
 
 /** With a full stop at its end, and only one. */

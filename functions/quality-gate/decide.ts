@@ -1,4 +1,4 @@
-import { formatDuration, formatNumber, formatShare, formatTime } from '../shared/format.ts';
+import { countOf, formatDuration, formatNumber, formatShare, formatTime } from '../shared/format.ts';
 import { didYouMean } from '../shared/schema.ts';
 import {
   type Finding,
@@ -1015,11 +1015,6 @@ function formatPoint(profile: ColumnProfile, point: number): string {
 
 function list(names: string[]): string {
   return names.length > 8 ? `${names.slice(0, 8).join(', ')} and ${names.length - 8} more` : names.join(', ');
-}
-
-/** `1 record`, `1,200 records`. */
-function countOf(count: number, noun: string): string {
-  return `${formatNumber(count)} ${noun}${count === 1 ? '' : 's'}`;
 }
 
 /** The entry of that name; what an object inherits, such as `constructor`, is none. */

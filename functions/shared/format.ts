@@ -72,6 +72,11 @@ function nearest(value: number, others: readonly number[]): number | undefined {
   return others.toSorted((a, b) => Math.abs(a - value) - Math.abs(b - value))[0];
 }
 
+/** `1 example`, `61,234 examples`; give the plural where it is not made with an s. */
+export function countOf(count: number, noun: string, plural = `${noun}s`): string {
+  return `${formatNumber(count)} ${count === 1 ? noun : plural}`;
+}
+
 /** A length of time in its largest fitting unit: `40 d`, `1.5 h`. */
 export function formatDuration(ms: number): string {
   const units: [number, string][] = [

@@ -146,7 +146,7 @@ describe('a deployment', () => {
       'bucket evidence: keeps versions',
       'baseline of sales: 1,000 rows',
       'baseline of old: there is none, and',
-      'topic verdicts: tells 1 subscribers',
+      'topic verdicts: tells 1 subscriber',
     ]) {
       expect(out).toContain(`ok       ${line}`);
     }
@@ -257,7 +257,7 @@ canaries:
       expect(problems).toEqual([]);
       expect(code).toBe(EXIT.pass);
       for (const line of [
-        'models.yaml: valid, with 2 datasets, 1 models, 1 canaries',
+        'models.yaml: valid, with 2 datasets, 1 model, 1 canary',
         'holdout evaluation: version 3 is ready',
         'pipeline canary: version 3 is ready',
         'has passed (verdict ab12)',
