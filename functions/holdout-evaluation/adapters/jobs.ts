@@ -230,9 +230,12 @@ export async function stopTransform(sagemaker: SageMakerClient, name: string): P
   try {
     await sagemaker.send(new StopTransformJobCommand({ TransformJobName: name }));
   } catch (error) {
-    const { name: kind, message = '' } = (error ?? {}) as Partial<Error>;
-    const ended = kind === 'ValidationException' && /status|state/i.test(message);
-    if (!ended && !isGone(error)) throw dependencyError(`StopTransformJob ${name}`, error);
+    if (isGone(error)) return;
+    // What SageMaker says of one that has ended is its business; whether it has ended can be asked.
+    const ended =
+      (error as Error | null)?.name === 'ValidationException' &&
+      (await transformState(sagemaker, name)).state !== 'running';
+    if (!ended) throw dependencyError(`StopTransformJob ${name}`, error);
   }
 }
 

@@ -137,8 +137,11 @@ export async function stopPipeline(sagemaker: SageMakerClient, arn: string, toke
       new StopPipelineExecutionCommand({ PipelineExecutionArn: arn, ClientRequestToken: token }),
     );
   } catch (error) {
-    const { name, message = '' } = (error ?? {}) as Partial<Error>;
-    const ended = name === 'ValidationException' && /status|state/i.test(message);
-    if (!ended && !isGone(error)) throw dependencyError(`StopPipelineExecution ${arn}`, error);
+    if (isGone(error)) return;
+    // What SageMaker says of one that has ended is its business; whether it has ended can be asked.
+    const ended =
+      (error as Error | null)?.name === 'ValidationException' &&
+      (await pipelineState(sagemaker, arn)).state !== 'running';
+    if (!ended) throw dependencyError(`StopPipelineExecution ${arn}`, error);
   }
 }

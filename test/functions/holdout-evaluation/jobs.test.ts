@@ -314,26 +314,32 @@ describe('blameOf', () => {
 });
 
 describe('stopTransform', () => {
+  const refused = sagemakerError('ValidationException', 'It is Completed already.');
+
   test.each([
     ['one that runs', undefined],
-    [
-      'one that has ended',
-      sagemakerError(
-        'ValidationException',
-        'The request was rejected because the transform job is in status Completed.',
-      ),
-    ],
+    ['one that has ended', refused],
     ['one that is gone', sagemakerError('ResourceNotFound', 'no such job')],
   ])('%s', async (_, error) => {
     const stub = mock.on(StopTransformJobCommand);
     if (error === undefined) stub.resolves({});
     else stub.rejects(error);
+    mock.on(DescribeTransformJobCommand).resolves({ TransformJobStatus: 'Completed' } as object);
     await stopTransform(sagemaker, 'job');
     expect(inputs(StopTransformJobCommand)).toEqual([{ TransformJobName: 'job' }]);
   });
 
-  test.each(TROUBLE)('%s is the world’s', async (_, error) => {
-    mock.on(StopTransformJobCommand).rejects(error);
+  test('one that runs on all the same is the world’s', async () => {
+    mock.on(StopTransformJobCommand).rejects(refused);
+    mock.on(DescribeTransformJobCommand).resolves({ TransformJobStatus: 'InProgress' } as object);
     await expect(stopTransform(sagemaker, 'job')).rejects.toThrow(GateDependencyError);
   });
+
+  test.each(TROUBLE.filter(([what]) => what !== 'what SageMaker does not take'))(
+    '%s is the world’s',
+    async (_, error) => {
+      mock.on(StopTransformJobCommand).rejects(error);
+      await expect(stopTransform(sagemaker, 'job')).rejects.toThrow(GateDependencyError);
+    },
+  );
 });
