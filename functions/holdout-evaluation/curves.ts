@@ -19,31 +19,46 @@ const MOST_POINTS = 200;
 const RESIDUAL_BINS = 40;
 
 /** One number for each example: the score, the value or, of several classes, the probability of the most probable one. */
-export function leadingPredictions({ task, classes }: Examples, predictions: Float64Array): Float64Array {
+function leadingPredictions({ task, classes }: Examples, predictions: Float64Array): Float64Array {
   if (task !== 'multiclass') return predictions;
   const width = classes.length;
-  const leading = new Float64Array(predictions.length / width);
-  for (const [row, top] of mostProbable(predictions, width).entries()) {
-    leading[row] = predictions[row * width + top]!;
-  }
-  return leading;
+  return Float64Array.from(mostProbable(predictions, width), (top, row) => predictions[row * width + top]!);
+}
+
+/**
+ * One number for each example in which every change of the predictions shows: the leading prediction and, of several
+ * classes, which of them leads. Those are kept apart by their index: 0 to 0.5 for the first, 1 to 1.5 for the second.
+ */
+export function comparablePredictions(examples: Examples, predictions: Float64Array): Float64Array {
+  const leading = leadingPredictions(examples, predictions);
+  if (examples.task !== 'multiclass') return leading;
+  return Float64Array.from(
+    mostProbable(predictions, examples.classes.length),
+    (top, row) => top + leading[row]! / 2,
+  );
 }
 
 /** How many predictions differ, and where they lie; zeros without an example. */
-export function describePredictions(leading: Float64Array): MetricMeasurements['predictions'] {
-  const sorted = leading.toSorted();
-  let distinct = 0;
-  let sum = 0;
-  for (let row = 0; row < sorted.length; row++) {
-    if (row === 0 || sorted[row] !== sorted[row - 1]) distinct++;
-    sum += sorted[row]!;
-  }
+export function describePredictions(
+  examples: Examples,
+  predictions: Float64Array,
+): MetricMeasurements['predictions'] {
+  const sorted = leadingPredictions(examples, predictions).toSorted();
   return {
-    distinct,
+    distinct: countDistinct(comparablePredictions(examples, predictions)),
     min: sorted[0] ?? 0,
     max: sorted.at(-1) ?? 0,
-    mean: sorted.length === 0 ? 0 : sum / sorted.length,
+    mean: sorted.length === 0 ? 0 : sorted.reduce((sum, value) => sum + value, 0) / sorted.length,
   };
+}
+
+function countDistinct(values: Float64Array): number {
+  const sorted = values.toSorted();
+  let distinct = 0;
+  for (let row = 0; row < sorted.length; row++) {
+    if (row === 0 || sorted[row] !== sorted[row - 1]) distinct++;
+  }
+  return distinct;
 }
 
 /** The curves of a task, as far as the examples have them. */

@@ -378,13 +378,14 @@ class Judging {
     }
     const { distinct, min, max } = predictions;
     const constant = !(distinct > 1);
+    const multiclass = this.#model.task === 'multiclass';
     this.#add({
       check: 'constant-predictions',
       subject: 'predictions',
       outcome: constant ? 'fail' : 'pass',
       message: constant
-        ? `The model gives each of ${countOf(examples, 'example')} the same prediction${this.#model.task === 'multiclass' ? '' : `, ${formatNumber(min)}`} (${this.#line(path)}).`
-        : `Predictions have ${formatNumber(distinct)} distinct values, ${formatNumber(min, max)} to ${formatNumber(max, min)}.`,
+        ? `The model gives each of ${countOf(examples, 'example')} the same prediction${multiclass ? '' : `, ${formatNumber(min)}`} (${this.#line(path)}).`
+        : `Predictions have ${formatNumber(distinct)} distinct values, ${multiclass ? 'of the most probable class ' : ''}${formatNumber(min, max)} to ${formatNumber(max, min)}.`,
       allowed: 'at least 2 distinct values',
       observed: `${formatNumber(distinct)} distinct`,
       value: distinct,

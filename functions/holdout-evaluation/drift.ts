@@ -75,17 +75,39 @@ export function predictionDrift(
   };
 }
 
-/** Upper edges of all bins but the last; each belongs to the bin below it. */
+/**
+ * Upper edges of all bins but the last, halfway between two of the values: one that many examples share has room on both
+ * sides, so that a new model may move it a little. Where a tenth or more of them are the least or the greatest, what is
+ * beyond it by more than a tenth of their range has a bin of its own, though no value is in it.
+ */
 function binEdges(values: Float64Array): number[] {
   const order = ascendingOrder(values);
+  const at = (place: number) => values[order[place]!]!;
+  const deciles = Array.from({ length: BINS - 1 }, (_, index) =>
+    Math.max(0, Math.ceil(((index + 1) * values.length) / BINS) - 1),
+  );
+  const [least, most] = [at(0), at(values.length - 1)];
+  const margin = most / BINS - least / BINS;
   const edges: number[] = [];
-  for (let bin = 1; bin < BINS; bin++) {
-    const edge = values[order[Math.ceil((bin * values.length) / BINS) - 1]!];
-    if (edge !== undefined && edge !== edges.at(-1) && edge < values[order[values.length - 1]!]!) {
-      edges.push(edge);
-    }
+  if (at(deciles[0]!) === least) edges.push(Math.min(least - margin, nextBelow(least)));
+  let next = 0;
+  for (const place of deciles) {
+    if (at(place) === most) break;
+    if (next > place) continue;
+    for (next = place; at(next) === at(place); ) next++;
+    edges.push(at(place) / 2 + at(next) / 2);
   }
+  if (at(deciles.at(-1)!) === most) edges.push(most + margin);
   return edges;
+}
+
+/** The greatest number below a finite one. */
+function nextBelow(value: number): number {
+  const float = Float64Array.of(value);
+  const bits = new BigInt64Array(float.buffer);
+  if (value === 0) return -Number.MIN_VALUE;
+  bits[0]! -= value > 0 ? 1n : -1n;
+  return float[0]!;
 }
 
 function binOf(value: number, edges: readonly number[]): number {

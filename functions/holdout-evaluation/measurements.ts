@@ -82,12 +82,16 @@ export interface MetricMeasurements {
   differences: MetricDifference[];
   /** Of the scores; multiclass: of the most probable class. */
   predictions: {
+    /** Multiclass: differing in the most probable class or in its probability. */
     distinct: number;
     min: number;
     max: number;
     mean: number;
   };
-  /** Population stability index of the candidate's predictions against the champion's, ten bins of the champion's. */
+  /**
+   * Population stability index of the candidate's predictions against the champion's, in bins of the champion's.
+   * Multiclass: of half the probability of the most probable class plus its index, so that a change of class shows.
+   */
   predictionDrift?: {
     psi: number;
     interval: Interval;

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import { curvesOf, describePredictions, leadingPredictions } from '../curves.ts';
+import { comparablePredictions, curvesOf, describePredictions } from '../curves.ts';
 import { predictionDrift } from '../drift.ts';
 import { conclude, planSets, type ResampledSet } from '../measure.ts';
 import type { Examples, MetricMeasurements, MetricRequest } from '../measurements.ts';
@@ -60,16 +60,21 @@ export async function measureMetrics(
     threads > 1 && work >= WORTH_THREADS
       ? await resampleInThreads(problem, threads, signal)
       : await resampleHere(problem, signal);
-  const leading = leadingPredictions(examples, examples.predictions);
+  const { predictions, champion } = examples;
   const drift =
-    examples.champion && predictionDrift(leading, leadingPredictions(examples, examples.champion), options);
+    champion &&
+    predictionDrift(
+      comparablePredictions(examples, predictions),
+      comparablePredictions(examples, champion),
+      options,
+    );
   return {
     examples: examples.count,
     confidence,
     replicates,
     seed,
     ...conclude(plan, examples.task, resampled, confidence),
-    predictions: describePredictions(leading),
+    predictions: describePredictions(examples, predictions),
     ...(drift && { predictionDrift: drift }),
     curves: curvesOf(examples),
   };

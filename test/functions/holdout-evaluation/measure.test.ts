@@ -308,15 +308,51 @@ describe('drift of the predictions', () => {
     expect(predictionDrift?.interval.high).toBeGreaterThan(psi);
   });
 
-  it('merges bins of equal predictions', async () => {
-    const champion = Float64Array.from({ length: 100 }, (_, row) => (row < 70 ? 0.2 : 0.9));
-    const { predictionDrift } = await measureMetrics({ ...binary(100), champion }, [], [], OPTIONS);
-    expect(predictionDrift?.bins.edges).toEqual([0.2]);
-    expect(predictionDrift?.bins.champion).toEqual([70, 30]);
+  it('merges bins of equal predictions, and leaves them room on both sides', async () => {
+    const champion = Float64Array.from({ length: 100 }, (_, row) => (row < 70 ? 0.25 : 0.75));
+    const predictions = champion.map((score) => score + 0.01);
+    const { predictionDrift } = await measureMetrics(
+      { ...binary(100), champion, predictions },
+      [],
+      [],
+      OPTIONS,
+    );
+    expect(predictionDrift?.bins.edges).toEqual([0.2, 0.5, 0.8]);
+    expect(predictionDrift?.bins.champion).toEqual([0, 70, 30, 0]);
+    expect(predictionDrift?.psi).toBe(0);
+  });
+
+  it.each([
+    ['the champion always says the same', [0.1], (row: number) => 0.9 + row / 1e5],
+    ['most of it is the greatest', [0.05, ...Array<number>(19).fill(0.1)], (row: number) => 0.9 + row / 1e5],
+    ['most of it is the least', [0.5, ...Array<number>(19).fill(0.1)], (row: number) => row / 1e5],
+  ])('shows where %s, and the candidate is all beyond that', async (_, values, predict) => {
+    const champion = Float64Array.from({ length: 400 }, (_, row) => values[row % values.length]!);
+    const predictions = champion.map((_, row) => predict(row));
+    const examples = { ...binary(400), champion, predictions };
+    const { predictionDrift } = await measureMetrics(examples, [], [], OPTIONS);
+    expect(predictionDrift?.interval.low).toBeGreaterThan(1);
+  });
+
+  it('of several classes shows another class of the same probability', async () => {
+    const examples = multiclass(300);
+    const champion = Float64Array.from({ length: 900 }, (_, at) => (at % 3 === 0 ? 0.8 : 0.1));
+    const predictions = Float64Array.from({ length: 900 }, (_, at) => (at % 3 === 2 ? 0.8 : 0.1));
+    const { predictionDrift } = await measureMetrics({ ...examples, champion, predictions }, [], [], OPTIONS);
+    expect(predictionDrift?.interval.low).toBeGreaterThan(1);
   });
 });
 
 describe('for reports', () => {
+  it('predictions of several classes differ where another class is the most probable', async () => {
+    const { labels, ...examples } = multiclass(300);
+    const predictions = Float64Array.from({ length: 900 }, (_, at) =>
+      Number(labels[Math.floor(at / 3)] === at % 3),
+    );
+    const measured = await measureMetrics({ ...examples, labels, predictions }, [], [], OPTIONS);
+    expect(measured.predictions).toEqual({ distinct: 3, min: 1, max: 1, mean: 1 });
+  });
+
   it('curves have at most 200 points, and their ends', async () => {
     const { curves, predictions } = await measureMetrics(binary(5000), [], [], OPTIONS);
     expect(curves.roc?.falsePositiveRate.length).toBeLessThanOrEqual(200);
