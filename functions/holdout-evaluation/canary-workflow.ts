@@ -327,14 +327,14 @@ async function runControl(
       if (judged.quality === 'failed') return { kind: 'stopped-by-gate', verdict: judged.verdict };
     }
     const execution = await start(workflow, run, 'corrupted', uri, deps);
-    const ended = await follow(workflow, run, 'corrupted', execution, deps);
-    const arn = packageOf(ended, run.canary);
-    if (arn === undefined) return { kind: 'run', run: ended };
+    const done = await follow(workflow, run, 'corrupted', execution, deps);
+    const arn = done.end.state === 'succeeded' ? packageOf(done, run.canary) : undefined;
+    if (arn === undefined) return { kind: 'run', run: done };
     const { outcome, reason } = await evaluate(workflow, run, 'corrupted', arn, deps, (measurements) => {
       const judgement = decide(measurements, run.model);
       return { outcome: judgement.outcome, reason: clip(judgement.reason, 2 * REASON) };
     });
-    return { kind: 'run', run: ended, model: { package: arn, outcome, reason } };
+    return { kind: 'run', run: done, model: { package: arn, outcome, reason } };
   } catch (error) {
     // Whatever keeps the control from running says nothing about the run on the known dataset.
     if (error instanceof OutOfTimeError) throw error;

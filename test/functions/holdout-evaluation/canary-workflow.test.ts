@@ -523,6 +523,7 @@ describe.each(Object.entries(PORTS))('a canary, %s', (_name, { run }) => {
     });
 
     test('cannot be followed leaves the rest of the verdict, and nothing behind', async () => {
+      behave({}, { ms: 600_000 });
       pipelines.fails = (operation, input) =>
         operation === 'DescribePipelineExecution' &&
         (input as { PipelineExecutionArn: string }).PipelineExecutionArn.endsWith('/2')
