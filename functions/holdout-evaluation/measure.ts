@@ -3,7 +3,14 @@ import type { Interval } from '../shared/verdict.ts';
 import { CALIBRATION_BINS, calibrationError } from './binary.ts';
 import { FEW, fewInterval, noisyInterval, partErrors, percentileInterval } from './bootstrap.ts';
 import type { Examples, MetricDifference, MetricRequest, MetricResult } from './measurements.ts';
-import { factsOf, type MetricQuery, type MetricValue, queryName, type Task } from './metric.ts';
+import {
+  type MetricFacts,
+  type MetricQuery,
+  type MetricValue,
+  queryName,
+  rangeOf,
+  type Task,
+} from './metric.ts';
 import { type Calibration, type ExampleSet, isCalibration, type SetSummary, widthOf } from './resample.ts';
 
 /*
@@ -126,7 +133,7 @@ export function conclude(
     return {
       ...base,
       ...(counted && { positives }),
-      ...concludeMetric(plan.sets[planned.set]!, set, planned.index, confidence),
+      ...concludeMetric(plan.sets[planned.set]!, set, planned.index, { task, confidence }),
     };
   });
   const all = plan.sets.findIndex(({ championQueries }) => championQueries.length > 0);
@@ -155,7 +162,7 @@ function concludeMetric(
   set: ExampleSet,
   resampled: ResampledSet,
   index: number,
-  confidence: number,
+  { task, confidence }: { task: Task; confidence: number },
 ): Pick<MetricResult, 'value' | 'interval' | 'undefinedBecause'> {
   const { summary } = resampled;
   const result = summary.values[index]!;
@@ -165,7 +172,11 @@ function concludeMetric(
   const query = set.queries[index]!;
   const interval = isCalibration(query)
     ? calibrationInterval(result.value, calibrationSample(set, resampled), confidence)
-    : intervalOf(query, result.value, column(set, resampled, index), summary.examples[index]!, confidence);
+    : intervalOf(query, result.value, column(set, resampled, index), {
+        examples: summary.examples[index]!,
+        range: rangeOf(query.metric, task),
+        confidence,
+      });
   return interval === undefined
     ? { value: result.value, interval: null, undefinedBecause: UNSTABLE }
     : { value: result.value, interval };
@@ -175,8 +186,11 @@ function intervalOf(
   query: MetricQuery,
   value: number,
   values: Float64Array,
-  examples: number,
-  confidence: number,
+  {
+    examples,
+    range: [least, most],
+    confidence,
+  }: { examples: number; range: MetricFacts['range']; confidence: number },
 ): Interval | undefined {
   const { metric } = query;
   if (SHARES.has(metric) && query.average === undefined) {
@@ -184,7 +198,6 @@ function intervalOf(
     if (few !== undefined) return few;
   }
   // Nothing is left to resample where no example is ranked or classified wrongly; another holdout may have one.
-  const [least, most] = factsOf(metric).range;
   const isAt = (end: number | null) => end !== null && Math.abs(value - end) <= ROUNDING;
   if (least !== null && most !== null && (isAt(least) || isAt(most))) {
     const few = fewInterval(isAt(most) ? 1 : 0, examples, { confidence });

@@ -11,7 +11,7 @@ export interface MetricFacts {
   tasks: readonly Task[];
   /** `higher`: more is better. */
   better: 'higher' | 'lower';
-  /** The values it can take; null: no bound. */
+  /** The values it can take in one of its tasks at least, see {@link rangeOf}; null: no bound. */
   range: readonly [number | null, number | null];
   /** Compares scores with `at.threshold` (binary). */
   threshold?: true;
@@ -65,6 +65,12 @@ export function metricsOf(task: Task): MetricName[] {
 /** {@link METRICS} with the optional facts visible to the type checker. */
 export function factsOf(name: MetricName): MetricFacts {
   return METRICS[name];
+}
+
+/** The values that a metric of a task can take; null: no bound. */
+export function rangeOf(name: MetricName, task: Task): MetricFacts['range'] {
+  // Of two classes one probability says all, and counts once.
+  return name === 'brier' && task === 'binary' ? [0, 1] : factsOf(name).range;
 }
 
 /** How the classes of a multiclass metric become one number. */

@@ -7,6 +7,7 @@ import {
   type MetricName,
   type MetricQuery,
   metricsOf,
+  rangeOf,
   TASKS,
 } from './metric.ts';
 
@@ -58,7 +59,8 @@ export function placeOf(uri: string): { bucket: string | undefined; key: string 
 const queryShape = {
   metric: z.enum(Object.keys(METRICS) as [MetricName, ...MetricName[]]),
   at: strict({
-    threshold: z.number().describe('Scores at or above it count as positive'),
+    // Scores are probabilities: at 0 every one is positive, above 1 none.
+    threshold: z.number().gt(0).max(1).describe('Scores at or above it count as positive'),
   })
     .optional()
     .describe('Binary (default threshold 0.5)'),
@@ -214,10 +216,18 @@ export const modelSchema = modelShape.check((context) => {
   value.require.forEach((requirement, index) => {
     checkRequirement(requirement, value, (path, message) => complain(['require', index, ...path], message));
   });
-  for (const metric of Object.keys(value.champion?.mayBeWorseBy ?? {}) as MetricName[]) {
+  for (const [name, allowed = 0] of Object.entries(value.champion?.mayBeWorseBy ?? {})) {
+    const metric = name as MetricName;
     const path = ['champion', 'mayBeWorseBy', metric];
-    if (!metricsOf(task).includes(metric)) complain(path, notOfTask(metric, task));
-    else if (factsOf(metric).quantile) complain(path, `${metric} cannot be compared without a quantile`);
+    if (!metricsOf(task).includes(metric)) {
+      complain(path, notOfTask(metric, task));
+      continue;
+    }
+    if (factsOf(metric).quantile) complain(path, `${metric} cannot be compared without a quantile`);
+    const [low, high] = rangeOf(metric, task);
+    if (low !== null && high !== null && allowed >= high - low) {
+      complain(path, `${metric} is from ${low} to ${high}, so nothing is worse by more than ${allowed}`);
+    }
   }
 });
 
@@ -264,7 +274,7 @@ export function checkRequirement(
   if (atLeast !== undefined && atMost !== undefined && atLeast > atMost) {
     complain(['atLeast'], `${atLeast} is above atMost, ${atMost}`);
   }
-  const [low, high] = facts.range;
+  const [low, high] = rangeOf(metric, task);
   // A bound that every value clears, or none, was meant for another scale: 62 for 0.62.
   if (atLeast !== undefined && ((low !== null && atLeast <= low) || (high !== null && atLeast > high))) {
     complain(

@@ -122,6 +122,26 @@ describe('models', () => {
       'atMost: 1',
       '9:37 models.flight-delay.require.1.atMost: calibrationError is from 0 to 1, got 1',
     ],
+    [
+      'metric: calibrationError, atMost: 0.05',
+      'metric: brier, atMost: 1',
+      '9:26 models.flight-delay.require.1.atMost: brier is from 0 to 1, got 1',
+    ],
+    [
+      'threshold: 0.5',
+      'threshold: 0',
+      '10:33 models.flight-delay.require.2.at.threshold: expected number to be >0',
+    ],
+    [
+      'threshold: 0.5',
+      'threshold: 50',
+      '10:33 models.flight-delay.require.2.at.threshold: expected number to be <=1',
+    ],
+    [
+      'mayBeWorseBy: { auc: 0.005 }',
+      'mayBeWorseBy: { auc: 5 }',
+      '11:33 models.flight-delay.champion.mayBeWorseBy.auc: auc is from 0 to 1, so nothing is worse by more than 5',
+    ],
     ['atMost: 0.05', 'because: x', '9:9 models.flight-delay.require.1: expected atLeast, atMost, or both'],
     [
       'atLeast: 0.62',
@@ -188,11 +208,7 @@ describe('models', () => {
       'uri: s3://data-bucket/*/',
       '5:16 models.flight-delay.holdout.uri: expected s3://',
     ],
-    [
-      'sanity: {',
-      'sanety: {',
-      '12:5 unknown key "sanety", did you mean "sanity"?',
-    ],
+    ['sanity: {', 'sanety: {', '12:5 unknown key "sanety", did you mean "sanity"?'],
   ])('%s changed to %s is refused', (from, to, message) => {
     expect(mistakes(changed(MODELS, from, to))[0]).toContain(message);
   });
