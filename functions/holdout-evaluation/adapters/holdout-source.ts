@@ -219,16 +219,21 @@ async function openJsonLines(engine: Engine, file: LocalFile, limits: EngineLimi
   await engine.run(
     `CREATE TABLE lines AS SELECT json FROM read_ndjson_objects(${text(file.path)}, maximum_object_size = ${MAX_LINE_BYTES})`,
   );
+  // Most rows have the same keys: what is asked of keys is asked of each set of them.
+  await engine.run(
+    `CREATE TABLE shapes AS SELECT keys, kind, min(row) AS row
+     FROM (SELECT json_keys(json) AS keys, json_type(json) AS kind, rowid AS row FROM lines) GROUP BY keys, kind`,
+  );
   const [bad] = await engine.columns(
-    `SELECT (rowid + 1)::DOUBLE FROM lines WHERE json_type(json) IS DISTINCT FROM 'OBJECT'
-       OR len(json_keys(json)) <> len(list_distinct(json_keys(json))) ORDER BY rowid LIMIT 1`,
+    `SELECT (row + 1)::DOUBLE FROM shapes WHERE kind IS DISTINCT FROM 'OBJECT'
+       OR len(keys) <> len(list_distinct(keys)) ORDER BY row LIMIT 1`,
   );
   if (bad?.[0] !== undefined) {
     throw new UnreadableError(file.name, `row ${bad[0]} is not one JSON object with each key once`);
   }
   // In the order of first appearance, so that the same file always gives the same order.
   const [columns = []] = (await engine.columns(
-    `SELECT key FROM (SELECT unnest(keys) AS key, row, generate_subscripts(keys, 1) AS place FROM (SELECT json_keys(json) AS keys, rowid AS row FROM lines))
+    `SELECT key FROM (SELECT unnest(keys) AS key, row, generate_subscripts(keys, 1) AS place FROM shapes)
      GROUP BY key ORDER BY min(row * 100000 + place) LIMIT ${limits.maxColumns + 1}`,
   )) as [string[]];
   return {
@@ -246,7 +251,8 @@ async function openJsonLines(engine: Engine, file: LocalFile, limits: EngineLimi
       const rows = await countRows(engine, file, limits);
       const texts = names.map((name, at) => {
         const json = `j${at}`;
-        const raw = `CASE WHEN left(${json}, 1) = '"' THEN json_extract_string(${json}, '$') ELSE ${json} END`;
+        // Few strings have anything to decode.
+        const raw = `CASE WHEN left(${json}, 1) <> '"' THEN ${json} WHEN contains(${json}, '\\') THEN json_extract_string(${json}, '$') ELSE substr(${json}, 2, length(${json}) - 2) END`;
         return { name, raw, json };
       });
       return { rows, columns: byName(await typeTexts(engine, texts, typed)) };
