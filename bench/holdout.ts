@@ -5,6 +5,7 @@ import { DuckDBInstance } from '@duckdb/node-api';
 import type { Heat, HeatResult, Suite, Target } from './harness.ts';
 
 const CHILDREN = join(import.meta.dirname, 'children');
+const BUILD = join(import.meta.dirname, '..', 'dist');
 const OWN = 'tocsin';
 
 const ROWS = 1_000_000;
@@ -48,7 +49,10 @@ async function prepare(directory: string): Promise<Heat[]> {
     {
       title: `${ROWS.toLocaleString('en-US')} rows as Parquet, ${(statSync(file).size / 1e6).toFixed(1)} MB: 12 metrics, ${SLICES} slices`,
       contestants: [
-        { name: OWN, argv: [join(CHILDREN, 'holdout.mjs'), file, String(REPLICATES), String(THREADS)] },
+        {
+          name: OWN,
+          argv: [join(CHILDREN, 'holdout.mjs'), file, String(REPLICATES), String(THREADS), BUILD],
+        },
         {
           name: SCIKIT,
           argv: [

@@ -1,10 +1,13 @@
 // Reads labels, scores and slices from the Parquet file in argv[2] and measures every metric of two classes, with
-// argv[3] bootstrap replicates, on argv[4] threads.
+// argv[3] bootstrap replicates, on argv[4] threads, by the build in the directory argv[5].
+import { pathToFileURL } from 'node:url';
 import { DuckDBInstance } from '@duckdb/node-api';
-import { measureMetrics } from '../../dist/functions/holdout-evaluation/adapters/measure.js';
-import { METRICS, metricsOf } from '../../dist/functions/holdout-evaluation/metric.js';
 
-const [, , file, replicates, threads] = process.argv;
+const [, , file, replicates, threads, build] = process.argv;
+// By an address: of a checkout that nobody has built yet, the imports could not be resolved.
+const evaluation = `${pathToFileURL(build)}/functions/holdout-evaluation`;
+const { measureMetrics } = await import(`${evaluation}/adapters/measure.js`);
+const { METRICS, metricsOf } = await import(`${evaluation}/metric.js`);
 
 const connection = await (await DuckDBInstance.create(':memory:')).connect();
 const from = `FROM '${file.replaceAll("'", "''")}'`;
