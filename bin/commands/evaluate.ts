@@ -54,7 +54,7 @@ export function evaluateCommand(io: Io): Command {
       `
 Predictions are one for each row of the holdout, in its order, with or without a header; or they begin with the number of
 the row, from 1 on; or they are the output of a batch transform job that Tocsin has started. The prediction is in the last
-column (of several classes, the last columns); in JSON Lines at transform.prediction of the configuration.
+column (of several classes, the last ones, in the order of classes or as a header names them); in JSON Lines at transform.prediction of the configuration.
 
 With --package, the deployed gate is started and followed. Ctrl-C stops looking, not the run.
 

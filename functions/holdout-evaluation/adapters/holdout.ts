@@ -168,7 +168,8 @@ function unsuitable(what: string): GateInputError {
 /**
  * Joins predictions with the labels of their rows, and proves that each row has exactly one.
  *
- * Errors as of {@link prepareHoldout}; what is wrong with predictions is no error but a problem.
+ * Errors as of {@link prepareHoldout}; what is wrong with predictions is no error but a problem, unless their layout may
+ * be any and is none.
  */
 export async function joinPredictions(question: JoinQuestion): Promise<Joined> {
   const { model, limits, candidate, champion, slicings, layout = 'joined' } = question;
@@ -183,6 +184,7 @@ export async function joinPredictions(question: JoinQuestion): Promise<Joined> {
   const expected: Expected = {
     rows: labels.count,
     width: task === 'multiclass' ? classes.length : 1,
+    classes: task === 'multiclass' ? classes : [],
     probabilities: task !== 'regression',
     content: transform.content,
     path: transform.prediction,

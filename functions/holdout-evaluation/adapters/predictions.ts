@@ -1,4 +1,5 @@
 import { createReadStream } from 'node:fs';
+import { GateInputError } from '../../shared/errors.ts';
 import { clip } from '../../shared/format.ts';
 import type { Sample } from '../../shared/verdict.ts';
 import type { PredictionProblem } from '../measurements.ts';
@@ -13,6 +14,8 @@ export interface Expected {
   rows: number;
   /** Predictions of a row: one, or one for each class. */
   width: number;
+  /** Multiclass: in the order of the predictions, unless a header names them in another. */
+  classes: readonly string[];
   /** Whether they have to be probabilities. */
   probabilities: boolean;
   content: ModelConfig['transform']['content'];
@@ -40,6 +43,12 @@ const EDGE = 1e-6;
 /** How far the probabilities of all classes may add up to something else than 1. */
 const SUM = 1e-3;
 
+/** What stands where a model has no prediction. Anything else that is no number was not meant as one. */
+const NO_VALUE = /^[\s"?.-]*$|\b(nan|inf|infinity|null|none|n\/?a)\b/i;
+
+/** The name of a column, as a header has it. */
+const NAME = /^(?!(nan|inf|infinity|null|none|n\/?a|true|false)$)[a-z_][\w ./-]*$/i;
+
 /** Bytes of one line. Longer ones are predictions of nobody. */
 const MAX_LINE_BYTES = 16 * 1024 * 1024;
 
@@ -49,6 +58,7 @@ const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;
 /**
  * Reads a file of predictions. Every row has to have exactly one; the order is free where the rows are numbered.
  *
+ * @throws GateInputError where any layout will do, and no line has one, or a header names other classes
  * @throws Error of the file system
  */
 export async function readPredictions(path: string, expected: Expected): Promise<Predictions> {
@@ -76,7 +86,24 @@ export async function readPredictions(path: string, expected: Expected): Promise
     if (restBytes <= MAX_LINE_BYTES) rest.push(chunk.subarray(from));
   }
   if (restBytes > 0) end(Buffer.concat(rest));
+  const { strange } = collector;
+  if (expected.layout === 'any' && strange !== undefined && !NO_VALUE.test(strange.text)) {
+    const got = `got ${JSON.stringify(clip(strange.text, 60))}, expected ${layoutOf(expected)}`;
+    throw new GateInputError(`${path}, line ${strange.line}: ${got}; no other line has that either`, {
+      help: 'Predictions are UTF-8 text, not compressed, one line for each row of the holdout; transform.content says in which notation, transform.prediction where in JSON.',
+    });
+  }
   return collector.done();
+}
+
+/** What a line has to be where any layout will do, in words. */
+function layoutOf({ content, rows, width, path }: Expected): string {
+  const prediction = width === 1 ? 'a number' : `${width} numbers`;
+  if (content === 'text/csv') {
+    return `${prediction}, alone or behind the number of the row (1 to ${rows}) and a comma`;
+  }
+  const at = path === undefined ? '' : ` at ${path}`;
+  return `JSON with ${width === 1 ? '' : 'a list of '}${prediction}${at}, and with the number of the row (1 to ${rows}) if it has an id`;
 }
 
 /** How predictions are written. */
@@ -91,9 +118,12 @@ type LineReader = (bytes: Buffer, line: number) => void;
 
 // --- CSV ---------------------------------------------------------------------------------------------------
 
-function csvReader({ width, features, layout }: Expected, collector: Collector): LineReader {
+function csvReader(expected: Expected, collector: Collector): LineReader {
+  const { width, features, layout } = expected;
   /** Cells before the predictions. */
   let before = layout === 'joined' ? 1 + features : undefined;
+  /** For each prediction, its place among the last cells. */
+  let order = Array.from({ length: width }, (_, at) => at);
   let row = 0;
   let commas = new Int32Array(1024);
   const cells = new Array<string>(width);
@@ -125,10 +155,12 @@ function csvReader({ width, features, layout }: Expected, collector: Collector):
     const found = count + 1;
     if (before === undefined) {
       before = found <= width ? 0 : found - width;
-      const header = Array.from({ length: width }, (_, at) => cell(before! + at));
-      if (
-        header.every((name) => /^[a-z_][\w ./-]*$/i.test(name) && !/^(nan|inf|infinity|null)$/i.test(name))
-      ) {
+      const names = Array.from({ length: width }, (_, at) => cell(before! + at));
+      const named = orderOf(names, expected);
+      if (named !== undefined) order = named;
+      if (named !== undefined) return;
+      if (names.every((name) => NAME.test(name))) {
+        refuseOtherClasses(names, expected);
         return;
       }
     }
@@ -141,9 +173,25 @@ function csvReader({ width, features, layout }: Expected, collector: Collector):
       collector.malformed(id, line, text);
       return;
     }
-    for (let at = 0; at < width; at++) cells[at] = cell(before + at);
+    for (let at = 0; at < width; at++) cells[at] = cell(before + order[at]!);
     collector.take(id, line, cells, CELLS);
   };
+}
+
+/** Where a header has the prediction of each class; undefined where it does not name the classes. */
+function orderOf(names: readonly string[], { classes }: Expected): number[] | undefined {
+  const places = classes.map((name) => names.indexOf(name));
+  if (places.length === 0 || places.includes(-1)) return undefined;
+  // `0,1` may be a header or an answer. Taken for an answer, a header is one too many, which is found out.
+  const sum = names.reduce((total, name) => total + CELLS.parse(name), 0);
+  return Math.abs(sum - 1) <= SUM ? undefined : places;
+}
+
+/** @throws GateInputError where a header names some of the classes, and something else instead of the others */
+function refuseOtherClasses(names: readonly string[], { classes }: Expected): void {
+  if (!names.some((name) => classes.includes(name))) return;
+  const shown = (list: readonly string[]) => clip(list.map((name) => JSON.stringify(name)).join(', '), 200);
+  throw new GateInputError(`the header of the predictions has ${shown(names)}, expected ${shown(classes)}`);
 }
 
 function unquoted(cell: string): string {
@@ -223,11 +271,18 @@ class Collector {
   readonly #values: Float64Array;
   readonly #seen: Uint8Array;
   readonly #problems = new Map<Kind, PredictionProblem>();
+  #numbers = 0;
+  #strange: { line: number; text: string } | undefined;
 
   constructor(expected: Expected) {
     this.#expected = expected;
     this.#values = new Float64Array(expected.rows * expected.width).fill(Number.NaN);
     this.#seen = new Uint8Array(expected.rows);
+  }
+
+  /** The first line, where not one has numbers for a row. */
+  get strange(): { line: number; text: string } | undefined {
+    return this.#numbers === 0 ? this.#strange : undefined;
   }
 
   /** A prediction of the row that `id` names. */
@@ -242,7 +297,7 @@ class Collector {
       let value = parse(cells[index] as T);
       if (!Number.isFinite(value)) {
         this.#values.fill(Number.NaN, at, at + width);
-        this.#add('not-a-number', { row, value: clip(cells.map(show).join(', '), 60) });
+        this.#notANumber(row, line, cells.map(show).join(', '));
         return;
       }
       if (probabilities && (value < 0 || value > 1)) {
@@ -252,6 +307,7 @@ class Collector {
       this.#values[at + index] = value;
       sum += value;
     }
+    this.#numbers++;
     if (probabilities && (!valid || (width > 1 && Math.abs(sum - 1) > SUM))) {
       this.#add('not-a-probability', { row, value: clip(cells.map(show).join(', '), 60) });
     }
@@ -260,11 +316,17 @@ class Collector {
   /** Something for a row that is no prediction. */
   malformed(id: string, line: number, text: string): void {
     const row = this.#claim(id, line);
-    if (row !== undefined) this.#add('not-a-number', { row, value: clip(text, 60) });
+    if (row !== undefined) this.#notANumber(row, line, text);
+  }
+
+  #notANumber(row: number, line: number, text: string): void {
+    this.#strange ??= { line, text };
+    this.#add('not-a-number', { row, value: clip(text, 60) });
   }
 
   /** A line for no row. */
   unknown(line: number, text: string): void {
+    this.#strange ??= { line, text };
     this.#add('unknown', { row: line, value: clip(text, 60) });
   }
 

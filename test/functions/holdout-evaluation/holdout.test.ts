@@ -864,6 +864,83 @@ describe('joinPredictions', () => {
         { kind: 'not-a-number', count: 1, samples: [{ row: 1, value: 'nan' }] },
       ]);
     });
+
+    test.each(['None', 'N/A', 'True'])(
+      '%s in the first line is a bad prediction and no header',
+      async (text) => {
+        const file = await write('a.parquet', 'SELECT range AS x, range = 0 AS late FROM range(2)');
+        expect((await joined(file, `${text}\n0.2\n`, modelOf(), { layout: 'any' })).problems).toEqual([
+          { kind: 'not-a-number', count: 1, samples: [{ row: 1, value: text }] },
+        ]);
+      },
+    );
+
+    test.each([
+      [
+        'two columns',
+        '0.9,0.1\n0.2,0.8\n',
+        {},
+        'line 1: got "0.9", expected a number, alone or behind the number',
+      ],
+      ['semicolons', 'id;p\n1;0.1\n2;0.2\n', {}, 'line 1: got "id;p", expected a number, alone or'],
+      [
+        'JSON for CSV',
+        '{"prediction":0.1}\n{"prediction":0.2}\n',
+        {},
+        'line 1: got "{\\"prediction\\":0.1}"',
+      ],
+      ['bytes', '\x1f\x8b\b\0\0', {}, 'line 1: got "\\u001f'],
+      [
+        'CSV for JSON',
+        '\n1,0.1\n2,0.2\n',
+        json,
+        'line 2: got "no JSON: 1,0.1", expected JSON with a number, and',
+      ],
+      [
+        'ids of their own',
+        '{"id":"A","prediction":0}\n',
+        json,
+        'line 1: got "\\"A\\"", expected JSON with a number',
+      ],
+      ['another key', '{"score":0.1}\n{"score":0.2}\n', json, 'line 1: got "no prediction", expected JSON'],
+    ])('%s are no layout, which is nothing to blame the model for', async (_, text, options, message) => {
+      const file = await write('a.parquet', 'SELECT range AS x, range = 0 AS late FROM range(2)');
+      const ended = joined(file, text, modelOf(options), { layout: 'any' });
+      await expect(ended).rejects.toThrow(GateInputError);
+      await expect(ended).rejects.toThrow(`${join(directory, 'candidate.out')}, ${message}`);
+    });
+
+    test.each([
+      ['nan\nnan\n', {}],
+      ['{"id":1,"SageMakerOutput":NaN}\n{"id":2,"SageMakerOutput":null}\n', json],
+    ])('but a model without any number is: %j', async (text, options) => {
+      const file = await write('a.parquet', 'SELECT range AS x, range = 0 AS late FROM range(2)');
+      const { problems } = await joined(file, text, modelOf(options), { layout: 'any' });
+      expect(problems).toMatchObject([{ kind: 'not-a-number', count: 2 }]);
+    });
+
+    describe('of several classes', () => {
+      const model = modelOf({ task: 'multiclass', classes: ['1', 'b', 'c d'], holdout: { label: 'y' } });
+      const holdout = () => write('a.parquet', "SELECT 0 AS x, unnest(['b', '1']) AS y");
+
+      test.each([
+        '0.1,0.7,0.2\n0.5,0.3,0.2\n',
+        'p1,p2,p3\n0.1,0.7,0.2\n0.5,0.3,0.2\n',
+        '1,b,c d\n0.1,0.7,0.2\n0.5,0.3,0.2\n',
+        'id,c d,"b",1\r\n2,0.2,0.3,0.5\r\n1,0.2,0.7,0.1\r\n',
+      ])('a header says which is which: %j', async (text) => {
+        const { examples, problems } = await joined(await holdout(), text, model, { layout: 'any' });
+        expect(problems).toEqual([]);
+        expect(examples?.predictions).toEqual(Float64Array.of(0.1, 0.7, 0.2, 0.5, 0.3, 0.2));
+      });
+
+      test('a header of other classes is refused', async () => {
+        const ended = joined(await holdout(), 'a,b,c\n0.1,0.7,0.2\n0.5,0.3,0.2\n', model, { layout: 'any' });
+        await expect(ended).rejects.toThrow(
+          'the header of the predictions has "a", "b", "c", expected "1", "b", "c d"',
+        );
+      });
+    });
   });
 });
 
