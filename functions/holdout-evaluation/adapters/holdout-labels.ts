@@ -280,10 +280,11 @@ function positiveOf(reader: TermReader, term: Term, type: string, keys: readonly
       `${term.by} has ${shown(keys)}, expected true and false, or 1 and 0: holdout.positive says which of them counts as positive`,
     );
   }
-  const wanted =
-    isNumeric(type) && typeof positive !== 'boolean' ? String(Number(positive)) : String(positive);
-  // With one value only, the other one just does not occur.
-  if (keys.length === 2 && !keys.includes(wanted)) {
+  const numeric = isNumeric(type) && typeof positive !== 'boolean' && positive !== '';
+  const wanted = numeric ? String(Number(positive)) : String(positive);
+  // With one value only, the other one just does not occur; but it has to be one that could.
+  const possible = type === 'BOOLEAN' ? /^(true|false)$/ : isNumeric(type) ? /^-?\d/ : /^/;
+  if (!keys.includes(wanted) && (keys.length === 2 || !possible.test(wanted))) {
     throw mistake(
       reader.model,
       ['holdout', 'positive'],
@@ -299,11 +300,16 @@ function shown(values: readonly string[]): string {
   return `${few.join(', ')}${values.length > 5 ? ', ...' : ''}`;
 }
 
+/** Beyond these, products of sums of weights would overflow, or vanish. */
+const [MIN_WEIGHT, MAX_WEIGHT] = ['1e-50', '1e50'];
+
+const NO_WEIGHT = `is not a positive weight, ${MIN_WEIGHT} to ${MAX_WEIGHT},`;
+
 async function weightsOf(reader: TermReader, term: Term): Promise<Float64Array> {
   const type = await reader.typeOf(term);
   if (!isNumeric(type)) throw reader.mistake(term, `${term.by} is ${type.toLowerCase()}, expected numbers`);
   await reader.refuse(term, 'x IS NULL', 'has no value');
-  await reader.refuse(term, 'NOT (isfinite(x::DOUBLE) AND x > 0)', 'is not a positive weight');
+  await reader.refuse(term, `NOT x::DOUBLE BETWEEN ${MIN_WEIGHT} AND ${MAX_WEIGHT}`, NO_WEIGHT);
   const [values = []] = await reader.ask(term, `SELECT x::DOUBLE FROM ${reader.valuesOf(term)}`);
   return Float64Array.from(values as number[]);
 }

@@ -369,6 +369,18 @@ describe('what tocsin.yaml says of a holdout', () => {
     ],
     ['labels that are texts', {}, "SELECT 1 AS x, 'yes' AS late", /late has "yes", expected true and false/],
     [
+      'a positive that no boolean is, where all are the same',
+      { holdout: { positive: 1 } },
+      'SELECT 1 AS x, true AS late',
+      /late has "true", and 1 is none of them/,
+    ],
+    [
+      'a positive that no number is, where all are the same',
+      { holdout: { positive: 'yes' } },
+      'SELECT 1 AS x, 1 AS late',
+      /late has "1", and "yes" is none of them/,
+    ],
+    [
       'a positive that is no label',
       { holdout: { positive: 'Yes' } },
       "SELECT 1 AS x, 'yes' AS late UNION ALL SELECT 2, 'no'",
@@ -414,12 +426,24 @@ describe('what tocsin.yaml says of a holdout', () => {
       'weights of zero',
       { holdout: { weight: 'w' } },
       'SELECT 1 AS x, 1 AS late, 0 AS w',
-      /w is not a positive weight in 1 of 1 rows/,
+      /w is not a positive weight, 1e-50 to 1e50, in 1 of 1 rows/,
     ],
     [
       'weights that are NaN',
       { holdout: { weight: 'w' } },
       "SELECT 1 AS x, 1 AS late, 'nan'::DOUBLE AS w",
+      /w is not a positive weight/,
+    ],
+    [
+      'weights whose products vanish',
+      { holdout: { weight: 'w' } },
+      'SELECT 1 AS x, 1 AS late, 1e-305 AS w',
+      /w is not a positive weight/,
+    ],
+    [
+      'weights whose sums overflow',
+      { holdout: { weight: 'w' } },
+      'SELECT 1 AS x, 1 AS late, 1e308 AS w',
       /w is not a positive weight/,
     ],
     [
