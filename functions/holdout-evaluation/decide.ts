@@ -104,7 +104,7 @@ export type Threshold = Pick<Requirement, 'atLeast' | 'atMost' | 'because'>;
 /** One metric against one threshold, which stands at `rule`. Also for the pipeline canary. */
 export function metricFinding(result: MetricResult, threshold: Threshold, rule: SourceLocation): Finding {
   const { query, slice, examples, value, interval } = result;
-  const subject = `${queryName(query)}${slice === undefined ? '' : ` of ${slice.by} = ${clip(slice.value, 60)}`}`;
+  const subject = `${queryName(query)}${slice === undefined ? '' : ` of ${slice.by} = ${valueText(slice.value)}`}`;
   const on = countOf(examples, 'example');
   const what = slice === undefined ? `${subject} on ${on}` : `${subject} (${on})`;
   const sides = sidesOf(threshold);
@@ -713,9 +713,15 @@ function rowsOf({ count, samples }: PredictionProblem): string {
 function nameSlices(slices: MetricResult[], most: number): string {
   const names = slices
     .slice(0, most)
-    .map(({ slice, examples }) => `${clip(slice?.value ?? '', 60)} (${formatNumber(examples)})`);
+    .map(({ slice, examples }) => `${valueText(slice?.value ?? '')} (${formatNumber(examples)})`);
   const more = slices.length - names.length;
   return `${names.join(', ')}${more > 0 ? ` and ${formatNumber(more)} more` : ''}`;
+}
+
+/** The value of a slice, in quotes where it would be taken for nothing, or for something else, without. */
+function valueText(value: string): string {
+  const clipped = clip(value, 60);
+  return /^[^\p{C}\p{Z},()"]+( [^\p{C}\p{Z},()"]+)*$/u.test(clipped) ? clipped : JSON.stringify(clipped);
 }
 
 function rangeText({ atLeast, atMost }: Threshold): string {

@@ -410,6 +410,21 @@ describe('slices', () => {
     );
   });
 
+  test.each([
+    ['São Tomé', 'São Tomé'],
+    ['', '""'],
+    [' ATL', '" ATL"'],
+    ['ATL (4,000), ORD', '"ATL (4,000), ORD"'],
+    ['a\nPASS everything', '"a\\nPASS everything"'],
+    ['\u001b[2J', '"\\u001b[2J"'],
+  ])('are named so that a value cannot be taken for something else: %j', (value, shown) => {
+    const [finding] = judgedWith([recall(value, 4000, 0.1, 0.2, 0.25)]).findings;
+    expect(finding?.subject).toBe(`recall at 0.5 of origin = ${shown}`);
+    expect(judgedWith([recall(value, 100, 0, 0, 0)]).notChecked).toMatchObject([
+      { why: `1 of 1 slice has fewer than 500 examples: ${shown} (100)` },
+    ]);
+  });
+
   test('that are all too thin leave the threshold open, whatever onThinSlice says', () => {
     const judgement = judgedWith(thin);
     expect(judgement.outcome).toBe('inconclusive');
