@@ -81,10 +81,12 @@ function checkHoldout(path: PropertyKey[], model: ModelConfig, sections: Section
   });
   if (weight !== undefined) checkColumn([...path, 'weight'], weight, dataset, complain);
   checkExpression([...path, 'label'], label, dataset, complain);
+  checkPersonal([...path, 'label'], label, dataset, complain);
   model.require.forEach(({ slices = [] }, requirement) => {
     slices.forEach((slice, index) => {
       const below = [...path.slice(0, -1), 'require', requirement, 'slices', index];
       checkExpression(below, slice, dataset, complain);
+      checkPersonal(below, slice, dataset, complain);
     });
   });
 }
@@ -156,6 +158,26 @@ function checkColumn(path: PropertyKey[], column: string, dataset: Loaded, compl
 /** Anything but one plain name is SQL, which DuckDB checks when it runs. */
 function checkExpression(path: PropertyKey[], text: string, dataset: Loaded, complain: Complain): void {
   if (/^[A-Za-z_]\w*$/.test(text)) checkColumn(path, text, dataset, complain);
+}
+
+/** Values of labels and of slices stand in messages, in the evidence and in the metadata of packages. */
+function checkPersonal(path: PropertyKey[], sql: string, dataset: Loaded, complain: Complain): void {
+  const { columns } = dataset.contractFile.value;
+  const read = Object.hasOwn(columns, sql) ? [sql] : namesIn(sql);
+  const isRead = (column: string) => read.some((name) => name.toLowerCase() === column.toLowerCase());
+  for (const [column, { pii }] of Object.entries(columns)) {
+    if (pii !== true || !isRead(column)) continue;
+    complain(
+      path,
+      `"${column}" is marked pii in ${dataset.contract}, and values of labels and slices are shown: take another column`,
+    );
+  }
+}
+
+/** The names in a SQL expression that may be columns. Texts are none, nor is what stands before a bracket. */
+function namesIn(sql: string): string[] {
+  const tokens = /'(?:[^']|'')*'|"((?:[^"]|"")*)"|([\p{L}_][\p{L}\p{N}_$]*)(?!\p{L}|\p{N}|[_$]|\s*\()/gu;
+  return [...sql.matchAll(tokens)].flatMap(([, quoted, bare]) => quoted?.replaceAll('""', '"') ?? bare ?? []);
 }
 
 function isBelow(uri: string, { bucket, prefix }: DatasetConfig): boolean {

@@ -369,6 +369,45 @@ canaries:
     expect(changed(from, to)).toEqual(expected);
   });
 
+  describe('of personal data', () => {
+    const personal = {
+      'contracts/a.yaml': `${CONTRACT['contracts/a.yaml']}  age: { type: integer, pii: true }\n  "home town": { type: string, pii: true }\n`,
+    };
+    const told = (from: string, to: string): string[] => mistakes(WHOLE.replace(from, to), personal);
+    const shown = 'is marked pii in contracts/a.yaml, and values of labels and slices are shown';
+
+    test.each([
+      ['age', 'age'],
+      ['home town', 'home town'],
+      ['age >= 65', 'age'],
+      ['AGE >= 65', 'age'],
+      ['origin || \' from \' || "home town"', 'home town'],
+      ['CASE WHEN distance > 9 THEN NULL ELSE age END', 'age'],
+    ])('refuse slices by %s', (slice, column) => {
+      expect(told('origin, "distance > 1000"', JSON.stringify(slice))).toEqual([
+        expect.stringContaining(`tocsin.yaml:17:47 models.delay.require.0.slices.0: "${column}" ${shown}`),
+      ]);
+    });
+
+    test.each([
+      ["origin = 'age'"],
+      ["origin = 'it''s age'"],
+      ['origin = \'"home town"\''],
+      ["age(TIMESTAMP '2001-01-01', distance)"],
+      ['average'],
+      ['distance_age > 1'],
+    ])('do not mistake %s for one of them', (slice) => {
+      expect(told('origin, "distance > 1000"', JSON.stringify(slice)).join()).not.toContain('pii');
+    });
+
+    test('refuse a label that is one, and take one as a feature or a weight', () => {
+      expect(told('label: late', 'label: age > 65')).toEqual([
+        expect.stringContaining(`tocsin.yaml:11:7 models.delay.holdout.label: "age" ${shown}`),
+      ]);
+      expect(told('features: [distance]', 'features: [distance, age]')).toEqual([]);
+    });
+  });
+
   test('refuse two models of one group, however it is spelt', () => {
     const second = WHOLE.slice(WHOLE.indexOf('  delay:'), WHOLE.indexOf('canaries:'));
     expect(
