@@ -4,13 +4,11 @@ import { S3Client } from '@aws-sdk/client-s3';
 import { SageMakerClient } from '@aws-sdk/client-sagemaker';
 import { SNSClient } from '@aws-sdk/client-sns';
 import { CLIENT_OPTIONS } from '../shared/aws.ts';
+import { carriedBy } from '../shared/carry.ts';
 import { readConfiguration } from '../shared/configuration.ts';
-import { durableHandler } from '../shared/durable.ts';
-import { GateInputError } from '../shared/errors.ts';
 import { EvidenceStore } from '../shared/evidence.ts';
-import { InProcessWorkflow } from '../shared/in-process.ts';
-import { type InvocationContext, withHelp } from '../shared/lambda.ts';
-import { createLogger, createMetrics } from '../shared/observability.ts';
+import { type InvocationContext, remembered, withHelp } from '../shared/lambda.ts';
+import { COUNTERS, createLogger, createMetrics } from '../shared/observability.ts';
 import { parseValue } from '../shared/schema.ts';
 import type { Workflow } from '../shared/workflow.ts';
 import { corruptDataset } from './adapters/corrupt.ts';
@@ -25,22 +23,13 @@ import {
 } from './canary-request.ts';
 import { type CanaryAnswer, type CanaryDependencies, runCanary } from './canary-workflow.ts';
 import { measureModel } from './gate.ts';
-import {
-  bundleSchema,
-  type Environment,
-  type Evaluations,
-  environmentSchema,
-  parseEvaluations,
-} from './schema.ts';
+import { bundleSchema, type Environment, environmentSchema, parseEvaluations } from './schema.ts';
 
 /** What the function works with; tests give it other clients and another engine. */
 export type CanaryHandlerDependencies = Pick<
   CanaryDependencies,
   'env' | 's3' | 'sns' | 'events' | 'sagemaker' | 'prepare' | 'measure' | 'corrupt' | 'tmp'
 >;
-
-/** Time of an invocation that is kept for telling people and for cleaning up. */
-const CLEAN_UP_MS = 60_000;
 
 /** In metrics: which canary it was about could not be found out. */
 const UNKNOWN = 'unknown';
@@ -60,17 +49,7 @@ export function createCanaryHandler(
   const logger = createLogger('holdout-evaluation');
   const record = createMetrics('holdout-evaluation', 'canary');
 
-  let loading: Promise<Evaluations> | undefined;
-  /** The configuration, read once; when that fails, the next invocation tries again. */
-  const evaluations = () => {
-    loading ??= readConfiguration(s3, env, bundleSchema)
-      .then(parseEvaluations)
-      .catch((error) => {
-        loading = undefined;
-        throw error;
-      });
-    return loading;
-  };
+  const evaluations = remembered(() => readConfiguration(s3, env, bundleSchema).then(parseEvaluations));
 
   const runOne = async (
     workflow: Workflow,
@@ -85,10 +64,7 @@ export function createCanaryHandler(
         work: new WorkBucket(s3, env.WORK_BUCKET),
         timeLeftMs: () => invocation.getRemainingTimeInMillis(),
         record: (canary, { outcome, durationMs }) => {
-          const counter = ({ pass: 'Passed', fail: 'Failed', inconclusive: 'Inconclusive' } as const)[
-            outcome
-          ];
-          record(canary, { [counter]: 1, DurationMs: durationMs });
+          record(canary, { [COUNTERS[outcome]]: 1, DurationMs: durationMs });
         },
         warn: (message, error) => logger.warn(message, error as Error),
       });
@@ -140,22 +116,7 @@ export function createCanaryHandler(
     return workflow.map('run the canaries', requests, (part, request) => runOne(part, request, invocation));
   };
 
-  if (env.WORKFLOW === 'durable') {
-    const durable = durableHandler(run) as ReturnType<typeof createCanaryHandler>;
-    return async (event, context) => {
-      // Where S3 fails in the middle of an execution, this invocation dies, and another one goes on. Thrown from within,
-      // the error would be the end of the execution.
-      await evaluations().catch((error) => {
-        if (!(error instanceof GateInputError)) throw error;
-      });
-      return durable(event, context);
-    };
-  }
-  return (event, context) => {
-    const deadline = Date.now() + context.getRemainingTimeInMillis() - CLEAN_UP_MS;
-    // Lambda's retries of one event have one request id, and so the same claim and the same names.
-    return run(event, new InProcessWorkflow({ id: context.awsRequestId, deadline }), context);
-  };
+  return carriedBy(env.WORKFLOW, run, evaluations);
 }
 
 let handle: ReturnType<typeof createCanaryHandler> | undefined;

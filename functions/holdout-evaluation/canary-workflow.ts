@@ -7,7 +7,7 @@ import { clip, formatBytes, formatDuration } from '../shared/format.ts';
 import { canonicalJson, sha256 } from '../shared/identity.ts';
 import { downloadObjects, headObject, type StoredObject } from '../shared/s3.ts';
 import type { Outcome } from '../shared/verdict.ts';
-import { keepError, OutOfTimeError, type Patience, type Workflow } from '../shared/workflow.ts';
+import { OutOfTimeError, type Patience, type Workflow } from '../shared/workflow.ts';
 import {
   announceCanaryOnce,
   canaryFolder,
@@ -48,6 +48,7 @@ import {
 } from './canary-messages.ts';
 import type { CanaryRequest, Ignored } from './canary-request.ts';
 import { decide } from './decide.ts';
+import { followed } from './followed-workflow.ts';
 import { configurationHash, idOf, temporaryName, verdictOf } from './identity.ts';
 import {
   type AnswerDependencies,
@@ -132,26 +133,9 @@ export async function runCanary(
   request: CanaryRequest,
   deps: CanaryDependencies,
 ): Promise<CanaryAnswer> {
-  const startedAt = await workflow.step('begin', async () => Date.now());
-  const report = (progress: Omit<Parameters<WorkBucket['report']>[1], 'startedAt'>) =>
-    // Whoever follows the run may miss something; the canary does not depend on it.
-    deps.work
-      .report(request.run, { startedAt, ...progress })
-      .catch((error) => deps.warn('progress was not written', error));
-  const end = async (progress: Parameters<typeof report>[0]) => {
-    if (request.run !== undefined) await workflow.step('report the end', () => report(progress));
-  };
-  try {
-    const answer = await answerTo(workflow, request, deps, startedAt, (phase) => report({ phase }));
-    if ('error' in answer)
-      await end({ phase: 'refused', error: { name: answer.error, message: answer.message } });
-    else await end({ phase: 'done', result: answer });
-    return answer;
-  } catch (error) {
-    const { name, message } = keepError(error);
-    await end({ phase: 'failed', error: { name, message } });
-    throw error;
-  }
+  return followed(workflow, request.run, deps, (startedAt, report) =>
+    answerTo(workflow, request, deps, startedAt, report),
+  );
 }
 
 async function answerTo(

@@ -4,26 +4,18 @@ import { S3Client } from '@aws-sdk/client-s3';
 import { SageMakerClient } from '@aws-sdk/client-sagemaker';
 import { SNSClient } from '@aws-sdk/client-sns';
 import { CLIENT_OPTIONS } from '../shared/aws.ts';
+import { carriedBy } from '../shared/carry.ts';
 import { readConfiguration } from '../shared/configuration.ts';
-import { durableHandler } from '../shared/durable.ts';
-import { GateInputError } from '../shared/errors.ts';
 import { EvidenceStore } from '../shared/evidence.ts';
-import { InProcessWorkflow } from '../shared/in-process.ts';
-import { type InvocationContext, withHelp } from '../shared/lambda.ts';
-import { createLogger, createMetrics } from '../shared/observability.ts';
+import { type InvocationContext, remembered, withHelp } from '../shared/lambda.ts';
+import { COUNTERS, createLogger, createMetrics } from '../shared/observability.ts';
 import { parseValue } from '../shared/schema.ts';
 import type { Workflow } from '../shared/workflow.ts';
 import { prepareHoldout } from './adapters/holdout.ts';
 import { WorkBucket } from './adapters/work.ts';
 import { measureModel } from './gate.ts';
 import { modelByArn, parseRequest } from './request.ts';
-import {
-  bundleSchema,
-  type Environment,
-  type Evaluations,
-  environmentSchema,
-  parseEvaluations,
-} from './schema.ts';
+import { bundleSchema, type Environment, environmentSchema, parseEvaluations } from './schema.ts';
 import { type Answer, type Dependencies, evaluatePackage } from './workflow.ts';
 
 /** What the function works with; tests give it other clients and another engine. */
@@ -31,9 +23,6 @@ export type HandlerDependencies = Pick<
   Dependencies,
   'env' | 's3' | 'sns' | 'events' | 'sagemaker' | 'prepare' | 'measure' | 'tmp'
 >;
-
-/** Time of an invocation that is kept for telling people and for cleaning up. */
-const CLEAN_UP_MS = 60_000;
 
 /** In metrics: which model it was about could not be found out. */
 const UNKNOWN = 'unknown';
@@ -52,17 +41,7 @@ export function createHandler(
   const logger = createLogger('holdout-evaluation');
   const record = createMetrics('holdout-evaluation', 'model');
 
-  let loading: Promise<Evaluations> | undefined;
-  /** The configuration, read once; when that fails, the next invocation tries again. */
-  const evaluations = () => {
-    loading ??= readConfiguration(s3, env, bundleSchema)
-      .then(parseEvaluations)
-      .catch((error) => {
-        loading = undefined;
-        throw error;
-      });
-    return loading;
-  };
+  const evaluations = remembered(() => readConfiguration(s3, env, bundleSchema).then(parseEvaluations));
 
   const run = async (event: unknown, workflow: Workflow, invocation: InvocationContext): Promise<Answer> => {
     logger.resetKeys();
@@ -80,10 +59,7 @@ export function createHandler(
         work: new WorkBucket(s3, env.WORK_BUCKET),
         timeLeftMs: () => invocation.getRemainingTimeInMillis(),
         record: (name, { outcome, rows, bytes, durationMs }) => {
-          const counter = ({ pass: 'Passed', fail: 'Failed', inconclusive: 'Inconclusive' } as const)[
-            outcome
-          ];
-          record(name, { [counter]: 1, Rows: rows, Bytes: bytes, DurationMs: durationMs });
+          record(name, { [COUNTERS[outcome]]: 1, Rows: rows, Bytes: bytes, DurationMs: durationMs });
         },
         warn: (message, error) => logger.warn(message, error as Error),
       });
@@ -103,22 +79,7 @@ export function createHandler(
     }
   };
 
-  if (env.WORKFLOW === 'durable') {
-    const durable = durableHandler(run) as ReturnType<typeof createHandler>;
-    return async (event, context) => {
-      // Where S3 fails in the middle of an execution, this invocation dies, and another one goes on. Thrown from within,
-      // the error would be the end of the execution.
-      await evaluations().catch((error) => {
-        if (!(error instanceof GateInputError)) throw error;
-      });
-      return durable(event, context);
-    };
-  }
-  return (event, context) => {
-    const deadline = Date.now() + context.getRemainingTimeInMillis() - CLEAN_UP_MS;
-    // Lambda's retries of one event have one request id, and so the same claim and the same names.
-    return run(event, new InProcessWorkflow({ id: context.awsRequestId, deadline }), context);
-  };
+  return carriedBy(env.WORKFLOW, run, evaluations);
 }
 
 let handle: ReturnType<typeof createHandler> | undefined;

@@ -3,7 +3,7 @@ import { GateDependencyError, GateError, GateInputError, messageOf } from '../sh
 import { verdictFolder } from '../shared/evidence.ts';
 import { canonicalJson, sha256 } from '../shared/identity.ts';
 import type { Outcome } from '../shared/verdict.ts';
-import { keepError, type Workflow } from '../shared/workflow.ts';
+import type { Workflow } from '../shared/workflow.ts';
 import {
   announceOnce,
   evidenceUri,
@@ -17,8 +17,8 @@ import {
   tellOnce,
 } from './adapters/publish.ts';
 import { describePackage, latestApproved, type ModelPackage, setVerdict } from './adapters/registry.ts';
-import type { WorkBucket } from './adapters/work.ts';
 import { decide } from './decide.ts';
+import { followed } from './followed-workflow.ts';
 import {
   askedOf,
   configurationHash,
@@ -141,26 +141,9 @@ export async function evaluatePackage(
   request: EvaluationRequest,
   deps: Dependencies,
 ): Promise<Answer> {
-  const startedAt = await workflow.step('begin', async () => Date.now());
-  const report = (progress: Omit<Parameters<WorkBucket['report']>[1], 'startedAt'>) =>
-    // Whoever follows the run may miss something; the evaluation does not depend on it.
-    deps.work
-      .report(request.run, { startedAt, ...progress })
-      .catch((error) => deps.warn('progress was not written', error));
-  const end = async (progress: Parameters<typeof report>[0]) => {
-    if (request.run !== undefined) await workflow.step('report the end', () => report(progress));
-  };
-  try {
-    const answer = await answerTo(workflow, request, deps, startedAt, (phase) => report({ phase }));
-    if ('error' in answer)
-      await end({ phase: 'refused', error: { name: answer.error, message: answer.message } });
-    else await end({ phase: 'done', result: answer });
-    return answer;
-  } catch (error) {
-    const { name, message } = keepError(error);
-    await end({ phase: 'failed', error: { name, message } });
-    throw error;
-  }
+  return followed(workflow, request.run, deps, (startedAt, report) =>
+    answerTo(workflow, request, deps, startedAt, report),
+  );
 }
 
 async function answerTo(

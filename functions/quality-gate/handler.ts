@@ -12,8 +12,8 @@ import type { EngineLimits } from '../shared/engine/limits.ts';
 import { GateInputError } from '../shared/errors.ts';
 import { EvidenceStore, settle, verdictFolder } from '../shared/evidence.ts';
 import { formatBytes } from '../shared/format.ts';
-import { type InvocationContext, isEvent, withHelp } from '../shared/lambda.ts';
-import { createLogger, createMetrics } from '../shared/observability.ts';
+import { type InvocationContext, isEvent, remembered, withHelp } from '../shared/lambda.ts';
+import { COUNTERS, createLogger, createMetrics } from '../shared/observability.ts';
 import { downloadObjects } from '../shared/s3.ts';
 import { parseValue } from '../shared/schema.ts';
 import { withWorkspace } from '../shared/workspace.ts';
@@ -23,7 +23,7 @@ import { pinFolder, pinObject } from './adapters/s3.ts';
 import { idOf, inputsOf, judge, type QualityVerdict, type Question } from './gate.ts';
 import { isAccepted } from './messages.ts';
 import { type GateRequest, type Ignored, parseRequest, resolveRequest } from './request.ts';
-import { type Bundle, bundleSchema, type Environment, environmentSchema, type GateResult } from './schema.ts';
+import { bundleSchema, type Environment, environmentSchema, type GateResult } from './schema.ts';
 
 /** What the function works with; tests give it other clients and another engine. */
 export interface Dependencies extends Omit<Outlets, 'store'> {
@@ -64,15 +64,7 @@ export function createHandler(
   const logger = createLogger('quality-gate');
   const record = createMetrics('quality-gate');
 
-  let loading: Promise<Bundle> | undefined;
-  /** The configuration, read once; when that fails, the next invocation tries again. */
-  const bundle = () => {
-    loading ??= readConfiguration(s3, env, bundleSchema).catch((error) => {
-      loading = undefined;
-      throw error;
-    });
-    return loading;
-  };
+  const bundle = remembered(() => readConfiguration(s3, env, bundleSchema));
 
   return async (event, context) => {
     logger.resetKeys();
@@ -156,8 +148,7 @@ export function createHandler(
         durationMs,
       });
       if (fresh) {
-        const counter = ({ pass: 'Passed', fail: 'Failed', inconclusive: 'Inconclusive' } as const)[outcome];
-        record(request.dataset, { [counter]: 1, Rows: rows, Bytes: bytes, DurationMs: durationMs });
+        record(request.dataset, { [COUNTERS[outcome]]: 1, Rows: rows, Bytes: bytes, DurationMs: durationMs });
       }
       return result;
     });

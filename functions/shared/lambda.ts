@@ -20,3 +20,15 @@ export function withHelp(error: unknown): unknown {
   }
   return error;
 }
+
+/** Loads something once, however often it is asked for; when that fails, the next who asks tries again. */
+export function remembered<T>(load: () => Promise<T>): () => Promise<T> {
+  let loading: Promise<T> | undefined;
+  return () => {
+    loading ??= load().catch((error) => {
+      loading = undefined;
+      throw error;
+    });
+    return loading;
+  };
+}

@@ -45,3 +45,6 @@ export function createMetrics(
     metrics.publishStoredMetrics();
   };
 }
+
+/** The metric that counts verdicts of an outcome. */
+export const COUNTERS = { pass: 'Passed', fail: 'Failed', inconclusive: 'Inconclusive' } as const;
