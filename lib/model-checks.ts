@@ -117,9 +117,11 @@ function checkCanary(
     }
   }
   const gated = sections.loaded.find((one) => isBelow(dataset.uri, one));
-  for (const column of Object.keys(negativeControl.corrupt ?? {})) {
-    if (gated !== undefined)
+  if (gated !== undefined && negativeControl.corrupt !== undefined) {
+    for (const column of Object.keys(negativeControl.corrupt)) {
       checkColumn([...path, 'negativeControl', 'corrupt', column], column, gated, complain);
+    }
+    checkCopies([...path, 'dataset', 'uri'], gated, complain);
   }
   for (const [parameter, what] of [
     [groupParameter, 'the group'],
@@ -133,6 +135,26 @@ function checkCanary(
     complain(
       [...path, 'dataset', 'parameter'],
       `"${dataset.parameter}" is the parameter for the group already`,
+    );
+  }
+}
+
+/** A corrupted copy lands beside the known dataset: it must be judged there like any upload, and start nothing. */
+function checkCopies(
+  path: PropertyKey[],
+  { prefix, onAccept, contractFile }: Loaded,
+  complain: Complain,
+): void {
+  if (onAccept !== undefined) {
+    complain(
+      path,
+      `is below "${prefix}", where what is accepted starts the pipeline ${onAccept.pipeline}: a corrupted copy must not; take a prefix of its own`,
+    );
+  }
+  if (contractFile.value.batch === 'marker') {
+    complain(
+      path,
+      `is below "${prefix}", where only whole folders are judged: a corrupted copy never would be; take a prefix of its own, or negativeControl.uri`,
     );
   }
 }

@@ -352,6 +352,14 @@ canaries:
       ['tocsin.yaml:29:7 canaries.weekly.negativeControl.uri: is the known dataset itself'],
     ],
     [
+      'corrupted copies that would start a pipeline',
+      'prefix: a/ }',
+      'prefix: a/, onAccept: { pipeline: learn } }',
+      [
+        'tocsin.yaml:24:7 canaries.weekly.dataset.uri: is below "a/", where what is accepted starts the pipeline learn: a corrupted copy must not; take a prefix of its own',
+      ],
+    ],
+    [
       'one parameter for two things',
       'parameter: Data',
       'parameter: ModelPackageGroupName',
@@ -367,6 +375,13 @@ canaries:
     ],
   ])('refuse %s', (_, from, to, expected) => {
     expect(changed(from, to)).toEqual(expected);
+  });
+
+  test('refuse corrupted copies that nobody would judge', () => {
+    const marked = CONTRACT['contracts/a.yaml'].replace('contract: 1', 'contract: 1\nbatch: marker');
+    expect(mistakes(WHOLE, { 'contracts/a.yaml': marked })).toContain(
+      'tocsin.yaml:24:7 canaries.weekly.dataset.uri: is below "a/", where only whole folders are judged: a corrupted copy never would be; take a prefix of its own, or negativeControl.uri',
+    );
   });
 
   describe('of personal data', () => {
