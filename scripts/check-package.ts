@@ -103,6 +103,47 @@ const finding = JSON.parse(bad.stdout).findings[0];
 assert.deepEqual([finding.check, finding.column, finding.outcome], ['zeros', 'distance', 'fail']);
 proved('tocsin --version; tocsin check passes good data and fails bad data');
 
+write(
+  'tocsin.yaml',
+  `tocsin: 1
+engine: { architecture: ${arch() === 'arm64' ? 'arm64' : 'x86_64'} }
+datasets:
+  rides: { contract: rides.yaml, prefix: rides/ }
+models:
+  far:
+    modelPackageGroup: far
+    task: binary
+    holdout: { uri: rides/holdout.csv, contract: rides.yaml, label: distance > 5 }
+    transform: { instanceType: ml.m5.large }
+    require:
+      - { metric: auc, atLeast: 0.9 }
+canaries:
+  far:
+    model: far
+    pipeline: far
+    modelPackageGroup: far-canary
+    dataset: { uri: rides/known.csv }
+    expect: [{ metric: auc, atLeast: 0.9 }]
+    negativeControl: { corrupt: { distance: '0' } }
+`,
+);
+// So many that the resamples are drawn on threads, whose program has to be in the package.
+const examples = Array.from({ length: 8_000 }, (_, row) => (row * 7919) % 8_000);
+write('holdout.csv', ['day,distance', ...examples.map((value) => `2026-01-01,${value / 800}`)].join('\n'));
+const evaluate = (name: string, prediction: (value: number) => number) => {
+  write(name, examples.map(prediction).join('\n'));
+  const files = ['--holdout', 'holdout.csv', '--predictions', name, '--threads', '2'];
+  return spawnSync('npx', ['--no-install', 'tocsin', 'evaluate', '--model', 'far', ...files, '--json'], {
+    cwd: project,
+    encoding: 'utf8',
+  });
+};
+const able = evaluate('able.csv', (value) => value / 8_000);
+assert.equal(able.status, 0, `tocsin evaluate of a good model: ${able.stdout}${able.stderr}`);
+const blind = evaluate('blind.csv', (value) => (value % 10) / 10);
+assert.equal(blind.status, 1, `tocsin evaluate of a bad model: ${blind.stdout}${blind.stderr}`);
+proved('tocsin evaluate passes a good model and fails a bad one');
+
 // --- The types ---------------------------------------------------------------------------------------------
 
 write(
@@ -136,14 +177,6 @@ proved('types');
 // --- The constructs ----------------------------------------------------------------------------------------
 
 write(
-  'tocsin.yaml',
-  `tocsin: 1
-engine: { architecture: ${arch() === 'arm64' ? 'arm64' : 'x86_64'} }
-datasets:
-  rides: { contract: rides.yaml, prefix: rides/ }
-`,
-);
-write(
   'app.js',
   `import { App } from 'aws-cdk-lib';
 import { GatesStack, loadConfig } from 'tocsin';
@@ -161,32 +194,41 @@ for (const type of ['AWS::Lambda::Function', 'AWS::Lambda::LayerVersion', 'AWS::
   assert(types.includes(type), `the template has no ${type}`);
 }
 
-// As Lambda does it: the bundle is required, far from any node_modules, and finds DuckDB in the layer.
+// As Lambda does it: each bundle is required, far from any node_modules, and finds DuckDB in the layer.
 const lambda = mkdtempSync(join(tmpdir(), 'tocsin-lambda-'));
 process.on('exit', () => rmSync(lambda, { recursive: true, force: true }));
-for (const name of ['index.js', 'nodejs']) {
-  const asset = readdirSync(assembly).find(
+const assetsWith = (name: string) => {
+  const found = readdirSync(assembly).filter(
     (entry) => /^asset\.\w+$/.test(entry) && readdirSync(join(assembly, entry)).includes(name),
   );
-  assert(asset !== undefined, `no asset of the app has ${name}`);
-  cpSync(join(assembly, asset), lambda, { recursive: true });
-}
+  assert(found.length > 0, `no asset of the app has ${name}`);
+  return found.map((asset) => join(assembly, asset));
+};
+for (const layer of assetsWith('nodejs')) cpSync(layer, lambda, { recursive: true });
 const modules = join(lambda, 'nodejs', 'node_modules');
 const load = `
   const { handler } = require('./index.js');
   const duckdb = require.resolve('@duckdb/node-api');
   require('@duckdb/node-api').DuckDBInstance.create(':memory:').then(() => console.log(typeof handler, duckdb));
 `;
-const loaded = execFileSync('node', ['-e', load], {
-  cwd: lambda,
-  encoding: 'utf8',
-  env: { ...process.env, NODE_PATH: modules },
-}).trim();
-assert(
-  loaded.startsWith(`function ${realpathSync(modules)}`),
-  `the handler and its layer do not load: ${loaded}`,
+const bundles = assetsWith('index.js');
+assert.equal(bundles.length, 3, 'the quality gate, the evaluation and the canary have a bundle each');
+for (const [index, bundle] of bundles.entries()) {
+  const cwd = join(lambda, String(index));
+  cpSync(bundle, cwd, { recursive: true });
+  const env = { ...process.env, NODE_PATH: modules };
+  const loaded = execFileSync('node', ['-e', load], { cwd, encoding: 'utf8', env }).trim();
+  assert(
+    loaded.startsWith(`function ${realpathSync(modules)}`),
+    `the handler and its layer do not load: ${loaded}`,
+  );
+}
+assert.equal(
+  assetsWith('bootstrap-worker.js').length,
+  2,
+  'who measures metrics has the program of its threads',
 );
-proved('a CDK app of its own: it synthesises, and the handler loads with the layer');
+proved('a CDK app of its own: it synthesises, and the handlers load with the layer');
 
 // --- The schemas -------------------------------------------------------------------------------------------
 
