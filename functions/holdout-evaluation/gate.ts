@@ -1,4 +1,5 @@
-import { formatNumber } from '../shared/format.ts';
+import { GateInputError } from '../shared/errors.ts';
+import { formatDuration, formatNumber } from '../shared/format.ts';
 import { type HoldoutQuestion, joinPredictions } from './adapters/holdout.ts';
 import { measureMetrics } from './adapters/measure.ts';
 import { needsOf } from './decide.ts';
@@ -23,6 +24,7 @@ export interface ModelQuestion extends HoldoutQuestion {
   also?: readonly MetricRequest[];
   /** Hexadecimal. */
   seed: string;
+  /** Aborted when the time is up. */
   signal?: AbortSignal;
 }
 
@@ -66,9 +68,19 @@ export async function measureModel(question: ModelQuestion): Promise<Measurement
         requests,
         examples.champion === undefined ? [] : needs.differences,
         { confidence, replicates, seed, threads: limits.threads, ...(signal && { signal }) },
-      ),
+      ).catch((error: unknown) => {
+        throw signal?.aborted ? outOfTime(rows, limits.timeoutMs, error) : error;
+      }),
     }),
   };
+}
+
+function outOfTime(rows: number, timeoutMs: number, cause: unknown): GateInputError {
+  const within = `within ${formatDuration(timeoutMs)}`;
+  return new GateInputError(`the metrics of ${formatNumber(rows)} examples could not be computed ${within}`, {
+    cause,
+    help: 'Ask for fewer slices or replicates, take a smaller holdout, or allow more time (engine.timeout).',
+  });
 }
 
 function stateOf(champion: Champion, problems: readonly PredictionProblem[]): ChampionState {
