@@ -210,6 +210,8 @@ export const modelSchema = modelShape.check((context) => {
     const index = holdout.features?.indexOf(secret) ?? -1;
     if (index >= 0) complain(['holdout', 'features', index], `the model must not see "${secret}"`);
   }
+  if (new Set(holdout.features).size < (holdout.features?.length ?? 0))
+    complain(['holdout', 'features'], 'one is there twice');
   if (transform.content === 'text/csv' && transform.prediction !== undefined) {
     complain(['transform', 'prediction'], 'says nothing of text/csv');
   }

@@ -194,6 +194,11 @@ describe('models', () => {
       '5:98 models.flight-delay.holdout.features.0: the model must not see "w"',
     ],
     [
+      'label: late,',
+      'label: late, features: [distance, origin, distance],',
+      '5:76 models.flight-delay.holdout.features: one is there twice',
+    ],
+    [
       'timeout: 30m',
       'timeout: 30s',
       '6:64 models.flight-delay.transform.timeout: expected a timeout from 1m to 24h',
