@@ -1,16 +1,17 @@
 import { normalQuantile } from '../shared/statistics.ts';
 import type { Interval } from '../shared/verdict.ts';
 import { CALIBRATION_BINS, calibrationError } from './binary.ts';
-import { FEW, fewInterval, noisyInterval, partErrors, percentileInterval } from './bootstrap.ts';
-import type { Examples, MetricDifference, MetricRequest, MetricResult } from './measurements.ts';
 import {
-  type MetricFacts,
-  type MetricQuery,
-  type MetricValue,
-  queryName,
-  rangeOf,
-  type Task,
-} from './metric.ts';
+  deviationOf,
+  differenceInterval,
+  fewInterval,
+  noisyInterval,
+  partErrors,
+  percentileInterval,
+  type Resampled,
+} from './bootstrap.ts';
+import type { Examples, MetricDifference, MetricRequest, MetricResult } from './measurements.ts';
+import { factsOf, type MetricQuery, type MetricValue, queryName, rangeOf, type Task } from './metric.ts';
 import { type Calibration, type ExampleSet, isCalibration, type SetSummary, widthOf } from './resample.ts';
 
 /*
@@ -141,7 +142,7 @@ export function conclude(
     all < 0
       ? []
       : plan.differences.map((_, index) =>
-          concludeDifference(plan.sets[all]!, resampled[all]!, index, confidence),
+          concludeDifference(plan.sets[all]!, resampled[all]!, index, { task, confidence }),
         );
   return { metrics, differences };
 }
@@ -156,13 +157,13 @@ function column(set: ExampleSet, { resamples }: ResampledSet, index: number): Fl
   return values;
 }
 
-const UNSTABLE = 'not defined in more than 5% of the resamples: too few examples for an interval';
+const UNSTABLE = 'too few examples for an interval';
 
 function concludeMetric(
   set: ExampleSet,
   resampled: ResampledSet,
   index: number,
-  { task, confidence }: { task: Task; confidence: number },
+  { task, confidence }: Judged,
 ): Pick<MetricResult, 'value' | 'interval' | 'undefinedBecause'> {
   const { summary } = resampled;
   const result = summary.values[index]!;
@@ -172,50 +173,55 @@ function concludeMetric(
   const query = set.queries[index]!;
   const interval = isCalibration(query)
     ? calibrationInterval(result.value, calibrationSample(set, resampled), confidence)
-    : intervalOf(query, result.value, column(set, resampled, index), {
-        examples: summary.examples[index]!,
-        range: rangeOf(query.metric, task),
-        confidence,
-      });
+    : metricInterval(
+        query,
+        {
+          estimate: result.value,
+          values: column(set, resampled, index),
+          examples: summary.examples[index]!,
+        },
+        { task, confidence },
+      );
   return interval === undefined
     ? { value: result.value, interval: null, undefinedBecause: UNSTABLE }
     : { value: result.value, interval };
 }
 
-function intervalOf(
+/** What an interval is of, beside its metric. */
+interface Judged {
+  task: Task;
+  confidence: number;
+}
+
+function metricInterval(
   query: MetricQuery,
-  value: number,
-  values: Float64Array,
-  {
-    examples,
-    range: [least, most],
-    confidence,
-  }: { examples: number; range: MetricFacts['range']; confidence: number },
+  resampled: Resampled,
+  { task, confidence }: Judged,
 ): Interval | undefined {
-  const { metric } = query;
-  if (SHARES.has(metric) && query.average === undefined) {
-    const few = fewInterval(value, examples, { confidence });
+  const { estimate, examples } = resampled;
+  if (isShare(query)) {
+    const few = fewInterval(estimate, examples, { confidence });
     if (few !== undefined) return few;
   }
   // Nothing is left to resample where no example is ranked or classified wrongly; another holdout may have one.
-  const isAt = (end: number | null) => end !== null && Math.abs(value - end) <= ROUNDING;
+  const [least, most] = rangeOf(query.metric, task);
+  const isAt = (end: number | null) => end !== null && Math.abs(estimate - end) <= ROUNDING;
   if (least !== null && most !== null && (isAt(least) || isAt(most))) {
     const few = fewInterval(isAt(most) ? 1 : 0, examples, { confidence });
     const wide = most - least;
-    return few && { low: least + wide * few.low, estimate: value, high: least + wide * few.high, confidence };
+    return few && { low: least + wide * few.low, estimate, high: least + wide * few.high, confidence };
   }
-  return percentileInterval(value, values, { confidence, smallSample: rarerClass(query, examples) });
-}
-
-/** Of metrics that rank one class against the other: examples of the rarer one, which may be few among many. */
-function rarerClass({ metric }: MetricQuery, examples: number): number | undefined {
-  return (metric === 'auc' || metric === 'averagePrecision') && examples > 1 ? examples : undefined;
+  return percentileInterval(resampled, { confidence });
 }
 
 /** How far sums of weights may round a metric from the end of its range. */
 const ROUNDING = 1e-12;
 
-/** Metrics that are a share of examples, of those that {@link SetSummary} counts. */
+/** Whether a metric is a share of examples, of those that {@link SetSummary} counts. */
+function isShare({ metric, average }: MetricQuery): boolean {
+  return average === undefined && SHARES.has(metric);
+}
+
 const SHARES: ReadonlySet<string> = new Set(['accuracy', 'precision', 'recall', 'specificity']);
 
 /** Calibration of one model on one set, and how its gaps differ in the resamples. */
@@ -245,7 +251,7 @@ const sumOfDistances = (gaps: Float64Array) => calibrationError(gaps, 1);
 
 /**
  * The calibration error without what noise adds to it. Its spread is at least that of the bins' gaps taken as
- * independent, with one more example's worth in each bin: an outcome that is rare in its bin may well be missing. The
+ * independent, with half an example's worth more in each bin: an outcome that is rare in its bin may well be missing. The
  * value as it is usually computed stays inside, though noise may be all that it is.
  */
 function calibrationInterval(value: number, sample: CalibrationSample, confidence: number): Interval {
@@ -255,7 +261,7 @@ function calibrationInterval(value: number, sample: CalibrationSample, confidenc
     { confidence },
   );
   const variance = partErrors(deviations, gaps.length).reduce((sum, error) => sum + error ** 2, 0);
-  const margin = normalQuantile((1 + confidence) / 2) * Math.sqrt(variance + bins / examples ** 2);
+  const margin = normalQuantile((1 + confidence) / 2) * Math.sqrt(variance + bins * (0.5 / examples) ** 2);
   return {
     low: Math.max(0, Math.min(low, estimate - margin)),
     estimate,
@@ -268,7 +274,7 @@ function concludeDifference(
   set: ExampleSet,
   resampled: ResampledSet,
   index: number,
-  confidence: number,
+  { task, confidence }: Judged,
 ): MetricDifference {
   const query = set.championQueries[index]!;
   const own = set.queries.findIndex((other) => queryName(other) === queryName(query));
@@ -299,45 +305,42 @@ function concludeDifference(
         },
         confidence,
       )
-    : (fewDifferences(query, value, values, resampled.summary, own, confidence) ??
-      percentileInterval(value, values, {
-        confidence,
-        smallSample: rarerClass(query, resampled.summary.examples[own]!),
-      }));
+    : plainDifference(
+        query,
+        { estimate: value, values, examples: resampled.summary.examples[own]! },
+        { task, confidence },
+      );
   return interval === undefined
     ? { ...base, value, interval: null, undefinedBecause: UNSTABLE }
     : { ...base, value, interval };
 }
 
 /**
- * The difference of two shares where the models disagree on few examples: as if they disagreed on one more (Agresti and
- * Min, Statistics in Medicine 24, 2005), because resampling no disagreement would be sure that there is none.
+ * The difference of two values of a metric, neither beyond what two values of it can differ by. It is as if the models
+ * disagreed on one example more (Agresti and Min, Statistics in Medicine 24, 2005), because resampling no disagreement
+ * would be sure that there is none.
  */
-function fewDifferences(
-  { metric, average }: MetricQuery,
-  value: number,
-  differences: Float64Array,
-  { examples }: SetSummary,
-  index: number,
-  confidence: number,
+function plainDifference(
+  query: MetricQuery,
+  resampled: Resampled,
+  { task, confidence }: Judged,
 ): Interval | undefined {
-  if (!SHARES.has(metric) || average !== undefined) return undefined;
-  const count = examples[index]!;
-  const disagreements =
-    varianceOf(differences.filter((difference) => !Number.isNaN(difference))) * count ** 2;
-  if (!(disagreements < FEW)) return undefined;
-  const margin = (normalQuantile((1 + confidence) / 2) * Math.sqrt(disagreements + 1)) / count;
-  return {
-    low: Math.max(-1, value - margin),
-    estimate: value,
-    high: Math.min(1, value + margin),
-    confidence,
-  };
+  const [least, most] = rangeOf(query.metric, task);
+  const extra = weightOfDecision(query, task) / resampled.examples;
+  const interval = differenceInterval(resampled, { confidence, extra });
+  if (interval === undefined || least === null || most === null) return interval;
+  const wide = most - least;
+  return { ...interval, low: Math.max(-wide, interval.low), high: Math.min(wide, interval.high) };
 }
 
-function varianceOf(values: Float64Array): number {
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-  return values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length;
+/**
+ * What one decision on one example changes a metric by, in shares of its examples: about half, where it weighs two
+ * classes. Little in an average over many, and nothing where scores are compared and not decisions.
+ */
+function weightOfDecision(query: MetricQuery, task: Task): number {
+  if (isShare(query)) return 1;
+  const ofTwo = task === 'binary' || query.class !== undefined;
+  return ofTwo && factsOf(query.metric).threshold ? 0.5 : 0;
 }
 
 /**
@@ -375,10 +378,8 @@ function sizesOf({ gaps, deviations }: CalibrationSample): Float64Array {
 
 /** Pearson's correlation; 0 where either does not vary. */
 function correlationOf(values: Float64Array, others: Float64Array): number {
-  const covariance =
-    (varianceOf(values.map((value, index) => value + others[index]!)) -
-      varianceOf(values.map((value, index) => value - others[index]!))) /
-    4;
-  const scale = Math.sqrt(varianceOf(values) * varianceOf(others));
-  return scale > 0 ? covariance / scale : 0;
+  const sum = deviationOf(values.map((value, index) => value + others[index]!));
+  const difference = deviationOf(values.map((value, index) => value - others[index]!));
+  const scale = 4 * deviationOf(values) * deviationOf(others);
+  return scale > 0 ? (sum ** 2 - difference ** 2) / scale : 0;
 }

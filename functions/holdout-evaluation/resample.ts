@@ -223,7 +223,7 @@ function effectiveShare(weights: Float64Array | undefined, count: number): numbe
   return sum / squares;
 }
 
-/** Weight of the examples that the spread of a metric of two classes hangs on: what a share is of, or the rarer class. */
+/** Weight of the examples that the spread of a metric of two classes hangs on: what a share is of, or both classes. */
 function hangsOn({ metric, threshold }: MetricQuery, sums: Tally, thresholds: number[]): number {
   const index = thresholds.indexOf(threshold ?? DEFAULT_THRESHOLD);
   switch (metric) {
@@ -239,8 +239,20 @@ function hangsOn({ metric, threshold }: MetricQuery, sums: Tally, thresholds: nu
     case 'calibrationError':
       return sums.positives + sums.negatives;
     default:
-      return Math.min(sums.positives, sums.negatives);
+      return ofClasses([sums.positives, sums.negatives]);
   }
+}
+
+/**
+ * How many examples an average over classes is known as well as: Welch's degrees of freedom (Biometrika 34, 1947) with
+ * the same spread in every class. Little more than the rarer class of two; more than the rarest of many.
+ *
+ * @param weights of the classes; with nothing in one of them there is nothing to know
+ */
+function ofClasses(weights: readonly number[]): number {
+  if (weights.includes(0)) return 0;
+  const sum = (power: number) => weights.reduce((total, weight) => total + weight ** -power, 0);
+  return sum(1) ** 2 / sum(3);
 }
 
 function calibrationOf(prepared: PreparedBinary, sums: Tally, effective: number): Calibration {
@@ -327,7 +339,7 @@ function plainResampler(problem: Problem, set: ExampleSet): Resampler {
   };
 }
 
-/** As {@link hangsOn}; an average over classes hangs on the rarest. */
+/** As {@link hangsOn}; an average over classes hangs on all that occur. */
 function hangsOnClass(
   { metric, class: of, average }: MetricQuery,
   top: TopClass | undefined,
@@ -349,10 +361,10 @@ function hangsOnClass(
     const rest = total - actual[index]!;
     if (metric === 'precision') return predicted[index]!;
     if (metric === 'specificity') return rest;
-    return metric === 'recall' ? actual[index]! : Math.min(actual[index]!, rest);
+    return metric === 'recall' ? actual[index]! : ofClasses([actual[index]!, rest]);
   }
   const overClasses = average === 'macro' || metric === 'balancedAccuracy' || metric === 'mcc';
-  return overClasses ? Math.min(...actual.filter((weight) => weight > 0)) : total;
+  return overClasses ? ofClasses(Array.from(actual).filter((weight) => weight > 0)) : total;
 }
 
 /** The most probable class of each example, its calibration bin, and whether it is right less its probability. */

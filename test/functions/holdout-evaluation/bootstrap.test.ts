@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import {
   createDraw,
+  differenceInterval,
   fewInterval,
   noisyInterval,
   percentileInterval,
@@ -58,44 +59,64 @@ describe('draws', () => {
   });
 });
 
-describe('percentiles', () => {
+/** From 0 to 1 in even steps, some of them missing. */
+const steps = (missing = 0) =>
+  Float64Array.from({ length: 1000 }, (_, index) => (index < missing ? Number.NaN : index / 1000));
+
+const width = (interval = { low: 0, high: 0 }) => interval.high - interval.low;
+
+describe.each([
+  ['percentiles', percentileInterval],
+  ['standard errors', differenceInterval],
+])('intervals by %s', (_, intervalOf) => {
   const random = createRandom(7);
   const normal = Float64Array.from({ length: 20_000 }, () => 5 + 2 * random.normal());
+  const of = (examples: number) => intervalOf({ estimate: 5, values: normal.slice(), examples }, CONFIDENCE);
 
   it('of a normal law are its quantiles', () => {
-    const interval = percentileInterval(5, normal.slice(), CONFIDENCE);
+    const interval = of(1e6);
     expect(interval).toMatchObject({ estimate: 5, confidence: 0.95 });
     expect(Math.abs((interval?.low ?? 0) - (5 - 3.92))).toBeLessThan(0.1);
     expect(Math.abs((interval?.high ?? 0) - (5 + 3.92))).toBeLessThan(0.1);
   });
 
+  it('are wider where they hang on few examples, as Student says', () => {
+    const factor = (2.2622 * Math.sqrt(10 / 9)) / 1.96;
+    expect(Math.abs(width(of(10)) / width(of(1e6)) - factor)).toBeLessThan(0.03);
+  });
+
+  it.each([0, 0.5, 1])('are none where they hang on %d examples', (examples) => {
+    expect(of(examples)).toBeUndefined();
+  });
+
+  it('leave out a few resamples without a value, and give up over many', () => {
+    const some = (values: Float64Array) => intervalOf({ estimate: 0.5, values, examples: 1e6 }, CONFIDENCE);
+    expect(width(some(steps(50)))).toBeGreaterThan(0.89);
+    expect(some(steps(51))).toBeUndefined();
+    expect(some(new Float64Array(0))).toBeUndefined();
+  });
+});
+
+describe('percentiles', () => {
   it('lean against a bias of the resamples', () => {
-    const biased = normal.map((value) => value + 1);
-    const interval = percentileInterval(5, biased, CONFIDENCE);
+    const random = createRandom(7);
+    const biased = Float64Array.from({ length: 20_000 }, () => 6 + 2 * random.normal());
+    const interval = percentileInterval({ estimate: 5, values: biased, examples: 1e6 }, CONFIDENCE);
     expect(interval?.low).toBeLessThan(5 - 2 * 2.3);
     expect(interval?.high).toBeLessThan(5 + 2 * 1.6);
   });
 
-  it('are wider for a small sample', () => {
-    const plain = percentileInterval(5, normal.slice(), CONFIDENCE);
-    const small = percentileInterval(5, normal.slice(), { ...CONFIDENCE, smallSample: 10 });
-    const width = (interval = { low: 0, high: 0 }) => interval.high - interval.low;
-    expect(width(small) / width(plain)).toBeGreaterThan(1.15);
-    expect(width(small) / width(plain)).toBeLessThan(1.3);
-  });
-
-  it('leave out a few resamples without a value, and give up over many', () => {
-    const some = (missing: number) =>
-      Float64Array.from({ length: 1000 }, (_, index) => (index < missing ? Number.NaN : index / 1000));
-    expect(percentileInterval(0.5, some(50), CONFIDENCE)?.low).toBeGreaterThan(0.05);
-    expect(percentileInterval(0.5, some(51), CONFIDENCE)).toBeUndefined();
-    expect(percentileInterval(0.5, new Float64Array(0), CONFIDENCE)).toBeUndefined();
-  });
-
   it('hold the estimate, whatever the resamples are', () => {
-    const values = Float64Array.from({ length: 1000 }, (_, index) => index / 1000);
-    const interval = percentileInterval(9, values, CONFIDENCE);
+    const interval = percentileInterval({ estimate: 9, values: steps(), examples: 1e6 }, CONFIDENCE);
     expect(interval).toEqual({ low: expect.closeTo(1, 2), estimate: 9, high: 9, confidence: 0.95 });
+  });
+});
+
+describe('a difference', () => {
+  it('is less certain by what the resamples cannot show', () => {
+    const values = Float64Array.from({ length: 1000 }, (_, index) => (index % 2 === 0 ? -3 : 3));
+    const difference = { estimate: 0, values, examples: 1e6 };
+    expect(width(differenceInterval(difference, { ...CONFIDENCE, extra: 4 }))).toBeCloseTo(2 * 1.96 * 5, 3);
   });
 });
 
