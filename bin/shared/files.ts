@@ -36,6 +36,8 @@ export function fileError(error: unknown, path: string, what: string): Error {
       return new GateInputError(`${what} ${path}: no such file`, { cause: error });
     case 'EISDIR':
       return new GateInputError(`${what} ${path}: is a directory, a file is expected`, { cause: error });
+    case 'EEXIST':
+      return new GateInputError(`${what} ${path}: a file is where a directory is expected`, { cause: error });
     case 'EACCES':
     case 'EPERM':
       return new GateInputError(`${what} ${path}: no permission`, { cause: error });
@@ -56,7 +58,8 @@ export async function writeWhole(path: string, text: string, what: string): Prom
     await writeFile(partial, text, { flag: 'wx' });
     await rename(partial, path);
   } catch (error) {
-    await rm(partial, { force: true });
+    // The first error is the one to tell, whatever else goes wrong.
+    await rm(partial, { force: true }).catch(() => {});
     throw fileError(error, path, what);
   }
 }

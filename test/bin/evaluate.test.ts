@@ -5,6 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type EvaluateOptions, evaluate } from '../../bin/commands/evaluate.ts';
 import { EXIT } from '../../bin/shared/cli.ts';
 import type { EvaluationResult } from '../../functions/holdout-evaluation/schema.ts';
+import { GateInputError } from '../../functions/shared/errors.ts';
 import type { Verdict } from '../../functions/shared/verdict.ts';
 import { createRandom } from '../support/random.ts';
 import { type Capture, capture, ENGINE, FakeDeployment } from './support.ts';
@@ -126,6 +127,14 @@ describe('tocsin evaluate on files', () => {
   test('fails predictions that are not one for each example', async () => {
     expect(await evaluate(local({ predictions: path('short.csv') }), io)).toBe(EXIT.failed);
     expect(io.out()).toMatch(/^FAIL {2}predictions /m);
+  });
+
+  test('says where it could not write', async () => {
+    const error = await failure(evaluate(local({ out: path('good.csv') }), io));
+    expect(error).toBeInstanceOf(GateInputError);
+    expect(error.message).toBe(
+      `verdict ${path('good.csv/verdict.json')}: a file is where a directory is expected`,
+    );
   });
 
   test('prints and writes what it found, the same every time', async () => {
