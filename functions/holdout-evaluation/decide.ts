@@ -169,6 +169,9 @@ export function metricFinding(result: MetricResult, threshold: Threshold, rule: 
   };
 }
 
+/** Relative distance of probabilities that single precision cannot be relied on to tell apart. */
+const ROUNDING = 1e-6;
+
 const MORE =
   'Judge on a larger holdout, or set the threshold further away from what so many examples can show.';
 
@@ -377,17 +380,21 @@ class Judging {
       return;
     }
     const { distinct, min, max } = predictions;
-    const constant = !(distinct > 1);
-    const multiclass = this.#model.task === 'multiclass';
+    const { task } = this.#model;
+    const multiclass = task === 'multiclass';
+    // A container that computes in single precision may answer a constant a little differently from batch to batch.
+    const rounded = distinct > 1 && task === 'binary' && max - min <= ROUNDING * max;
+    const constant = !(distinct > 1) || rounded;
+    const butFor = rounded ? ' but for rounding' : '';
     this.#add({
       check: 'constant-predictions',
       subject: 'predictions',
       outcome: constant ? 'fail' : 'pass',
       message: constant
-        ? `The model gives each of ${countOf(examples, 'example')} the same prediction${multiclass ? '' : `, ${formatNumber(min)}`} (${this.#line(path)}).`
+        ? `The model gives each of ${countOf(examples, 'example')} the same prediction${butFor}${multiclass ? '' : `, ${formatNumber(min)}`} (${this.#line(path)}).`
         : `Predictions have ${formatNumber(distinct)} distinct values, ${multiclass ? 'of the most probable class ' : ''}${formatNumber(min, max)} to ${formatNumber(max, min)}.`,
       allowed: 'at least 2 distinct values',
-      observed: `${formatNumber(distinct)} distinct`,
+      observed: `${formatNumber(distinct)} distinct${rounded ? ', equal' : ''}${butFor}`,
       value: distinct,
       limit: 2,
       path,

@@ -487,6 +487,17 @@ describe('the predictions', () => {
     expect(finding.message).toContain('(such as row 1, row 2, row 3, row 4, row 5)');
   });
 
+  test('that are all the same but for rounding fail, too', () => {
+    const min = 0.2;
+    const of = (max: number) => judged({ metrics: { predictions: { distinct: 3, min, max, mean: min } } });
+    expect(only(of(0.2000001))).toMatchObject({
+      message:
+        'The model gives each of 61,234 examples the same prediction but for rounding, 0.2 (tocsin.yaml:12).',
+      observed: '3 distinct, equal but for rounding',
+    });
+    expect(of(0.200001).outcome).toBe('pass');
+  });
+
   test('that are all the same fail, unless that is allowed', () => {
     const metrics = { predictions: { distinct: 1, min: 0.2, max: 0.2, mean: 0.2 } };
     const judgement = judged({ metrics });
