@@ -14,6 +14,8 @@ export interface PinnedContainer {
   /** `s3://...` of the model data. */
   modelData: string | null;
   modelDataEtag: string | null;
+  /** `s3://...` of further model data, such as adapters, by channel; absent where there is none. */
+  additionalModelData?: Record<string, { uri: string | null; etag: string | null }>;
   /** Hash of each value by name: values may be secrets. */
   environment: Record<string, string>;
 }
@@ -31,16 +33,31 @@ export interface DescribedContainer {
   modelDataUrl?: string;
   modelDataSource?: { S3DataSource?: { S3Uri?: string | undefined } | undefined };
   modelDataEtag: string | undefined;
+  additionalModelDataSources?: readonly AdditionalModelData[];
   environment: Record<string, string>;
+}
+
+interface AdditionalModelData {
+  ChannelName: string | undefined;
+  S3DataSource:
+    | { S3Uri: string | undefined; ETag?: string | undefined; ManifestEtag?: string | undefined }
+    | undefined;
 }
 
 export function pinContainer(container: DescribedContainer): PinnedContainer {
   const { image, imageDigest, modelDataUrl, modelDataSource, modelDataEtag, environment } = container;
+  const additional = (container.additionalModelDataSources ?? []).map(
+    ({ ChannelName, S3DataSource: data }) => {
+      const pinned = { uri: data?.S3Uri ?? null, etag: data?.ETag ?? data?.ManifestEtag ?? null };
+      return [ChannelName ?? '', pinned] as const;
+    },
+  );
   return {
     image,
     imageDigest: imageDigest ?? null,
     modelData: modelDataUrl ?? modelDataSource?.S3DataSource?.S3Uri ?? null,
     modelDataEtag: modelDataEtag ?? null,
+    ...(additional.length > 0 && { additionalModelData: Object.fromEntries(additional) }),
     environment: Object.fromEntries(
       Object.entries(environment).map(([name, value]) => [name, `sha256:${sha256(value).slice(0, 12)}`]),
     ),

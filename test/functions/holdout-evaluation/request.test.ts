@@ -248,4 +248,20 @@ describe('names and ids', () => {
     const other = { ...container, environment: { PASSWORD: 'hunter3' } };
     expect(pinContainer(other)).not.toEqual(pinContainer(container));
   });
+
+  test('a container is pinned with all of its model data', () => {
+    const source = (S3Uri: string, ETag?: string) => ({
+      ChannelName: 'adapter',
+      S3DataSource: { S3Uri, ...(ETag && { ETag }) },
+    });
+    const pinned = pinContainer({
+      image: 'repository:tag',
+      imageDigest: 'sha256:12',
+      modelDataUrl: 's3://models/7.tar.gz',
+      modelDataEtag: 'a',
+      additionalModelDataSources: [source('s3://adapters/7/', 'b')],
+      environment: {},
+    });
+    expect(pinned.additionalModelData).toEqual({ adapter: { uri: 's3://adapters/7/', etag: 'b' } });
+  });
 });
