@@ -4,6 +4,7 @@ import { type Engine, text, UnreadableError } from '../../shared/engine/duckdb.t
 import { withFiles } from '../../shared/engine/files.ts';
 import type { EngineLimits, LocalFile } from '../../shared/engine/limits.ts';
 import { GateInputError } from '../../shared/errors.ts';
+import { formatBytes, formatNumber } from '../../shared/format.ts';
 import type { Examples, PredictionProblem } from '../measurements.ts';
 import type { LocatedModel } from '../schema.ts';
 import { planHoldout, readLabels, slicingsOf, termsRead } from './holdout-labels.ts';
@@ -165,6 +166,16 @@ function unsuitable(what: string): GateInputError {
   });
 }
 
+/** @throws GateInputError where predictions, and what is made of them to compute metrics, cannot be held in memory */
+function refuseTooMany({ rows, width }: Expected, models: number, { memoryBytes }: EngineLimits): void {
+  const bytes = 2 * models * rows * width * Float64Array.BYTES_PER_ELEMENT;
+  if (bytes <= memoryBytes) return;
+  throw new GateInputError(
+    `predictions of ${formatNumber(rows)} rows and ${formatNumber(width)} classes take ${formatBytes(bytes)} of memory, at most ${formatBytes(memoryBytes)} are allowed`,
+    { help: 'Take a smaller holdout, or allow more memory (engine.memory).' },
+  );
+}
+
 /**
  * Joins predictions with the labels of their rows, and proves that each row has exactly one.
  *
@@ -191,6 +202,7 @@ export async function joinPredictions(question: JoinQuestion): Promise<Joined> {
     features,
     layout,
   };
+  refuseTooMany(expected, champion === undefined ? 1 : 2, limits);
   const ours = await readPredictions(candidate, expected);
   const theirs = champion === undefined ? undefined : await readPredictions(champion, expected);
   const joined: Joined = {

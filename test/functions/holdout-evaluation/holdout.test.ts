@@ -943,6 +943,24 @@ describe('joinPredictions', () => {
       expect(problems).toMatchObject([{ kind: 'not-a-number', count: 2 }]);
     });
 
+    test('more than memory holds are refused before they are read', async () => {
+      const classes = Array.from({ length: 100 }, (_, index) => `c${index}`);
+      const file = await write('a.parquet', "SELECT range AS x, 'c7' AS late FROM range(200_000)");
+      const limits = { ...LIMITS, memoryBytes: 256 * 1024 ** 2 };
+      const ended = joinPredictions({
+        file,
+        model: modelOf({ task: 'multiclass', classes }),
+        candidate: 'nowhere',
+        slicings: [],
+        limits,
+        scratch,
+      });
+      await expect(ended).rejects.toThrow(GateInputError);
+      await expect(ended).rejects.toThrow(
+        /^predictions of 200,000 rows and 100 classes take 320 MB .* of memory, at most 268.4 MB/,
+      );
+    });
+
     describe('of several classes', () => {
       const model = modelOf({ task: 'multiclass', classes: ['1', 'b', 'c d'], holdout: { label: 'y' } });
       const holdout = () => write('a.parquet', "SELECT 0 AS x, unnest(['b', '1']) AS y");
