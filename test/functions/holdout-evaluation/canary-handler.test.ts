@@ -12,22 +12,11 @@ import {
 } from '../../../functions/holdout-evaluation/canary-handler.ts';
 import type { Environment } from '../../../functions/holdout-evaluation/schema.ts';
 import { GateDependencyError, GateInputError } from '../../../functions/shared/errors.ts';
+import { EVALUATION_ENV } from '../../support/evaluation.ts';
 import { captureOutput, FakeAws } from '../../support/fake-aws.ts';
 import { FakeSageMaker } from '../../support/fake-sagemaker.ts';
 
-const ENV: Environment = {
-  CONFIG_BUCKET: 'assets',
-  CONFIG_KEY: 'bundle.json',
-  EVIDENCE_BUCKET: 'evidence',
-  WORK_BUCKET: 'work',
-  DATA_BUCKET: 'data',
-  TOPIC_ARN: 'arn:aws:sns:us-east-1:111122223333:tocsin',
-  EVENT_BUS: 'default',
-  WORKFLOW: 'in-process',
-  MAX_DATASET_BYTES: 1_000_000,
-  TMP_BYTES: 2_000_000,
-  ENGINE_MEMORY_BYTES: 512_000_000,
-};
+const ENV: Environment = { ...EVALUATION_ENV, WORKFLOW: 'in-process' };
 
 const canary = (name: string) => `  ${name}:
     model: delay

@@ -1,5 +1,5 @@
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { copyFile, readFile, writeFile } from 'node:fs/promises';
+import { copyFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
@@ -20,17 +20,14 @@ import {
   runCanary,
 } from '../../../functions/holdout-evaluation/canary-workflow.ts';
 import type { MetricMeasurements } from '../../../functions/holdout-evaluation/measurements.ts';
-import {
-  type CanaryResult,
-  type Environment,
-  parseEvaluations,
-} from '../../../functions/holdout-evaluation/schema.ts';
+import { type CanaryResult, parseEvaluations } from '../../../functions/holdout-evaluation/schema.ts';
 import { durableHandler } from '../../../functions/shared/durable.ts';
 import { GateInputError } from '../../../functions/shared/errors.ts';
 import { EvidenceStore } from '../../../functions/shared/evidence.ts';
 import { InProcessWorkflow } from '../../../functions/shared/in-process.ts';
 import { OutOfTimeError, type Workflow } from '../../../functions/shared/workflow.ts';
 import { type Death, DurableService } from '../../support/durable-service.ts';
+import { EVALUATION_ENV, EXAMPLES, meanPrediction, prepareExamples } from '../../support/evaluation.ts';
 import { FakeAws } from '../../support/fake-aws.ts';
 import { type Behaviour, FakePipelines } from '../../support/fake-pipelines.ts';
 import { FakeSageMaker, sagemakerError } from '../../support/fake-sagemaker.ts';
@@ -39,21 +36,6 @@ import { FakeSageMaker, sagemakerError } from '../../support/fake-sagemaker.ts';
  * The whole workflow over an account in memory, with both implementations of the port. The engine is a stand-in: the
  * metric of a model is the mean of its predictions.
  */
-
-const ENV: Environment = {
-  CONFIG_BUCKET: 'assets',
-  CONFIG_KEY: 'bundle.json',
-  EVIDENCE_BUCKET: 'evidence',
-  WORK_BUCKET: 'work',
-  DATA_BUCKET: 'data',
-  TOPIC_ARN: 'arn:aws:sns:us-east-1:111122223333:tocsin',
-  EVENT_BUS: 'default',
-  MODEL_ROLE_ARN: 'arn:aws:iam::111122223333:role/models',
-  WORKFLOW: 'durable',
-  MAX_DATASET_BYTES: 1_000_000,
-  TMP_BYTES: 2_000_000,
-  ENGINE_MEMORY_BYTES: 512_000_000,
-};
 
 const CONFIG = `models:
   delay:
@@ -77,7 +59,6 @@ const CORRUPTED_ALREADY = CONFIG.replace('corrupt: { distance: distance * 1.6 }'
 
 const GOOD = 'repository/models:good';
 const BAD = 'repository/models:bad';
-const HOLDOUT = 'distance,late\n100,1\n200,0\n300,1\n400,0\n';
 const DATASET = 'distance,late\n1,1\n';
 const GROUP = 'arn:aws:sagemaker:us-east-1:111122223333:model-package/delay-canary';
 const EXECUTION = 'arn:aws:sagemaker:us-east-1:111122223333:pipeline/training/execution';
@@ -112,7 +93,7 @@ function build(): void {
   pipelines = new FakePipelines(aws, sagemaker);
   recorded = [];
   warned = [];
-  aws.put('data', 'holdout/may.csv', HOLDOUT, {
+  aws.put('data', 'holdout/may.csv', EXAMPLES, {
     tags: [
       { Key: 'tocsin:quality', Value: 'passed' },
       { Key: 'tocsin:verdict', Value: 'e'.repeat(32) },
@@ -136,24 +117,13 @@ const sleep = (ms: number) => {
   vi.setSystemTime(Date.now() + ms);
 };
 
-const prepare: CanaryDependencies['prepare'] = async ({ file, out }) => {
-  const [, ...lines] = (await readFile(file.path, 'utf8')).trimEnd().split('\n');
-  const text = lines.map((line, index) => `${index + 1},${line.split(',')[0]}\n`).join('');
-  await writeFile(out, text);
-  return { rows: lines.length, features: ['distance'], columns: ['distance', 'late'], bytes: text.length };
-};
-
 const measure: CanaryDependencies['measure'] = async ({ candidate, rows = 0, seed, also = [] }) => {
   const champion = { kind: 'none' as const };
   if ('failed' in candidate) {
     const transform = { completed: false as const, reason: candidate.failed };
     return { examples: rows, transform, problems: [], champion };
   }
-  const values = (await readFile(candidate.path, 'utf8'))
-    .trimEnd()
-    .split('\n')
-    .map((line) => Number(line.split(',').at(-1)));
-  const value = values.reduce((sum, one) => sum + one, 0) / values.length;
+  const value = await meanPrediction(candidate.path);
   const result = (query: MetricMeasurements['metrics'][number]['query']) => ({
     query,
     examples: rows,
@@ -177,14 +147,14 @@ const measure: CanaryDependencies['measure'] = async ({ candidate, rows = 0, see
 function dependencies(overrides: Partial<CanaryDependencies> = {}): CanaryDependencies {
   const s3 = new S3Client({});
   return {
-    env: ENV,
+    env: EVALUATION_ENV,
     s3,
     sns: new SNSClient({}),
     events: new EventBridgeClient({}),
     sagemaker: new SageMakerClient({}),
     store: new EvidenceStore(s3, 'evidence'),
     work: new WorkBucket(s3, 'work'),
-    prepare,
+    prepare: prepareExamples,
     measure,
     corrupt: async ({ file, out }) => copyFile(file.path, out),
     tmp,

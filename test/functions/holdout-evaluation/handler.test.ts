@@ -16,6 +16,7 @@ import {
 } from '../../../functions/holdout-evaluation/handler.ts';
 import type { Environment } from '../../../functions/holdout-evaluation/schema.ts';
 import { GateDependencyError, GateInputError } from '../../../functions/shared/errors.ts';
+import { EVALUATION_ENV } from '../../support/evaluation.ts';
 import { captureOutput, FakeAws, s3Error } from '../../support/fake-aws.ts';
 import { FakeSageMaker } from '../../support/fake-sagemaker.ts';
 import { createRandom } from '../../support/random.ts';
@@ -25,18 +26,10 @@ import { createRandom } from '../../support/random.ts';
  */
 
 const ENV: Environment = {
-  CONFIG_BUCKET: 'assets',
-  CONFIG_KEY: 'bundle.json',
-  EVIDENCE_BUCKET: 'evidence',
-  WORK_BUCKET: 'work',
-  DATA_BUCKET: 'data',
-  TOPIC_ARN: 'arn:aws:sns:us-east-1:111122223333:tocsin',
-  EVENT_BUS: 'default',
-  MODEL_ROLE_ARN: 'arn:aws:iam::111122223333:role/models',
+  ...EVALUATION_ENV,
   WORKFLOW: 'in-process',
   MAX_DATASET_BYTES: 10_000_000,
   TMP_BYTES: 200_000_000,
-  ENGINE_MEMORY_BYTES: 512_000_000,
 };
 
 const CONFIG = `models:

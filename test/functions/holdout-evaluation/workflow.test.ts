@@ -1,5 +1,4 @@
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
@@ -16,11 +15,7 @@ import { WorkBucket } from '../../../functions/holdout-evaluation/adapters/work.
 import type { EvaluationVerdict } from '../../../functions/holdout-evaluation/identity.ts';
 import type { Measurements, MetricMeasurements } from '../../../functions/holdout-evaluation/measurements.ts';
 import { parseRequest } from '../../../functions/holdout-evaluation/request.ts';
-import {
-  type Environment,
-  type EvaluationResult,
-  parseEvaluations,
-} from '../../../functions/holdout-evaluation/schema.ts';
+import { type EvaluationResult, parseEvaluations } from '../../../functions/holdout-evaluation/schema.ts';
 import {
   type Answer,
   type Dependencies,
@@ -32,6 +27,7 @@ import { EvidenceStore } from '../../../functions/shared/evidence.ts';
 import { InProcessWorkflow } from '../../../functions/shared/in-process.ts';
 import { OutOfTimeError } from '../../../functions/shared/workflow.ts';
 import { type Death, DurableService } from '../../support/durable-service.ts';
+import { EVALUATION_ENV, EXAMPLES, meanPrediction, prepareExamples } from '../../support/evaluation.ts';
 import { FakeAws } from '../../support/fake-aws.ts';
 import { FakeSageMaker, sagemakerError } from '../../support/fake-sagemaker.ts';
 
@@ -39,21 +35,6 @@ import { FakeSageMaker, sagemakerError } from '../../support/fake-sagemaker.ts';
  * The whole workflow over an account in memory, with both implementations of the port. The engine is a stand-in: the
  * metric of a model is the mean of its predictions.
  */
-
-const ENV: Environment = {
-  CONFIG_BUCKET: 'assets',
-  CONFIG_KEY: 'bundle.json',
-  EVIDENCE_BUCKET: 'evidence',
-  WORK_BUCKET: 'work',
-  DATA_BUCKET: 'data',
-  TOPIC_ARN: 'arn:aws:sns:us-east-1:111122223333:tocsin',
-  EVENT_BUS: 'default',
-  MODEL_ROLE_ARN: 'arn:aws:iam::111122223333:role/models',
-  WORKFLOW: 'durable',
-  MAX_DATASET_BYTES: 1_000_000,
-  TMP_BYTES: 2_000_000,
-  ENGINE_MEMORY_BYTES: 512_000_000,
-};
 
 const CONFIG = `models:
   flight-delay:
@@ -79,7 +60,6 @@ const CHAMPION = CONFIG.replace(
 );
 const RECOMMEND = CONFIG.replace('approve: automatic', 'approve: recommend');
 
-const HOLDOUT = 'distance,late\n100,1\n200,0\n300,1\n400,0\n';
 const SECRET = 'hunter2-in-the-environment';
 
 const GOOD = 'repository/models:good';
@@ -121,7 +101,7 @@ function build(): void {
 }
 
 function passHoldout(quality: string): void {
-  aws.put('data', 'holdout/2001-05.csv', HOLDOUT, {
+  aws.put('data', 'holdout/2001-05.csv', EXAMPLES, {
     tags: [
       { Key: 'tocsin:quality', Value: quality },
       { Key: 'tocsin:verdict', Value: 'e'.repeat(32) },
@@ -131,22 +111,6 @@ function passHoldout(quality: string): void {
 
 const sleep = (ms: number) => {
   vi.setSystemTime(Date.now() + ms);
-};
-
-/** Writes `row,features`. */
-const prepare: Dependencies['prepare'] = async ({ file, out }) => {
-  const [, ...lines] = (await readFile(file.path, 'utf8')).trimEnd().split('\n');
-  const text = lines.map((line, index) => `${index + 1},${line.split(',')[0]}\n`).join('');
-  await writeFile(out, text);
-  return { rows: lines.length, features: ['distance'], columns: ['distance', 'late'], bytes: text.length };
-};
-
-const meanOf = async (path: string) => {
-  const values = (await readFile(path, 'utf8'))
-    .trimEnd()
-    .split('\n')
-    .map((line) => Number(line.split(',').at(-1)));
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 };
 
 const measure: Dependencies['measure'] = async ({ candidate, champion, rows = 0, seed }) => {
@@ -160,7 +124,7 @@ const measure: Dependencies['measure'] = async ({ candidate, champion, rows = 0,
       champion: state,
     };
   }
-  const value = await meanOf(candidate.path);
+  const value = await meanPrediction(candidate.path);
   const query = { metric: 'auc' as const };
   const interval = (estimate: number) => ({
     low: estimate - 0.01,
@@ -168,7 +132,7 @@ const measure: Dependencies['measure'] = async ({ candidate, champion, rows = 0,
     high: estimate + 0.01,
     confidence: 0.95,
   });
-  const theirs = champion.kind === 'answered' ? await meanOf(champion.path) : undefined;
+  const theirs = champion.kind === 'answered' ? await meanPrediction(champion.path) : undefined;
   const metrics: MetricMeasurements = {
     examples: rows,
     confidence: 0.95,
@@ -196,7 +160,7 @@ const measure: Dependencies['measure'] = async ({ candidate, champion, rows = 0,
 function dependencies(config = CONFIG, overrides: Partial<Dependencies> = {}): Dependencies {
   const s3 = new S3Client({});
   return {
-    env: ENV,
+    env: EVALUATION_ENV,
     s3,
     sns: new SNSClient({}),
     events: new EventBridgeClient({}),
@@ -204,7 +168,7 @@ function dependencies(config = CONFIG, overrides: Partial<Dependencies> = {}): D
     store: new EvidenceStore(s3, 'evidence'),
     work: new WorkBucket(s3, 'work'),
     evaluations: parseEvaluations({ file: 'tocsin.yaml', text: config }),
-    prepare,
+    prepare: prepareExamples,
     measure,
     tmp,
     timeLeftMs: () => 900_000,
@@ -354,7 +318,7 @@ describe.each(Object.entries(PORTS))('an evaluation, %s', (_name, { evaluate }) 
       },
     ]);
     expect(recorded).toEqual([
-      ['flight-delay', { outcome: 'pass', rows: 4, bytes: HOLDOUT.length, durationMs: expect.any(Number) }],
+      ['flight-delay', { outcome: 'pass', rows: 4, bytes: EXAMPLES.length, durationMs: expect.any(Number) }],
     ]);
     expectNothingLeft();
     expect(warned).toEqual([]);
@@ -372,7 +336,7 @@ describe.each(Object.entries(PORTS))('an evaluation, %s', (_name, { evaluate }) 
     ];
     expect(model).toEqual({
       ModelName: name,
-      ExecutionRoleArn: ENV.MODEL_ROLE_ARN,
+      ExecutionRoleArn: EVALUATION_ENV.MODEL_ROLE_ARN,
       EnableNetworkIsolation: true,
       PrimaryContainer: {
         Image: expect.stringMatching(/^repository\/models@sha256:[0-9a-f]{64}$/),
@@ -660,7 +624,7 @@ describe.each(Object.entries(PORTS))('an evaluation, %s', (_name, { evaluate }) 
       ],
       [
         'has not been judged',
-        () => aws.put('data', 'holdout/2001-05.csv', HOLDOUT),
+        () => aws.put('data', 'holdout/2001-05.csv', EXAMPLES),
         /nobody has judged it yet/,
       ],
       [
@@ -850,7 +814,7 @@ describe.each(Object.entries(PORTS))('an evaluation, %s', (_name, { evaluate }) 
         overrides: {
           prepare: async (question) => {
             second.push(await PORTS['in process']!.evaluate(eventOf(arn), { id: 'run-2' }));
-            return prepare(question);
+            return prepareExamples(question);
           },
         },
       });
