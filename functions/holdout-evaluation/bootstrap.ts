@@ -154,6 +154,9 @@ export interface Resampled {
 /** Share of resamples without a value from which on the others say too little. */
 const MOST_UNDEFINED = 0.05;
 
+/** Examples that a spread can be told from. */
+const FEWEST = 2;
+
 /** Hits or misses from which on resampling knows a share well enough. */
 const FEW = 10;
 
@@ -161,14 +164,14 @@ const FEW = 10;
  * The interval of an estimate from its values in resamples: percentiles, corrected for the bias of the median (Efron,
  * Canadian Journal of Statistics 9, 1981).
  *
- * @returns undefined where more than 5 % of the resamples have no value, and with no more than one example
+ * @returns undefined where more than 5 % of the resamples have no value, and with fewer than two examples
  */
 export function percentileInterval(
   { estimate, values, examples }: Resampled,
   { confidence }: IntervalOptions,
 ): Interval | undefined {
   const sorted = sortDefined(values);
-  if (sorted === undefined || examples <= 1) return undefined;
+  if (sorted === undefined || examples < FEWEST) return undefined;
   const count = sorted.length;
   const below = firstIndex(sorted, (value) => value >= estimate);
   const upTo = firstIndex(sorted, (value) => value > estimate);
@@ -195,7 +198,7 @@ export function differenceInterval(
   { confidence, extra = 0 }: IntervalOptions & { extra?: number },
 ): Interval | undefined {
   const sorted = sortDefined(values);
-  if (sorted === undefined || examples <= 1) return undefined;
+  if (sorted === undefined || examples < FEWEST) return undefined;
   const margin = standardErrors(confidence, examples) * Math.hypot(deviationOf(sorted), extra);
   return { low: estimate - margin, estimate, high: estimate + margin, confidence };
 }

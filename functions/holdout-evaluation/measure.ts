@@ -171,20 +171,17 @@ function concludeMetric(
     return { value: null, interval: null, undefinedBecause: result.undefinedBecause };
   }
   const query = set.queries[index]!;
-  const interval = isCalibration(query)
-    ? calibrationInterval(result.value, calibrationSample(set, resampled), confidence)
-    : metricInterval(
-        query,
-        {
-          estimate: result.value,
-          values: column(set, resampled, index),
-          examples: summary.examples[index]!,
-        },
-        { task, confidence },
-      );
-  return interval === undefined
-    ? { value: result.value, interval: null, undefinedBecause: UNSTABLE }
-    : { value: result.value, interval };
+  const { value } = result;
+  const examples = summary.examples[index]!;
+  const interval =
+    fewErrors(query, value, examples, { task, confidence }) ??
+    (isCalibration(query)
+      ? calibrationInterval(value, calibrationSample(set, resampled), confidence)
+      : percentileInterval(
+          { estimate: value, values: column(set, resampled, index), examples },
+          { confidence },
+        ));
+  return interval === undefined ? { value, interval: null, undefinedBecause: UNSTABLE } : { value, interval };
 }
 
 /** What an interval is of, beside its metric. */
@@ -193,25 +190,21 @@ interface Judged {
   confidence: number;
 }
 
-function metricInterval(
+/** The interval of a metric where there is little or nothing to resample; undefined where there is enough. */
+function fewErrors(
   query: MetricQuery,
-  resampled: Resampled,
+  value: number,
+  examples: number,
   { task, confidence }: Judged,
 ): Interval | undefined {
-  const { estimate, examples } = resampled;
-  if (isShare(query)) {
-    const few = fewInterval(estimate, examples, { confidence });
-    if (few !== undefined) return few;
-  }
-  // Nothing is left to resample where no example is ranked or classified wrongly; another holdout may have one.
+  if (isShare(query)) return fewInterval(value, examples, { confidence });
+  // No example is ranked or classified wrongly, or none rightly; another holdout may have one.
   const [least, most] = rangeOf(query.metric, task);
-  const isAt = (end: number | null) => end !== null && Math.abs(estimate - end) <= ROUNDING;
-  if (least !== null && most !== null && (isAt(least) || isAt(most))) {
-    const few = fewInterval(isAt(most) ? 1 : 0, examples, { confidence });
-    const wide = most - least;
-    return few && { low: least + wide * few.low, estimate, high: least + wide * few.high, confidence };
-  }
-  return percentileInterval(resampled, { confidence });
+  const isAt = (end: number | null) => end !== null && Math.abs(value - end) <= ROUNDING;
+  if (least === null || most === null || !(isAt(least) || isAt(most))) return undefined;
+  const few = fewInterval(isAt(most) ? 1 : 0, examples, { confidence });
+  const wide = most - least;
+  return few && { low: least + wide * few.low, estimate: value, high: least + wide * few.high, confidence };
 }
 
 /** How far sums of weights may round a metric from the end of its range. */

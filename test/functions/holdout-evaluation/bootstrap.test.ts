@@ -140,6 +140,15 @@ describe('few hits or misses', () => {
       confidence: 0.95,
     });
   });
+
+  it('of no examples say nothing', () => {
+    expect(fewInterval(0, 0, CONFIDENCE)).toEqual({
+      low: expect.closeTo(0, 12),
+      estimate: 0,
+      high: expect.closeTo(1, 12),
+      confidence: 0.95,
+    });
+  });
 });
 
 describe('a size that noise adds to', () => {
