@@ -46,24 +46,25 @@ export function predictionDrift(
     cells[binOf(candidate[row]!, edges) * bins + binOf(champion[row]!, edges)]!++;
   }
   const observed = marginals(cells, bins);
-  const differences = (counts: Float64Array) => {
+  // With the logarithmic mean L of both shares, (p - q) ln(p / q) is (p - q)² / L: a size of these.
+  const gaps = (counts: Float64Array) => {
     const { candidate: now, champion: then } = marginals(counts, bins);
-    return now.map((count, bin) => (count - then[bin]!) / rows);
+    return now.map(
+      (count, bin) => (count - then[bin]!) / rows / Math.sqrt(logarithmicMean(count, then[bin]!, rows)),
+    );
   };
-  const parts = differences(cells);
+  const parts = gaps(cells);
   const deviations = new Float64Array(replicates * bins);
   const counts = new Float64Array(cells.length);
   const start = seedOf(seed, 'prediction drift');
   for (let replicate = 0; replicate < replicates; replicate++) {
     drawCells(cells, rows, counts, randomOf(start, replicate));
     deviations.set(
-      differences(counts).map((part, bin) => part - parts[bin]!),
+      gaps(counts).map((part, bin) => part - parts[bin]!),
       replicate * bins,
     );
   }
-  // With the logarithmic mean L of both shares, (p - q) ln(p / q) is (p - q)² / L.
-  const means = observed.candidate.map((count, bin) => logarithmicMean(count, observed.champion[bin]!, rows));
-  const size = (gaps: Float64Array) => gaps.reduce((sum, gap, bin) => sum + gap ** 2 / means[bin]!, 0);
+  const size = (of: Float64Array) => of.reduce((sum, gap) => sum + gap ** 2, 0);
   return {
     psi: size(parts),
     interval: noisyInterval({ parts, deviations, size }, { confidence }),
