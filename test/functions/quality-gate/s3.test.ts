@@ -137,7 +137,7 @@ describe('downloadObjects', () => {
   test('of an object without a version asks for none', async () => {
     aws.unversioned.add('data');
     aws.put('data', 'a', 'abc');
-    const { object: object } = await headObject(s3, { bucket: 'data', key: 'a' });
+    const { object } = await headObject(s3, { bucket: 'data', key: 'a' });
     expect(object.versionId).toBeUndefined();
     const [file] = await downloadObjects(s3, [object], directory);
     expect(file!.sha256).toBe(sha256('abc'));
