@@ -16,6 +16,7 @@ import {
 } from '../../../functions/holdout-evaluation/handler.ts';
 import type { Environment } from '../../../functions/holdout-evaluation/schema.ts';
 import { GateDependencyError, GateInputError } from '../../../functions/shared/errors.ts';
+import { skipTime } from '../../support/durable-runner.ts';
 import { EVALUATION_ENV } from '../../support/evaluation.ts';
 import { captureOutput, FakeAws, s3Error } from '../../support/fake-aws.ts';
 import { FakeSageMaker } from '../../support/fake-sagemaker.ts';
@@ -199,7 +200,7 @@ describe('in one invocation', () => {
 });
 
 describe('in a durable execution', () => {
-  beforeAll(() => LocalDurableTestRunner.setupTestEnvironment({ skipTime: true }));
+  beforeAll(skipTime);
   afterAll(() => LocalDurableTestRunner.teardownTestEnvironment());
 
   test('does the same', async () => {

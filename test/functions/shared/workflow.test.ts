@@ -14,6 +14,7 @@ import {
   unwrap,
   type Workflow,
 } from '../../../functions/shared/workflow.ts';
+import { skipTime } from '../../support/durable-runner.ts';
 import { type Death, DurableService } from '../../support/durable-service.ts';
 
 type Program = (workflow: Workflow) => Promise<unknown>;
@@ -405,7 +406,7 @@ describe('a durable execution', () => {
 });
 
 describe("the SDK's own test runner", () => {
-  beforeAll(() => LocalDurableTestRunner.setupTestEnvironment({ skipTime: true }));
+  beforeAll(skipTime);
   afterAll(() => LocalDurableTestRunner.teardownTestEnvironment());
 
   test('agrees on steps, retries, waits, parts and errors', async () => {
