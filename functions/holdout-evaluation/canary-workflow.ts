@@ -52,6 +52,7 @@ import { followed } from './followed-workflow.ts';
 import { configurationHash, idOf, temporaryName, verdictOf } from './identity.ts';
 import {
   type AnswerDependencies,
+  CLAIM_MARGIN_MS,
   cleanUp,
   type Evaluation,
   evaluateOn,
@@ -88,9 +89,6 @@ export interface CanaryRefusal {
 }
 
 export type CanaryAnswer = CanaryResult | Ignored | CanaryRefusal;
-
-/** A claim outlives every run that could hold it, and is then that of a dead one. */
-const CLAIM_MARGIN_MS = 3 * 3_600_000;
 
 /** How long the quality gate may take to judge the corrupted copy. */
 const GATE: Patience = { timeoutMs: 5 * 60_000, firstPauseMs: 2_000, longestPauseMs: 20_000 };

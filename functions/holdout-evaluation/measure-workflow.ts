@@ -79,6 +79,9 @@ const SUFFIX: Record<Role, string> = { candidate: 'c', champion: 'p' };
 /** A fast job is noticed within a second or two, a slow one is not asked for all the time. */
 const POLLING: Omit<Patience, 'timeoutMs'> = { firstPauseMs: 1_000, longestPauseMs: 60_000 };
 
+/** By how much a claim outlives everything that is waited for under it; it is then that of a dead execution. */
+export const CLAIM_MARGIN_MS = 3 * 3_600_000;
+
 /** How long a job may take to stop. */
 const STOPPING: Patience = { timeoutMs: 5 * 60_000, firstPauseMs: 2_000, longestPauseMs: 30_000 };
 

@@ -32,6 +32,7 @@ import {
 } from './identity.ts';
 import {
   type AnswerDependencies,
+  CLAIM_MARGIN_MS,
   cleanUp,
   type Evaluation,
   evaluateOn,
@@ -123,9 +124,6 @@ const GONE: Approved = { approval: 'unchanged', status: 'deleted' };
 const MAX_PROPERTIES = 50;
 /** Those of every verdict, before its metrics. */
 const PROPERTIES_OF_VERDICT = 4;
-
-/** A claim outlives every execution that could hold it, and is then that of a dead one. */
-const CLAIM_MARGIN_MS = 3 * 3_600_000;
 
 /**
  * Evaluates a registered model, and approves or rejects it.

@@ -19,6 +19,7 @@ import { QUALITY_TAG, QUALITY_VALUES } from '../../functions/shared/schema.ts';
 import type { GateName, Verdict } from '../../functions/shared/verdict.ts';
 import { type Dataset, loadConfig } from '../../lib/config.ts';
 import { seconds } from '../console.ts';
+import { expectNoEcho } from '../echo.ts';
 import { SandboxError } from '../errors.ts';
 import { DATE_IN_UTC, describeFlights, type FlightsOptions, writeFlights } from '../flights.ts';
 import { Inbox } from '../inbox.ts';
@@ -373,17 +374,7 @@ async function tidy({ world }: Scene): Promise<void> {
 
 /** Two packages were registered: two verdicts, two messages, two events. What the gate set came back as events. */
 async function noEcho({ world, model, people, machines }: Scene): Promise<void> {
-  await people.empty();
-  await machines.empty();
-  const { Contents = [] } = await world.s3.send(
-    new ListObjectsV2Command({
-      Bucket: world.output('EvidenceBucket'),
-      Prefix: `evidence/holdout-evaluation/${model.name}/`,
-    }),
-  );
-  expect('verdicts in the evidence', Contents.filter(({ Key }) => Key?.endsWith('/verdict.json')).length, 2);
-  expect('messages', people.received.length, 2);
-  expect('events', machines.received.length, 2);
+  await expectNoEcho(world, { gate: 'holdout-evaluation', subject: model.name, people, machines }, 2);
   world.transcript.holds('no echo', 'one verdict, one message and one event of each package');
 }
 

@@ -1,12 +1,13 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { GetObjectCommand, GetObjectTaggingCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
+import { GetObjectCommand, GetObjectTaggingCommand } from '@aws-sdk/client-s3';
 import { ACCEPTED, REJECTED } from '../../functions/quality-gate/schema.ts';
 import { verdictFolder } from '../../functions/shared/evidence.ts';
 import { QUALITY_TAG, QUALITY_VALUES } from '../../functions/shared/schema.ts';
 import type { Verdict } from '../../functions/shared/verdict.ts';
 import { type Dataset, loadConfig } from '../../lib/config.ts';
 import { seconds } from '../console.ts';
+import { expectNoEcho } from '../echo.ts';
 import { SandboxError } from '../errors.ts';
 import { describeFlights, type Flights, writeFlights } from '../flights.ts';
 import { Inbox } from '../inbox.ts';
@@ -217,16 +218,6 @@ async function cannotUnlock({ world, training }: Scene, upload: Upload): Promise
 async function noEcho({ world, dataset, people, machines }: Scene): Promise<void> {
   // Another message would be on its way by now: the tags are the last that a repeated verdict writes.
   await sleep(1_000, undefined, { signal: world.signal });
-  await people.empty();
-  await machines.empty();
-  const { Contents = [] } = await world.s3.send(
-    new ListObjectsV2Command({
-      Bucket: world.output('EvidenceBucket'),
-      Prefix: `evidence/quality-gate/${dataset.name}/`,
-    }),
-  );
-  expect('verdicts in the evidence', Contents.filter(({ Key }) => Key?.endsWith('/verdict.json')).length, 2);
-  expect('messages', people.received.length, 2);
-  expect('events', machines.received.length, 2);
+  await expectNoEcho(world, { gate: 'quality-gate', subject: dataset.name, people, machines }, 2);
   world.transcript.holds('no echo', 'no other verdict in the evidence, no other message, no other event');
 }
