@@ -8,6 +8,7 @@ import { QualityGate } from './gates/quality-gate.ts';
 import { EvidenceStore } from './shared/evidence-store.ts';
 import { ModelRunner } from './shared/model-runner.ts';
 import { Notifications } from './shared/notifications.ts';
+import { WorkBucket } from './shared/work-bucket.ts';
 
 export interface GatesStackProps extends StackProps {
   /** As {@link loadConfig} returns it. */
@@ -35,11 +36,11 @@ export class GatesStack extends Stack {
 
     const dataBucket = quality.dataBucket as IBucket | undefined;
     const models = [...config.models.values()];
-    const runner = new ModelRunner(this, 'ModelRunner', {
-      models,
+    const work = new WorkBucket(this, 'Work', {
       longest: config.canaries.size > 0 ? longestCanary(config) : longestEvaluation(models),
       evidence,
     });
+    const runner = new ModelRunner(this, 'ModelRunner', { models, work });
     const shared = { config, dataBucket, runner, evidence, notifications };
     const evaluation = new HoldoutEvaluation(this, 'HoldoutEvaluation', shared);
     output(
@@ -47,7 +48,7 @@ export class GatesStack extends Stack {
       evaluation.gate.alias.functionArn,
       'Invoke it with {"package": ARN}, or run: tocsin evaluate --package ARN',
     );
-    output('WorkBucket', runner.bucket.bucketName, 'Inputs and outputs of evaluations while they run');
+    output('WorkBucket', work.bucket.bucketName, 'Inputs and outputs of evaluations while they run');
     if (runner.role !== undefined) {
       output(
         'ModelRole',

@@ -17,3 +17,4 @@ export {
 } from './shared/lock-policy.ts';
 export { ModelRunner, type ModelRunnerProps } from './shared/model-runner.ts';
 export { Notifications, type NotificationsProps } from './shared/notifications.ts';
+export { WorkBucket, type WorkBucketProps } from './shared/work-bucket.ts';

@@ -3,10 +3,9 @@ import {
   type CanaryConfig,
   checkRequirement,
   type ModelConfig,
-  placeOf,
 } from '../functions/holdout-evaluation/schema.ts';
 import type { DatasetConfig, LocatedContract } from '../functions/quality-gate/schema.ts';
-import { didYouMean } from '../functions/shared/schema.ts';
+import { didYouMean, placeOf } from '../functions/shared/schema.ts';
 
 /*
  * What models and canaries say of datasets and of each other: mistakes that no schema of one section can see.

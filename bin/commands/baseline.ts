@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import type { Profile } from '../../functions/quality-gate/profile.ts';
+import type { Profile } from '../../functions/shared/profile.ts';
 import { EXIT, type ExitCode, type Io, integer, printable, run } from '../shared/cli.ts';
 
 export interface PromoteOptions {
@@ -82,7 +82,7 @@ async function promoteDeployed({ dataset, bucket, ...options }: Deployed, io: Io
   const { readProfile } = await import('../shared/profiles.ts');
   const { connectS3 } = await import('../shared/aws.ts');
   const { readAccepted, readCurrent, replaceBaseline } = await import('../shared/baselines.ts');
-  const { parseProfile } = await import('../../functions/quality-gate/baseline.ts');
+  const { parseProfile } = await import('../../functions/shared/baseline.ts');
   const s3 = await connectS3();
   const { profile, text } =
     options.verdict === undefined

@@ -87,7 +87,7 @@ export async function check(data: string, options: CheckOptions, io: Io): Promis
 
 async function readBaseline(file: string, dataset: string) {
   const { readText } = await import('../shared/files.ts');
-  const { parseProfile } = await import('../../functions/quality-gate/baseline.ts');
+  const { parseProfile } = await import('../../functions/shared/baseline.ts');
   const { sha256 } = await import('../../functions/shared/identity.ts');
   const text = await readText(file, 'baseline');
   return { profile: parseProfile(text, `baseline ${file}`, dataset), sha256: sha256(text) };

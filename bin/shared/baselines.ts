@@ -1,10 +1,10 @@
 import { GetObjectCommand, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import * as z from 'zod';
-import { parseProfile } from '../../functions/quality-gate/baseline.ts';
-import type { Profile } from '../../functions/quality-gate/profile.ts';
 import { dependencyError, readBody, statusOf } from '../../functions/shared/aws.ts';
+import { parseProfile } from '../../functions/shared/baseline.ts';
 import { GateInputError } from '../../functions/shared/errors.ts';
 import { baselineKey, readText, verdictFolder } from '../../functions/shared/evidence.ts';
+import type { Profile } from '../../functions/shared/profile.ts';
 import { parseJson } from '../../functions/shared/schema.ts';
 
 /** A baseline as it is in the evidence bucket. */

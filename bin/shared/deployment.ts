@@ -7,14 +7,14 @@ import {
 } from '@aws-sdk/client-s3';
 import { ListSubscriptionsByTopicCommand, SNSClient } from '@aws-sdk/client-sns';
 import * as z from 'zod';
-import { pinHoldout } from '../../functions/holdout-evaluation/adapters/work.ts';
-import { type LocatedModel, placeOf } from '../../functions/holdout-evaluation/schema.ts';
-import { parseProfile } from '../../functions/quality-gate/baseline.ts';
+import { pinHoldout } from '../../functions/holdout-evaluation/adapters/pin.ts';
+import type { LocatedModel } from '../../functions/holdout-evaluation/schema.ts';
 import { CLIENT_OPTIONS, statusOf } from '../../functions/shared/aws.ts';
+import { parseProfile } from '../../functions/shared/baseline.ts';
 import { GateInputError, messageOf } from '../../functions/shared/errors.ts';
 import { baselineKey } from '../../functions/shared/evidence.ts';
 import { countOf } from '../../functions/shared/format.ts';
-import { parseJson } from '../../functions/shared/schema.ts';
+import { parseJson, placeOf } from '../../functions/shared/schema.ts';
 import type { Config, Dataset } from '../../lib/config.ts';
 import { missingLocks } from '../../lib/shared/lock-policy.ts';
 import { connectS3 } from './aws.ts';

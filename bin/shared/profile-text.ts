@@ -1,6 +1,6 @@
 import type { Writable } from 'node:stream';
-import type { ColumnProfile, Profile } from '../../functions/quality-gate/profile.ts';
 import { formatNumber, formatShare } from '../../functions/shared/format.ts';
+import type { ColumnProfile, Profile } from '../../functions/shared/profile.ts';
 import { type Cell, table } from './cli.ts';
 
 const HEADINGS = ['column', 'type', 'nulls', 'invalid', 'zeros', 'distinct', 'range', 'most frequent'];

@@ -1,12 +1,13 @@
 import { basename } from 'node:path';
 import { measureDataset } from '../../functions/quality-gate/adapters/duckdb.ts';
-import { parseProfile } from '../../functions/quality-gate/baseline.ts';
 import type { Inference } from '../../functions/quality-gate/contract-init.ts';
 import { datasetHash } from '../../functions/quality-gate/gate.ts';
-import type { LocalDataset, Measurements, Profile } from '../../functions/quality-gate/profile.ts';
+import type { LocalDataset, Measurements } from '../../functions/quality-gate/profile.ts';
 import { type LocatedContract, parseContract } from '../../functions/quality-gate/schema.ts';
+import { parseProfile } from '../../functions/shared/baseline.ts';
 import type { EngineLimits } from '../../functions/shared/engine/limits.ts';
 import { GateInputError } from '../../functions/shared/errors.ts';
+import type { Profile } from '../../functions/shared/profile.ts';
 import { integer } from './cli.ts';
 import { readText } from './files.ts';
 

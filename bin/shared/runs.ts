@@ -4,15 +4,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import type { S3Client } from '@aws-sdk/client-s3';
 import * as z from 'zod';
-import {
-  type Progress,
-  progressKey,
-  progressSchema,
-  runId,
-} from '../../functions/holdout-evaluation/schema.ts';
 import { CLIENT_OPTIONS, dependencyError, statusOf } from '../../functions/shared/aws.ts';
 import { GateDependencyError, GateInputError } from '../../functions/shared/errors.ts';
 import { parseVerdict, readText } from '../../functions/shared/evidence.ts';
+import { type Progress, progressKey, progressSchema, runId } from '../../functions/shared/progress.ts';
 import { parseJson, parseValue } from '../../functions/shared/schema.ts';
 import type { Verdict } from '../../functions/shared/verdict.ts';
 import { assertAwsAccess, connectS3 } from './aws.ts';

@@ -10,10 +10,10 @@ import { EvidenceStore } from '../shared/evidence.ts';
 import { type InvocationContext, remembered, withHelp } from '../shared/lambda.ts';
 import { COUNTERS, createLogger, createMetrics } from '../shared/observability.ts';
 import { parseValue } from '../shared/schema.ts';
+import { WorkBucket } from '../shared/work.ts';
 import type { Workflow } from '../shared/workflow.ts';
 import { corruptDataset } from './adapters/corrupt.ts';
 import { prepareHoldout } from './adapters/holdout.ts';
-import { WorkBucket } from './adapters/work.ts';
 import {
   type CanaryRequest,
   type CanaryTrigger,

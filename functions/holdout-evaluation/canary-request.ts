@@ -1,20 +1,15 @@
+import { stackEventSchema, stackOf } from '../shared/deployed.ts';
 import { GateInputError } from '../shared/errors.ts';
 import { isEvent } from '../shared/lambda.ts';
 import { didYouMean, parseValue } from '../shared/schema.ts';
-import {
-  canaryRequestSchema,
-  type Evaluations,
-  type LocatedCanary,
-  type LocatedModel,
-  stackEventSchema,
-} from './schema.ts';
+import { canaryRequestSchema, type Evaluations, type LocatedCanary, type LocatedModel } from './schema.ts';
 
 /*
  * From what invoked the function to the canaries that are to run. Pure.
  */
 
 /** Who asks for a run: a schedule or a person by name, or the deployment of a stack. */
-export type CanaryTrigger = { canary: string; run?: string } | { stack: string; status: string };
+export type CanaryTrigger = { canary: string; run?: string } | ReturnType<typeof stackOf>;
 
 /** What asks nothing of the canaries, and why. */
 export interface Ignored {
@@ -29,19 +24,13 @@ export interface CanaryRequest {
   run?: string;
 }
 
-/** A deployment ends well in one of these. */
-const DEPLOYED = ['CREATE_COMPLETE', 'UPDATE_COMPLETE'];
-
 /**
  * Reads an event of CloudFormation, the input of a schedule, or a direct invocation.
  *
  * @throws GateInputError where it is malformed
  */
 export function parseTrigger(event: unknown): CanaryTrigger {
-  if (isEvent(event)) {
-    const { detail } = parseValue(stackEventSchema, event, 'event');
-    return { stack: detail['stack-id'], status: detail['status-details'].status };
-  }
+  if (isEvent(event)) return stackOf(parseValue(stackEventSchema, event, 'event'));
   const { canary, run } = parseValue(canaryRequestSchema, event, 'invocation');
   return { canary, ...(run !== undefined && { run }) };
 }
@@ -64,9 +53,8 @@ export function canariesOf(trigger: CanaryTrigger, evaluations: Evaluations): Ca
     }
     return [{ canary, model: modelOf(canary, evaluations), ...(run !== undefined && { run }) }];
   }
-  // arn:aws:cloudformation:region:account:stack/name/id
-  const stack = trigger.stack.split('/')[1] ?? '';
-  if (!DEPLOYED.includes(trigger.status)) return { ignored: `the stack ${stack} is ${trigger.status}` };
+  const { stack, unfinished } = trigger;
+  if (unfinished !== undefined) return { ignored: unfinished };
   const found = [...canaries.values()].filter(({ value }) => value.afterDeployOf.includes(stack));
   if (found.length === 0) return { ignored: `no canary runs after a deployment of the stack ${stack}` };
   return found.map((canary) => ({ canary, model: modelOf(canary, evaluations) }));

@@ -3,13 +3,16 @@ import { join } from 'node:path';
 import { s3Uri } from '../shared/address.ts';
 import { GateDependencyError, GateError, GateInputError, messageOf } from '../shared/errors.ts';
 import { verdictFolder } from '../shared/evidence.ts';
+import { followed } from '../shared/followed.ts';
 import { clip, formatBytes, formatDuration } from '../shared/format.ts';
 import { canonicalJson, sha256 } from '../shared/identity.ts';
+import { announceOnce, type Outlets, tellOnce } from '../shared/outlets.ts';
 import { downloadObjects, headObject, type StoredObject } from '../shared/s3.ts';
+import { placeOf } from '../shared/schema.ts';
 import type { Outcome } from '../shared/verdict.ts';
+import { WorkBucket } from '../shared/work.ts';
 import { OutOfTimeError, type Patience, type Workflow } from '../shared/workflow.ts';
 import {
-  announceCanaryOnce,
   canaryFolder,
   canarySubject,
   publishCanary,
@@ -17,6 +20,7 @@ import {
   storeCanary,
 } from './adapters/canary-publish.ts';
 import type { corruptDataset } from './adapters/corrupt.ts';
+import { type PinnedHoldout, type Quality, readQuality } from './adapters/pin.ts';
 import {
   type PipelineState,
   pipelineState,
@@ -24,9 +28,7 @@ import {
   startPipeline,
   stopPipeline,
 } from './adapters/pipelines.ts';
-import { type Outlets, tellOnce } from './adapters/publish.ts';
 import { describePackage, setVerdict } from './adapters/registry.ts';
-import { type PinnedHoldout, type Quality, readQuality, WorkBucket } from './adapters/work.ts';
 import {
   ANSWERS,
   type CanaryMeasurements,
@@ -48,7 +50,6 @@ import {
 } from './canary-messages.ts';
 import type { CanaryRequest, Ignored } from './canary-request.ts';
 import { decide } from './decide.ts';
-import { followed } from './followed-workflow.ts';
 import { configurationHash, idOf, temporaryName, verdictOf } from './identity.ts';
 import {
   type AnswerDependencies,
@@ -64,7 +65,7 @@ import {
 } from './measure-workflow.ts';
 import type { Measurements } from './measurements.ts';
 import { queryName } from './metric.ts';
-import { type CanaryResult, CORRUPTED, placeOf } from './schema.ts';
+import { CANARY_FINISHED, type CanaryResult, CORRUPTED } from './schema.ts';
 
 /*
  * One run of a pipeline canary, from the start of the pipeline to the verdict on it, as one function over the workflow
@@ -574,7 +575,11 @@ async function judgeAndPublish(
   });
   await workflow.step('tell what came of it', async () => {
     await tellOnce(deps, `${folder}notified.json`, () => canaryMessage(result, verdict));
-    await announceCanaryOnce(deps, `${folder}announced.json`, result, known.execution);
+    await announceOnce(deps, `${folder}announced.json`, {
+      detailType: CANARY_FINISHED,
+      detail: result,
+      resource: known.execution,
+    });
   });
   await workflow.step('publish the result', async () => {
     await publishCanary(store, workflow.id, result);

@@ -9,13 +9,15 @@ import { GateDependencyError, GateInputError, messageOf } from '../shared/errors
 import { formatBytes, formatDuration } from '../shared/format.ts';
 import { canonicalJson } from '../shared/identity.ts';
 import { downloadObjects, type StoredObject } from '../shared/s3.ts';
+import { placeOf } from '../shared/schema.ts';
+import type { WorkBucket } from '../shared/work.ts';
 import { OutOfTimeError, type Patience, type Workflow } from '../shared/workflow.ts';
 import { withWorkspace } from '../shared/workspace.ts';
 import type { prepareHoldout } from './adapters/holdout.ts';
 import { createModel, deleteModel, startTransform, stopTransform, transformState } from './adapters/jobs.ts';
+import { type PinnedHoldout, pinHoldout } from './adapters/pin.ts';
 import { describePackage, type ModelPackage } from './adapters/registry.ts';
 import { isGone } from './adapters/sagemaker.ts';
-import { type PinnedHoldout, pinHoldout, type WorkBucket } from './adapters/work.ts';
 import type { Champion, measureModel } from './gate.ts';
 import {
   configurationHash,
@@ -26,7 +28,7 @@ import {
   pinContainer,
 } from './identity.ts';
 import type { Measurements, MetricRequest } from './measurements.ts';
-import { type Environment, JOBS, type LocatedModel, placeOf } from './schema.ts';
+import { type Environment, JOBS, type LocatedModel } from './schema.ts';
 
 /*
  * What the evaluation and the pipeline canary share: a pinned package answers a pinned holdout, and the answers are

@@ -1,5 +1,17 @@
 import * as z from 'zod';
-import { didYouMean, duration, type Located, parseYaml, strict } from '../shared/schema.ts';
+import { runId } from '../shared/progress.ts';
+import {
+  didYouMean,
+  duration,
+  type Located,
+  name,
+  parseYaml,
+  place,
+  sagemakerName,
+  schedule,
+  stackNames,
+  strict,
+} from '../shared/schema.ts';
 import {
   type Average,
   factsOf,
@@ -20,15 +32,6 @@ import {
 // Models in tocsin.yaml
 // ---------------------------------------------------------------------------------------------------------
 
-const name = z
-  .string()
-  .regex(/^[a-z0-9](-?[a-z0-9])*$/, 'lower-case letters, digits and single hyphens')
-  .max(60);
-
-const sagemakerName = z
-  .string()
-  .regex(/^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$/, 'a SageMaker name: at most 63 letters, digits and hyphens');
-
 const column = z.string().min(1, 'the name of a column');
 
 /** One column, or a SQL expression over the columns of one row. */
@@ -41,20 +44,6 @@ const roleArn = z
 const kmsKeyArn = z
   .string()
   .regex(/^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key\/[A-Za-z0-9-]+$/, 'the ARN of a KMS key');
-
-const PLACE = 's3://bucket/key, or a key in the bucket that Tocsin creates';
-
-/** Without `*`, which is a wildcard in policies. */
-const place = z
-  .string({ error: PLACE })
-  .regex(/^(s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\/)?[A-Za-z0-9!_.'()=-][A-Za-z0-9!_.'()=/-]*$/, PLACE)
-  .max(1024);
-
-/** The bucket and the key of a place; without a bucket: the one that Tocsin creates. */
-export function placeOf(uri: string): { bucket: string | undefined; key: string } {
-  const [, bucket, key = ''] = /^(?:s3:\/\/([^/]+)\/)?(.*)$/s.exec(uri) ?? [];
-  return { bucket, key };
-}
 
 const queryShape = {
   metric: z.enum(Object.keys(METRICS) as [MetricName, ...MetricName[]]),
@@ -365,15 +354,10 @@ const canaryShape = strict({
     .refine((ms) => ms >= 60_000 && ms <= 7 * 24 * 3_600_000, 'expected a timeout from 1m to 7d')
     .default(6 * 3_600_000)
     .describe('Of one execution of the pipeline, 1m to 7d (default 6h)'),
-  schedule: z
-    .string()
-    .regex(/^(rate|cron)\(.+\)$/, 'rate(7 days), or cron(...)')
-    .optional()
-    .describe('rate(...) or cron(...) of EventBridge; left out: by hand and after deploys only'),
-  afterDeployOf: z
-    .array(z.string().regex(/^[A-Za-z][A-Za-z0-9-]{0,127}$/, 'the name of a CloudFormation stack'))
-    .default([])
-    .describe('CloudFormation stacks whose deployment starts it'),
+  schedule: schedule.describe(
+    'rate(...) or cron(...) of EventBridge; left out: by hand and after deploys only',
+  ),
+  afterDeployOf: stackNames.describe('CloudFormation stacks whose deployment starts it'),
 });
 
 export const canarySchema = canaryShape.check(({ value, issues }) => {
@@ -487,16 +471,6 @@ export const packageEventSchema = z.object({
   detail: z.object({ ModelPackageArn: packageArn }),
 });
 
-/** EventBridge's `CloudFormation Stack Status Change`. It has no stack name, only the id. */
-export const stackEventSchema = z.object({
-  source: z.literal('aws.cloudformation'),
-  'detail-type': z.literal('CloudFormation Stack Status Change'),
-  detail: z.object({
-    'stack-id': z.string().startsWith('arn:'),
-    'status-details': z.object({ status: z.string() }),
-  }),
-});
-
 /** Begins the names of temporary models and transform jobs: these alone the functions may make and remove. */
 export const TEMPORARY = 'tocsin-';
 
@@ -506,34 +480,11 @@ export const JOBS = 'jobs/';
 /** Begins the names of corrupted copies of a known dataset, which are beside it while a canary runs. */
 export const CORRUPTED = 'tocsin-canary-';
 
-/** Names a run that was started by hand, so that whoever started it can follow it. */
-export const runId = z.string().regex(/^[A-Za-z0-9-]{1,64}$/, 'at most 64 letters, digits and hyphens');
-
 /** Direct invocation of the evaluation. */
 export const evaluationRequestSchema = strict({ package: packageArn, run: runId.optional() });
 
 /** Direct invocation of the canary, and the input of its schedule. */
 export const canaryRequestSchema = strict({ canary: name, run: runId.optional() });
-
-/** Where a run is: one object in the work bucket, overwritten as it goes on. */
-export const progressSchema = z.object({
-  run: z.string(),
-  /** Milliseconds since 1970. */
-  startedAt: z.number(),
-  updatedAt: z.number(),
-  /** A few words: `the transform job of the candidate runs`. */
-  phase: z.string(),
-  /** When it is over. */
-  result: z.exactOptional(z.unknown()),
-  error: z.exactOptional(z.object({ name: z.string(), message: z.string() })),
-});
-
-export type Progress = z.output<typeof progressSchema>;
-
-/** Key of the {@link Progress} of a run in the work bucket. */
-export function progressKey(run: string): string {
-  return `runs/${run}.json`;
-}
 
 /** What became of the package. `unchanged`: only reported, as with `approve: recommend` and whatever is not pending. */
 const APPROVALS = ['Approved', 'Rejected', 'unchanged'] as const;

@@ -1,24 +1,22 @@
 import { randomBytes } from 'node:crypto';
 import { GateDependencyError, GateError, GateInputError, messageOf } from '../shared/errors.ts';
 import { verdictFolder } from '../shared/evidence.ts';
+import { followed } from '../shared/followed.ts';
 import { canonicalJson, sha256 } from '../shared/identity.ts';
+import { announceOnce, type Outlets, tellOnce } from '../shared/outlets.ts';
 import type { Outcome } from '../shared/verdict.ts';
 import type { Workflow } from '../shared/workflow.ts';
 import {
-  announceOnce,
   evidenceUri,
   folderOf,
-  type Outlets,
   publish,
   readMeasurements,
   readPublished,
   readVerdict,
   storeVerdict,
-  tellOnce,
 } from './adapters/publish.ts';
 import { describePackage, latestApproved, type ModelPackage, setVerdict } from './adapters/registry.ts';
 import { decide } from './decide.ts';
-import { followed } from './followed-workflow.ts';
 import {
   askedOf,
   configurationHash,
@@ -62,6 +60,7 @@ import {
   taskOf,
 } from './request.ts';
 import type { Environment, EvaluationResult, Evaluations, LocatedModel } from './schema.ts';
+import { EVALUATED } from './schema.ts';
 
 /*
  * The evaluation of one registered model, from the event to the approval, as one function over the workflow port. Every
@@ -349,7 +348,11 @@ async function judgeAndPublish(
     const told = resultOf(verdict, { package: subject.package.arn, approval, evidence });
     const about = { config: model.value, was: status };
     await tellOnce(deps, `${folderOf(which)}notified.json`, () => verdictMessage(told, verdict, about));
-    await announceOnce(deps, `${folderOf(which)}announced.json`, told);
+    await announceOnce(deps, `${folderOf(which)}announced.json`, {
+      detailType: EVALUATED,
+      detail: told,
+      resource: told.package,
+    });
     return told;
   });
   await workflow.step('publish the result', async () => {

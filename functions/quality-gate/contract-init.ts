@@ -1,6 +1,6 @@
+import type { ColumnProfile, ColumnType, NumericDistribution, Profile } from '../shared/profile.ts';
 import { TOCSIN_VERSION } from '../shared/version.ts';
-import type { ColumnProfile, NumericDistribution, Profile } from './profile.ts';
-import type { ColumnType, Contract, CsvOptions } from './schema.ts';
+import type { Contract, CsvOptions } from './schema.ts';
 
 /*
  * Writes a first contract from what one dataset looks like. It passes its own data, and it fails the same data

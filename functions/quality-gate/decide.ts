@@ -1,4 +1,5 @@
 import { countOf, formatDuration, formatNumber, formatShare, formatTime } from '../shared/format.ts';
+import type { ColumnProfile, Profile } from '../shared/profile.ts';
 import { didYouMean } from '../shared/schema.ts';
 import {
   type Finding,
@@ -9,7 +10,7 @@ import {
   sortFindings,
 } from '../shared/verdict.ts';
 import { type DriftEffect, type DriftMeasure, driftEffect, meanShift, quantileShift } from './drift.ts';
-import type { Breach, ColumnMeasurements, ColumnProfile, Measurements, Profile } from './profile.ts';
+import type { Breach, ColumnMeasurements, Measurements } from './profile.ts';
 import type { ColumnCheck, ColumnRule, Contract, DatasetCheck, LocatedContract } from './schema.ts';
 import { physicalFits } from './types.ts';
 

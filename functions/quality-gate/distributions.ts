@@ -1,4 +1,4 @@
-import type { CategoricalDistribution, NumericDistribution } from './profile.ts';
+import type { CategoricalDistribution, NumericDistribution } from '../shared/profile.ts';
 
 /*
  * From the counts of distinct values to the small distributions that a profile keeps. Pure and deterministic:

@@ -1,10 +1,10 @@
+import type { CategoricalDistribution, Distribution, NumericDistribution } from '../shared/profile.ts';
 import {
   noncentralChiSquareQuantile,
   noncentralityBound,
   normalQuantile,
   studentQuantile,
 } from '../shared/statistics.ts';
-import type { CategoricalDistribution, Distribution, NumericDistribution } from './profile.ts';
 
 /*
  * How far a batch has moved from its baseline, and how sure that is.

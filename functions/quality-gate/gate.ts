@@ -1,10 +1,11 @@
+import type { Baseline } from '../shared/baseline.ts';
 import type { EngineLimits } from '../shared/engine/limits.ts';
 import { sha256, verdictId } from '../shared/identity.ts';
 import type { Verdict } from '../shared/verdict.ts';
 import { TOCSIN_VERSION } from '../shared/version.ts';
 import { measureDataset } from './adapters/duckdb.ts';
 import { decide } from './decide.ts';
-import type { LocalDataset, Measurements, Profile } from './profile.ts';
+import type { LocalDataset, Measurements } from './profile.ts';
 import type { LocatedContract } from './schema.ts';
 
 /** What a verdict of this gate is bound to; its id is derived from these. */
@@ -29,7 +30,7 @@ export interface Question {
   uri: string;
   contract: LocatedContract;
   contractText: string;
-  baseline?: { profile: Profile; sha256: string } | undefined;
+  baseline?: Baseline | undefined;
 }
 
 /** Hash of a dataset of one or more files. */

@@ -7,6 +7,7 @@ import { SageMakerClient } from '@aws-sdk/client-sagemaker';
 import { SNSClient } from '@aws-sdk/client-sns';
 import { type ObjectAddress, s3Uri } from '../shared/address.ts';
 import { CLIENT_OPTIONS } from '../shared/aws.ts';
+import { readBaseline } from '../shared/baseline.ts';
 import { readConfiguration } from '../shared/configuration.ts';
 import type { EngineLimits } from '../shared/engine/limits.ts';
 import { GateInputError } from '../shared/errors.ts';
@@ -17,7 +18,7 @@ import { COUNTERS, createLogger, createMetrics } from '../shared/observability.t
 import { downloadObjects } from '../shared/s3.ts';
 import { parseValue } from '../shared/schema.ts';
 import { withWorkspace } from '../shared/workspace.ts';
-import { type Published, parsePublished, readBaseline } from './adapters/evidence.ts';
+import { type Published, parsePublished } from './adapters/evidence.ts';
 import { type Outlets, publishRefusal, publishVerdict, tagUpload, type Upload } from './adapters/publish.ts';
 import { pinFolder, pinObject } from './adapters/s3.ts';
 import { idOf, inputsOf, judge, type QualityVerdict, type Question } from './gate.ts';

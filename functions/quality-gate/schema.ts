@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { COLUMN_TYPES, type ColumnType } from '../shared/profile.ts';
 import { change, didYouMean, duration, type Located, parseYaml, percent, strict } from '../shared/schema.ts';
 
 /*
@@ -9,9 +10,6 @@ import { change, didYouMean, duration, type Located, parseYaml, percent, strict 
 // ---------------------------------------------------------------------------------------------------------
 // The contract
 // ---------------------------------------------------------------------------------------------------------
-
-export const COLUMN_TYPES = ['integer', 'number', 'string', 'boolean', 'timestamp', 'date'] as const;
-export type ColumnType = (typeof COLUMN_TYPES)[number];
 
 const NUMERIC: readonly ColumnType[] = ['integer', 'number'];
 const TEMPORAL: readonly ColumnType[] = ['timestamp', 'date'];

@@ -1,4 +1,4 @@
-import type { ColumnType } from './schema.ts';
+import type { ColumnType } from '../shared/profile.ts';
 
 const NUMBERS = /^(U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|FLOAT|DOUBLE|DECIMAL.*)$/;
 const TIMES = /^(DATE|TIMESTAMP.*)$/;

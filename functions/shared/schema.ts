@@ -190,6 +190,50 @@ function show(value: unknown): string {
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }
 
+// ---------------------------------------------------------------------------------------------------------
+// Fields that several sections of tocsin.yaml have
+// ---------------------------------------------------------------------------------------------------------
+
+/** Of a thing that tocsin.yaml defines: part of keys, ids and names in AWS. */
+export const name = z
+  .string()
+  .regex(/^[a-z0-9](-?[a-z0-9])*$/, 'lower-case letters, digits and single hyphens')
+  .max(60);
+
+/** Of an endpoint, a model, a group of packages. */
+export const sagemakerName = z
+  .string()
+  .regex(/^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$/, 'a SageMaker name: at most 63 letters, digits and hyphens');
+
+const PLACE = 's3://bucket/key, or a key in the bucket that Tocsin creates';
+
+/** An object, or what begins the keys of many. Without `*`, which is a wildcard in policies. */
+export const place = z
+  .string({ error: PLACE })
+  .regex(/^(s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\/)?[A-Za-z0-9!_.'()=-][A-Za-z0-9!_.'()=/-]*$/, PLACE)
+  .max(1024);
+
+/** The bucket and the key of a place; without a bucket: the one that Tocsin creates. */
+export function placeOf(uri: string): { bucket: string | undefined; key: string } {
+  const [, bucket, key = ''] = /^(?:s3:\/\/([^/]+)\/)?(.*)$/s.exec(uri) ?? [];
+  return { bucket, key };
+}
+
+/** When EventBridge starts something. */
+export const schedule = z
+  .string()
+  .regex(/^(rate|cron)\(.+\)$/, 'rate(7 days), or cron(...)')
+  .optional();
+
+/** CloudFormation stacks whose deployment starts something. */
+export const stackNames = z
+  .array(z.string().regex(/^[A-Za-z][A-Za-z0-9-]{0,127}$/, 'the name of a CloudFormation stack'))
+  .default([]);
+
+// ---------------------------------------------------------------------------------------------------------
+// Names in AWS
+// ---------------------------------------------------------------------------------------------------------
+
 /** Source of every event that Tocsin emits. */
 export const EVENT_SOURCE = 'tocsin';
 

@@ -1,47 +1,33 @@
-import { ArnFormat, Duration, Stack } from 'aws-cdk-lib';
+import { ArnFormat, Stack } from 'aws-cdk-lib';
 import { ArnPrincipal, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
-import { Bucket, type IBucket } from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
-import { JOBS, type LocatedModel, placeOf, TEMPORARY } from '../../functions/holdout-evaluation/schema.ts';
+import { JOBS, type LocatedModel, TEMPORARY } from '../../functions/holdout-evaluation/schema.ts';
+import { placeOf } from '../../functions/shared/schema.ts';
 import { acknowledgeWildcards } from './acknowledge.ts';
-import { allowList, type EvidenceStore, PRIVATE_BUCKET } from './evidence-store.ts';
 import type { GateFunction } from './gate-function.ts';
+import type { WorkBucket } from './work-bucket.ts';
 
 /** Keys in the work bucket that jobs read and write. */
 const JOB_KEYS = `${JOBS}*`;
 
-/** How long what a run leaves in the work bucket is of use, once the run has ended. */
-const KEEP = Duration.days(3);
-
 export interface ModelRunnerProps {
   models: readonly LocatedModel[];
-  /** The longest that anything in the work bucket is of use while a run goes on. */
-  longest: Duration;
-  evidence: EvidenceStore;
+  work: WorkBucket;
 }
 
 /**
- * What it takes to run a registered model on a holdout: a bucket for the inputs and outputs of its transform job, and
- * a role that the temporary model has. Models whose configuration names a role of their own run with that.
+ * What it takes to run a registered model on a holdout: the work bucket for the inputs and outputs of its transform job,
+ * and a role that the temporary model has. Models whose configuration names a role of their own run with that.
  */
 export class ModelRunner extends Construct {
-  /** {@link JOBS} is what models see; the rest is claims and the progress of runs. */
-  readonly bucket: Bucket;
   /** The role of models that name none; absent where each names one. */
   readonly role: Role | undefined;
+  /** {@link JOBS} is what models see; the rest is claims and the progress of runs. */
+  readonly #work: WorkBucket;
 
-  constructor(scope: Construct, id: string, { models, longest, evidence }: ModelRunnerProps) {
+  constructor(scope: Construct, id: string, { models, work }: ModelRunnerProps) {
     super(scope, id);
-    this.bucket = new Bucket(this, 'Work', {
-      ...PRIVATE_BUCKET,
-      serverAccessLogsBucket: evidence.accessLogs as IBucket,
-      serverAccessLogsPrefix: 'work/',
-      lifecycleRules: [
-        // A run removes its inputs and outputs itself: this is for what a run that died left behind.
-        { expiration: Duration.days(Math.ceil(longest.toDays({ integral: false })) + KEEP.toDays()) },
-        { abortIncompleteMultipartUploadAfter: Duration.days(1) },
-      ],
-    });
+    this.#work = work;
     const borrowers = models.filter(({ value }) => value.execution.role === undefined);
     if (borrowers.length > 0) this.role = this.#createRole(borrowers);
 
@@ -55,15 +41,7 @@ export class ModelRunner extends Construct {
    * @param models whose roles it may hand on to SageMaker
    */
   connect(gate: GateFunction, models: readonly LocatedModel[], groups: readonly string[]): void {
-    gate.environment('WORK_BUCKET', this.bucket.bucketName);
-    const work = [this.bucket.arnForObjects('*')];
-    gate.allow({
-      actions: ['s3:GetObject', 's3:PutObject', 's3:DeleteObject', 's3:AbortMultipartUpload'],
-      resources: work,
-      wildcards: 'Its own objects in the work bucket: a few for each run.',
-    });
-    allowList(gate, this.bucket.bucketArn, ['*']);
-
+    this.#work.connect(gate, { jobs: true });
     gate.allow({
       actions: ['sagemaker:DescribeModelPackage'],
       resources: packageArns(gate, groups),
@@ -121,10 +99,10 @@ export class ModelRunner extends Construct {
       role.addToPolicy(new PolicyStatement({ actions, resources, ...more }));
       if (wildcards !== undefined) acknowledgeWildcards(role, resources, wildcards);
     };
-    allow(['s3:GetObject', 's3:PutObject'], [this.bucket.arnForObjects(JOB_KEYS)], {
+    allow(['s3:GetObject', 's3:PutObject'], [this.#work.bucket.arnForObjects(JOB_KEYS)], {
       wildcards: 'Inputs and outputs of jobs: their keys have a name for each evaluation.',
     });
-    allow(['s3:ListBucket'], [this.bucket.bucketArn], {
+    allow(['s3:ListBucket'], [this.#work.bucket.bucketArn], {
       conditions: { StringLike: { 's3:prefix': [JOB_KEYS] } },
     });
 
@@ -171,18 +149,18 @@ export class ModelRunner extends Construct {
   /** Lets a role that belongs to a model reach what its jobs read and write; the rest it brings along. */
   #admit(role: string): void {
     const principals = [new ArnPrincipal(role)];
-    this.bucket.addToResourcePolicy(
+    this.#work.bucket.addToResourcePolicy(
       new PolicyStatement({
         principals,
         actions: ['s3:GetObject', 's3:PutObject'],
-        resources: [this.bucket.arnForObjects(JOB_KEYS)],
+        resources: [this.#work.bucket.arnForObjects(JOB_KEYS)],
       }),
     );
-    this.bucket.addToResourcePolicy(
+    this.#work.bucket.addToResourcePolicy(
       new PolicyStatement({
         principals,
         actions: ['s3:ListBucket'],
-        resources: [this.bucket.bucketArn],
+        resources: [this.#work.bucket.bucketArn],
         conditions: { StringLike: { 's3:prefix': [JOB_KEYS] } },
       }),
     );

@@ -1,6 +1,6 @@
 import { Bucket, type IBucket } from 'aws-cdk-lib/aws-s3';
 import type { Construct } from 'constructs';
-import { placeOf } from '../../functions/holdout-evaluation/schema.ts';
+import { placeOf } from '../../functions/shared/schema.ts';
 import type { Dataset } from '../config.ts';
 import { allowList } from './evidence-store.ts';
 import type { GateFunction } from './gate-function.ts';

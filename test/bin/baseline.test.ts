@@ -5,8 +5,8 @@ import { PutObjectCommand } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type PromoteOptions, promoteBaseline } from '../../bin/commands/baseline.ts';
 import { EXIT } from '../../bin/shared/cli.ts';
-import type { Profile } from '../../functions/quality-gate/profile.ts';
 import { baselineKey } from '../../functions/shared/evidence.ts';
+import type { Profile } from '../../functions/shared/profile.ts';
 import { FakeAws, s3Error } from '../support/fake-aws.ts';
 import { capture } from './support.ts';
 

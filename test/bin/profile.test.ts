@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type ProfileOptions, profile } from '../../bin/commands/profile.ts';
 import { EXIT } from '../../bin/shared/cli.ts';
 import { datasetNameOf } from '../../bin/shared/profiles.ts';
-import { parseProfile } from '../../functions/quality-gate/baseline.ts';
+import { parseProfile } from '../../functions/shared/baseline.ts';
 import { vega } from '../support/datasets.ts';
 import { capture, ENGINE } from './support.ts';
 

@@ -4,7 +4,7 @@ import { mockClient } from 'aws-sdk-client-mock';
 import { vi } from 'vitest';
 import type { Io } from '../../bin/shared/cli.ts';
 import type { Clock } from '../../bin/shared/runs.ts';
-import { type Progress, progressKey } from '../../functions/holdout-evaluation/schema.ts';
+import { type Progress, progressKey } from '../../functions/shared/progress.ts';
 import { FakeAws } from '../support/fake-aws.ts';
 
 /** What a command writes, instead of a terminal. */

@@ -113,7 +113,7 @@ function surroundings(prefix: string, table: Record<string, string[]>): Record<s
 }
 
 const DATA = 'arn:aws:s3:::qualitygatedata';
-const WORK = 'arn:aws:s3:::modelrunnerwork';
+const WORK = 'arn:aws:s3:::workbucket';
 const EVIDENCE = 'arn:aws:s3:::evidencebucket';
 const XRAY = ['xray:PutTelemetryRecords', 'xray:PutTraceSegments'];
 const READ = ['s3:GetObject', 's3:GetObjectTagging', 's3:GetObjectVersion', 's3:GetObjectVersionTagging'];
@@ -326,7 +326,7 @@ describe('the role of models under evaluation', () => {
 
 describe('the work bucket', () => {
   test('forgets everything after the longest run, and some days', () => {
-    const bucket = resourceOf(template, 'AWS::S3::Bucket', 'ModelRunnerWork');
+    const bucket = resourceOf(template, 'AWS::S3::Bucket', 'WorkBucket');
     expect(bucket).toMatchObject({
       PublicAccessBlockConfiguration: { BlockPublicAcls: true, RestrictPublicBuckets: true },
       LoggingConfiguration: { LogFilePrefix: 'work/' },
@@ -342,7 +342,7 @@ describe('the work bucket', () => {
   });
 
   test('speaks TLS only, and lets roles of models in as far as their jobs go', () => {
-    const [tls, ...others] = statementsOf('AWS::S3::BucketPolicy', 'ModelRunnerWork');
+    const [tls, ...others] = statementsOf('AWS::S3::BucketPolicy', 'WorkBucket');
     expect(tls).toMatchObject({ Effect: 'Deny', Condition: { Bool: { 'aws:SecureTransport': 'false' } } });
     expect(others).toEqual([
       {
@@ -384,7 +384,7 @@ describe('the functions', () => {
     });
     expect(environmentSchema.parse(lambda.Environment.Variables)).toMatchObject({
       WORKFLOW: 'durable',
-      WORK_BUCKET: 'modelrunnerwork',
+      WORK_BUCKET: 'workbucket',
       EVIDENCE_BUCKET: 'evidencebucket',
       DATA_BUCKET: 'qualitygatedata',
       MODEL_ROLE_ARN: `arn:aws:iam::${ACCOUNT}:role/modelrunnermodelrole`,
@@ -522,7 +522,7 @@ describe('the stack', () => {
     models.resourceCountIs('AWS::Lambda::Function', 2);
     expect(models.findOutputs('PipelineCanaryAlias')).toEqual({});
     // Four hours, two hours, and three days.
-    expect(resourceOf(models, 'AWS::S3::Bucket', 'ModelRunnerWork')).toMatchObject({
+    expect(resourceOf(models, 'AWS::S3::Bucket', 'WorkBucket')).toMatchObject({
       LifecycleConfiguration: { Rules: [{ ExpirationInDays: 4 }, {}] },
     });
     const datasets = synthesize(configOf(YAML.slice(0, YAML.indexOf('models:')), CONTRACTS));

@@ -14,10 +14,11 @@ import {
   judge,
   type QualityVerdict,
 } from '../../functions/quality-gate/gate.ts';
-import type { LocalDataset, Measurements, Profile } from '../../functions/quality-gate/profile.ts';
+import type { LocalDataset, Measurements } from '../../functions/quality-gate/profile.ts';
 import { type LocatedContract, parseContract } from '../../functions/quality-gate/schema.ts';
 import type { EngineLimits } from '../../functions/shared/engine/limits.ts';
 import { canonicalJson, sha256 } from '../../functions/shared/identity.ts';
+import type { Profile } from '../../functions/shared/profile.ts';
 
 /** A real dataset of vega-datasets, on disk. */
 export function vega(file: string): string {

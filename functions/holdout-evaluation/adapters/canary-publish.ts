@@ -1,14 +1,12 @@
 import * as z from 'zod';
-import { announce } from '../../shared/eventbridge.ts';
 import { type EvidenceStore, prettyJson, verdictFolder } from '../../shared/evidence.ts';
 import { parseJson } from '../../shared/schema.ts';
 import type { Verdict } from '../../shared/verdict.ts';
 import type { CanaryMeasurements } from '../canary.ts';
-import { CANARY_FINISHED, type CanaryResult, canaryResultSchema } from '../schema.ts';
-import type { Outlets } from './publish.ts';
+import { type CanaryResult, canaryResultSchema } from '../schema.ts';
 
 /*
- * Where the verdicts of canaries are kept, and the event that tells of them. Everything here happens once, however often
+ * Where the verdicts of canaries are kept. Everything here happens once, however often
  * it is called.
  */
 
@@ -36,26 +34,6 @@ export async function storeCanary(
   // The verdict is the last: where it is, everything is.
   await store.create(`${folder}measurements.json`, prettyJson(measurements));
   await store.create(`${folder}verdict.json`, prettyJson(verdict));
-}
-
-/**
- * Emits the event of a run, once for the same `key`.
- *
- * @param execution ARN of the run on the known dataset
- */
-export async function announceCanaryOnce(
-  { env, events, store }: Outlets,
-  key: string,
-  result: CanaryResult,
-  execution: string,
-): Promise<void> {
-  await store.once(key, async () => ({
-    eventId: await announce(events, env.EVENT_BUS, {
-      detailType: CANARY_FINISHED,
-      detail: result,
-      resource: execution,
-    }),
-  }));
 }
 
 const publishedSchema = z.object({ published: z.literal(1), result: canaryResultSchema });

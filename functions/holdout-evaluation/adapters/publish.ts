@@ -1,26 +1,13 @@
-import type { EventBridgeClient } from '@aws-sdk/client-eventbridge';
-import type { SNSClient } from '@aws-sdk/client-sns';
 import * as z from 'zod';
-import { announce } from '../../shared/eventbridge.ts';
 import { type EvidenceStore, parseVerdict, prettyJson, verdictFolder } from '../../shared/evidence.ts';
-import type { Message } from '../../shared/message.ts';
 import { parseJson } from '../../shared/schema.ts';
-import { notify } from '../../shared/sns.ts';
 import type { EvaluationVerdict } from '../identity.ts';
 import type { Measurements } from '../measurements.ts';
-import { type Environment, EVALUATED, type EvaluationResult, resultSchema } from '../schema.ts';
+import { type EvaluationResult, resultSchema } from '../schema.ts';
 
 /*
- * Where verdicts are kept and who is told. Everything here happens once, however often it is called.
+ * Where verdicts are kept. Everything here happens once, however often it is called.
  */
-
-/** Where evidence, messages and events go. */
-export interface Outlets {
-  env: Pick<Environment, 'TOPIC_ARN' | 'EVENT_BUS'>;
-  store: EvidenceStore;
-  sns: SNSClient;
-  events: EventBridgeClient;
-}
 
 /** Folder of the evidence of one verdict. */
 export function folderOf({ subject, id }: Pick<EvaluationVerdict, 'subject' | 'id'>): string {
@@ -78,30 +65,6 @@ export async function readMeasurements(
   const stored = await store.read(`${folderOf(which)}measurements.json`);
   // Written by the same version that reads it: the id says so.
   return stored && (JSON.parse(stored.text) as Measurements);
-}
-
-/** Tells the owners something, once for the same `key` below the model's evidence. */
-export async function tellOnce(
-  { env, sns, store }: Outlets,
-  key: string,
-  message: () => Message,
-): Promise<void> {
-  await store.once(key, async () => ({ messageId: await notify(sns, env.TOPIC_ARN, message()) }));
-}
-
-/** Emits the event of an evaluation, once. */
-export async function announceOnce(
-  { env, events, store }: Outlets,
-  key: string,
-  result: EvaluationResult,
-): Promise<void> {
-  await store.once(key, async () => ({
-    eventId: await announce(events, env.EVENT_BUS, {
-      detailType: EVALUATED,
-      detail: result,
-      resource: result.package,
-    }),
-  }));
 }
 
 const publishedSchema = z.object({ published: z.literal(1), result: resultSchema });

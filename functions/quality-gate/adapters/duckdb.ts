@@ -3,6 +3,12 @@ import { withFiles } from '../../shared/engine/files.ts';
 import type { EngineLimits } from '../../shared/engine/limits.ts';
 import { messageOf } from '../../shared/errors.ts';
 import { formatTime } from '../../shared/format.ts';
+import type {
+  CategoricalDistribution,
+  ColumnProfile,
+  NumericDistribution,
+  Profile,
+} from '../../shared/profile.ts';
 import type { Sample } from '../../shared/verdict.ts';
 import { TOCSIN_VERSION } from '../../shared/version.ts';
 import {
@@ -14,16 +20,7 @@ import {
   moments,
   type ValueCounts,
 } from '../distributions.ts';
-import type {
-  Breach,
-  CategoricalDistribution,
-  ColumnMeasurements,
-  ColumnProfile,
-  LocalDataset,
-  Measurements,
-  NumericDistribution,
-  Profile,
-} from '../profile.ts';
+import type { Breach, ColumnMeasurements, LocalDataset, Measurements } from '../profile.ts';
 import type { ColumnRule, LocatedContract } from '../schema.ts';
 import { ingest, placeOf, type Source, type SourceColumn } from './ingest.ts';
 import { checkRules, type RuleColumns } from './rule-sql.ts';

@@ -3,9 +3,10 @@ import { type Engine, identifier, isOfTheData, text, UnreadableError } from '../
 import { formatOf, inspectText, readHeader, withFiles } from '../../shared/engine/files.ts';
 import type { EngineLimits, LocalFile } from '../../shared/engine/limits.ts';
 import { GateInputError, messageOf } from '../../shared/errors.ts';
+import type { ColumnType } from '../../shared/profile.ts';
 import type { Inference, InferredColumn } from '../contract-init.ts';
 import type { LocalDataset } from '../profile.ts';
-import type { ColumnType, CsvOptions } from '../schema.ts';
+import type { CsvOptions } from '../schema.ts';
 import { DEFAULT_CSV, fromText, pointer } from './ingest.ts';
 
 /*

@@ -12,8 +12,9 @@ import {
 import { checkNames, checkRows, inspectText, MAX_LINE_BYTES, readHeader } from '../../shared/engine/files.ts';
 import type { EngineLimits, LocalFile } from '../../shared/engine/limits.ts';
 import { messageOf } from '../../shared/errors.ts';
+import type { ColumnType } from '../../shared/profile.ts';
 import type { LocalDataset, Measurements } from '../profile.ts';
-import type { ColumnRule, ColumnType, Contract, CsvOptions } from '../schema.ts';
+import type { ColumnRule, Contract, CsvOptions } from '../schema.ts';
 import { physicalFits } from '../types.ts';
 
 /*

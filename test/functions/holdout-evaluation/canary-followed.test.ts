@@ -5,7 +5,7 @@ import { SageMakerClient } from '@aws-sdk/client-sagemaker';
 import { SNSClient } from '@aws-sdk/client-sns';
 import { expect, test } from 'vitest';
 import { createCanaryHandler } from '../../../functions/holdout-evaluation/canary-handler.ts';
-import { progressKey, progressSchema } from '../../../functions/holdout-evaluation/schema.ts';
+import { progressKey, progressSchema } from '../../../functions/shared/progress.ts';
 import { captureOutput, FakeAws } from '../../support/fake-aws.ts';
 
 test('whoever follows the run of a canary that does not exist hears so at once', async () => {

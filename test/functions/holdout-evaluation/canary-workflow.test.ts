@@ -12,7 +12,6 @@ import {
 } from '@aws-sdk/client-sagemaker';
 import { PublishCommand, SNSClient } from '@aws-sdk/client-sns';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { WorkBucket } from '../../../functions/holdout-evaluation/adapters/work.ts';
 import { canariesOf, parseTrigger } from '../../../functions/holdout-evaluation/canary-request.ts';
 import {
   type CanaryAnswer,
@@ -25,6 +24,7 @@ import { durableHandler } from '../../../functions/shared/durable.ts';
 import { GateInputError } from '../../../functions/shared/errors.ts';
 import { EvidenceStore } from '../../../functions/shared/evidence.ts';
 import { InProcessWorkflow } from '../../../functions/shared/in-process.ts';
+import { WorkBucket } from '../../../functions/shared/work.ts';
 import { OutOfTimeError, type Workflow } from '../../../functions/shared/workflow.ts';
 import { type Death, DurableService } from '../../support/durable-service.ts';
 import { EVALUATION_ENV, EXAMPLES, meanPrediction, prepareExamples } from '../../support/evaluation.ts';

@@ -13,8 +13,8 @@ import {
   packageEventSchema,
   parseEvaluations,
   queryOf,
-  stackEventSchema,
 } from '../../../functions/holdout-evaluation/schema.ts';
+import { stackEventSchema } from '../../../functions/shared/deployed.ts';
 import { ConfigError, parseValue } from '../../../functions/shared/schema.ts';
 
 const MODELS = `models:

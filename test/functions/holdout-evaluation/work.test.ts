@@ -15,8 +15,9 @@ import {
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { pinHoldout, readQuality, WorkBucket } from '../../../functions/holdout-evaluation/adapters/work.ts';
+import { pinHoldout, readQuality } from '../../../functions/holdout-evaluation/adapters/pin.ts';
 import { GateDependencyError, GateInputError } from '../../../functions/shared/errors.ts';
+import { WorkBucket } from '../../../functions/shared/work.ts';
 import { FakeAws, s3Error } from '../../support/fake-aws.ts';
 
 let aws: FakeAws;

@@ -5,8 +5,8 @@ import {
   type InitRequest,
   initContract,
 } from '../../../functions/quality-gate/contract-init.ts';
-import type { ColumnProfile, Profile } from '../../../functions/quality-gate/profile.ts';
 import { parseContract } from '../../../functions/quality-gate/schema.ts';
+import type { ColumnProfile, Profile } from '../../../functions/shared/profile.ts';
 
 const DAY = 86_400_000;
 const AS_OF = Date.parse('2001-03-01');

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { QualityVerdict } from '../../../functions/quality-gate/gate.ts';
-import type { Profile } from '../../../functions/quality-gate/profile.ts';
+import type { Profile } from '../../../functions/shared/profile.ts';
 import {
   type Corruption,
   cutAt,

@@ -1,16 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { decide } from '../../../functions/quality-gate/decide.ts';
+import type { Breach, ColumnMeasurements, Measurements } from '../../../functions/quality-gate/profile.ts';
+import { parseContract } from '../../../functions/quality-gate/schema.ts';
 import type {
-  Breach,
   CategoricalDistribution,
-  ColumnMeasurements,
   ColumnProfile,
-  Measurements,
   NumericDistribution,
   Profile,
-} from '../../../functions/quality-gate/profile.ts';
-import { parseContract } from '../../../functions/quality-gate/schema.ts';
+} from '../../../functions/shared/profile.ts';
 import type { Finding, Judgement } from '../../../functions/shared/verdict.ts';
 
 // ---------------------------------------------------------------------------------------------------------

@@ -8,10 +8,7 @@ import {
   moments,
   type ValueCounts,
 } from '../../../functions/quality-gate/distributions.ts';
-import type {
-  CategoricalDistribution,
-  NumericDistribution,
-} from '../../../functions/quality-gate/profile.ts';
+import type { CategoricalDistribution, NumericDistribution } from '../../../functions/shared/profile.ts';
 
 function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, number) => total + number, 0);

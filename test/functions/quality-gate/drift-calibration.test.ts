@@ -15,7 +15,7 @@ import {
   quantileShift,
   type Range,
 } from '../../../functions/quality-gate/drift.ts';
-import type { Distribution } from '../../../functions/quality-gate/profile.ts';
+import type { Distribution } from '../../../functions/shared/profile.ts';
 import { normalQuantile } from '../../../functions/shared/statistics.ts';
 import { createRandom, type Random } from '../../support/random.ts';
 

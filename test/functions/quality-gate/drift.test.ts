@@ -16,7 +16,7 @@ import type {
   CategoricalDistribution,
   Distribution,
   NumericDistribution,
-} from '../../../functions/quality-gate/profile.ts';
+} from '../../../functions/shared/profile.ts';
 import { createRandom } from '../../support/random.ts';
 
 const OPTIONS = { limit: 0.1, confidence: 0.9999 };

@@ -1,13 +1,9 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { beforeAll, describe, expect, test } from 'vitest';
-import type {
-  ColumnProfile,
-  Measurements,
-  NumericDistribution,
-  Profile,
-} from '../../../functions/quality-gate/profile.ts';
+import type { Measurements } from '../../../functions/quality-gate/profile.ts';
 import { GateInputError } from '../../../functions/shared/errors.ts';
+import type { ColumnProfile, NumericDistribution, Profile } from '../../../functions/shared/profile.ts';
 import { duckdb, useLab } from '../../support/datasets.ts';
 import { createRandom } from '../../support/random.ts';
 

@@ -23,10 +23,10 @@ import {
   judge as realJudge,
 } from '../../../functions/quality-gate/gate.ts';
 import { createHandler, type Dependencies, handler } from '../../../functions/quality-gate/handler.ts';
-import type { Profile } from '../../../functions/quality-gate/profile.ts';
 import type { Bundle, DatasetConfig, Environment } from '../../../functions/quality-gate/schema.ts';
 import { GateDependencyError, GateInputError } from '../../../functions/shared/errors.ts';
 import { sha256 } from '../../../functions/shared/identity.ts';
+import type { Profile } from '../../../functions/shared/profile.ts';
 import type { Finding, Outcome } from '../../../functions/shared/verdict.ts';
 import { captureOutput, FakeAws, s3Error } from '../../support/fake-aws.ts';
 

@@ -1,9 +1,9 @@
 import { mkdir, open, readFile, writeFile } from 'node:fs/promises';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { beforeAll, describe, expect, test } from 'vitest';
-import type { Profile } from '../../../functions/quality-gate/profile.ts';
 import { withEngine } from '../../../functions/shared/engine/duckdb.ts';
 import { GateInputError } from '../../../functions/shared/errors.ts';
+import type { Profile } from '../../../functions/shared/profile.ts';
 import { type Case, duckdb, LIMITS, useLab, vega } from '../../support/datasets.ts';
 import { createRandom } from '../../support/random.ts';
 

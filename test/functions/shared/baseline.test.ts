@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { parseProfile } from '../../../functions/quality-gate/baseline.ts';
-import type { Profile } from '../../../functions/quality-gate/profile.ts';
+import { parseProfile } from '../../../functions/shared/baseline.ts';
 import { GateInputError } from '../../../functions/shared/errors.ts';
+import type { Profile } from '../../../functions/shared/profile.ts';
 
 const PROFILE: Profile = {
   profile: 1,

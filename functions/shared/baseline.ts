@@ -1,8 +1,9 @@
 import * as z from 'zod';
-import { GateInputError } from '../shared/errors.ts';
-import { parseJson } from '../shared/schema.ts';
-import type { Profile } from './profile.ts';
-import { COLUMN_TYPES } from './schema.ts';
+import { GateInputError } from './errors.ts';
+import { baselineKey, type EvidenceStore } from './evidence.ts';
+import { sha256 } from './identity.ts';
+import { COLUMN_TYPES, type Profile } from './profile.ts';
+import { parseJson } from './schema.ts';
 
 /*
  * A stored profile, checked before anything is measured from it: a damaged baseline must be an error with a name,
@@ -95,4 +96,27 @@ export function parseProfile(text: string, where: string, dataset: string): Prof
     throw new GateInputError(`${where} is a profile of dataset "${profile.dataset}", expected "${dataset}"`);
   }
   return profile;
+}
+
+/** What drift is measured from, and the hash of its text. */
+export interface Baseline {
+  profile: Profile;
+  sha256: string;
+}
+
+/**
+ * Reads what drift is measured from.
+ *
+ * @returns undefined where nobody has promoted a baseline yet
+ * @throws GateInputError where it is damaged
+ * @throws GateDependencyError where S3 does not answer
+ */
+export async function readBaseline(store: EvidenceStore, dataset: string): Promise<Baseline | undefined> {
+  const key = baselineKey(dataset);
+  const stored = await store.read(key);
+  if (stored === undefined) return undefined;
+  return {
+    profile: parseProfile(stored.text, `baseline ${store.uri(key)}`, dataset),
+    sha256: sha256(stored.text),
+  };
 }

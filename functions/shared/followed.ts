@@ -1,5 +1,5 @@
-import { keepError, type Workflow } from '../shared/workflow.ts';
-import type { WorkBucket } from './adapters/work.ts';
+import type { WorkBucket } from './work.ts';
+import { keepError, type Workflow } from './workflow.ts';
 
 /** What following takes. */
 export interface FollowDependencies {
