@@ -1,72 +1,21 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { getCACertificates, setDefaultCACertificates } from 'node:tls';
-import { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
-import {
-  GetPolicyCommand,
-  GetPolicyVersionCommand,
-  GetRoleCommand,
-  GetRolePolicyCommand,
-  IAMClient,
-  paginateListAttachedRolePolicies,
-  paginateListRolePolicies,
-} from '@aws-sdk/client-iam';
 import { S3Client } from '@aws-sdk/client-s3';
 import { AssumeRoleCommand, STSClient } from '@aws-sdk/client-sts';
-import { runSimulation } from '@cloud-copilot/iam-simulate';
-import { ACCOUNT, REGION, ROOT_CREDENTIALS } from '../emulator.ts';
-import { type Account, type Caller, type Context, invalid, ServiceError } from './service.ts';
+import { type AccountAddress, LocalAccount, trust, trusts } from '../aws/account.ts';
+import { REGION } from '../emulator.ts';
+import { type Account, type Caller, invalid } from './service.ts';
 
 /** As roles name it that SageMaker may assume. */
 const SERVICE = 'sagemaker.amazonaws.com';
 
-/** How long the policies of a role are remembered: a deployment that changes them is noticed at once. */
-const MEMORY_MS = 1_000;
-
-const ROOT_CALLER: Caller = { arn: `arn:aws:iam::${ACCOUNT}:root`, role: undefined };
-
-/** A role with everything that says what it may do. */
-export interface Role {
-  arn: string;
-  /** Who may assume it. */
-  trust: unknown;
-  policies: { name: string; policy: unknown }[];
-  boundary: { name: string; policy: unknown }[];
-}
-
-/** Where {@link AwsAccount} finds the account, as `account.json` says it. */
-export interface AccountAddress {
-  /** `https://127.0.0.1:port` */
-  endpoint: string;
-  /** File with the certificate that it serves with. */
-  certificate: string;
-}
-
-/** Finds the account in the directory of a run. It is there once the emulator serves. */
-export async function readAddress(directory: string): Promise<AccountAddress> {
-  const text = await readFile(join(directory, 'account.json'), 'utf8').catch(() => {
-    throw new ServiceError('ServiceUnavailable', 'The account is not there yet.', 503);
-  });
-  return JSON.parse(text) as AccountAddress;
-}
-
-interface Clients {
-  endpoint: string;
-  s3: S3Client;
-  iam: IAMClient;
-  sts: STSClient;
-  events: EventBridgeClient;
-}
-
 /** The emulated account around SageMaker. */
-export class AwsAccount implements Account {
-  readonly #clients: Clients;
-  readonly #log: (line: string) => void;
-  readonly #roles = new Map<string, { read: Promise<Role | undefined>; at: number }>();
+export class AwsAccount extends LocalAccount implements Account {
+  readonly s3: S3Client;
+  readonly #sts: STSClient;
 
-  private constructor(clients: Clients, log: (line: string) => void) {
-    this.#clients = clients;
-    this.#log = log;
+  private constructor(endpoint: string, log: (line: string) => void) {
+    super(endpoint, log);
+    this.s3 = new S3Client(this.root);
+    this.#sts = new STSClient(this.root);
   }
 
   /**
@@ -74,43 +23,9 @@ export class AwsAccount implements Account {
    *
    * @param log gets the events that did not get through
    */
-  static async connect(
-    { endpoint, certificate }: AccountAddress,
-    log: (line: string) => void,
-  ): Promise<AwsAccount> {
-    setDefaultCACertificates([...getCACertificates('default'), await readFile(certificate, 'utf8')]);
-    const root = { endpoint, region: REGION, credentials: ROOT_CREDENTIALS };
-    return new AwsAccount(
-      {
-        endpoint,
-        s3: new S3Client(root),
-        iam: new IAMClient(root),
-        sts: new STSClient(root),
-        events: new EventBridgeClient(root),
-      },
-      log,
-    );
-  }
-
-  get s3(): S3Client {
-    return this.#clients.s3;
-  }
-
-  async identify(accessKeyId: string): Promise<Caller | undefined> {
-    if (accessKeyId === ROOT_CREDENTIALS.accessKeyId) return ROOT_CALLER;
-    // Of the sandbox (emulator.py): AWS has no operation that says whose session a key is of.
-    const answer = await fetch(
-      `${this.#clients.endpoint}/_sandbox/principals/${encodeURIComponent(accessKeyId)}`,
-    );
-    if (answer.status === 404) return undefined;
-    if (!answer.ok) throw new Error(`the account answers ${answer.status} on the principal of a key`);
-    return (await answer.json()) as { arn: string; role: string };
-  }
-
-  async authorize(caller: Caller, action: string, resource: string, context: Context = {}): Promise<void> {
-    if (caller.role === undefined) return;
-    const role = await this.#role(caller.role);
-    await authorizeRole(caller, role, action, resource, context);
+  static async connect(address: AccountAddress, log: (line: string) => void): Promise<AwsAccount> {
+    await trust(address);
+    return new AwsAccount(address.endpoint, log);
   }
 
   async passRole(caller: Caller, roleArn: string): Promise<void> {
@@ -120,11 +35,11 @@ export class AwsAccount implements Account {
 
   async s3As(roleArn: string): Promise<S3Client> {
     await this.#assumable(roleArn);
-    const { Credentials } = await this.#clients.sts.send(
+    const { Credentials } = await this.#sts.send(
       new AssumeRoleCommand({ RoleArn: roleArn, RoleSessionName: 'SageMaker' }),
     );
     return new S3Client({
-      endpoint: this.#clients.endpoint,
+      endpoint: this.root.endpoint,
       region: REGION,
       credentials: {
         accessKeyId: Credentials?.AccessKeyId ?? '',
@@ -135,148 +50,15 @@ export class AwsAccount implements Account {
   }
 
   async emit(detailType: string, resources: readonly string[], detail: object): Promise<void> {
-    const event = {
-      Source: 'aws.sagemaker',
-      DetailType: detailType,
-      Resources: [...resources],
-      Detail: JSON.stringify(detail),
-    };
-    try {
-      const { Entries } = await this.#clients.events.send(new PutEventsCommand({ Entries: [event] }));
-      const { ErrorCode, ErrorMessage } = Entries?.[0] ?? {};
-      if (ErrorCode !== undefined) throw new Error(`${ErrorCode}: ${ErrorMessage}`);
-    } catch (error) {
-      this.#log(`event "${detailType}" of ${resources[0]} did not get through: ${(error as Error).message}`);
-    }
+    await this.putEvent('aws.sagemaker', detailType, resources, detail);
   }
 
   /** Checks that SageMaker may assume a role. */
   async #assumable(roleArn: string): Promise<void> {
-    const role = await this.#role(roleArn);
-    if (role !== undefined && (await trusts(role))) return;
+    const role = await this.role(roleArn);
+    if (role !== undefined && (await trusts(role, SERVICE))) return;
     throw invalid(
       `Could not assume role ${roleArn}. Please ensure that the role exists and allows principal '${SERVICE}' to assume the role.`,
     );
   }
-
-  async #role(arn: string): Promise<Role | undefined> {
-    const known = this.#roles.get(arn);
-    if (known !== undefined && Date.now() - known.at < MEMORY_MS) return known.read;
-    const read = readRole(this.#clients.iam, arn);
-    this.#roles.set(arn, { read, at: Date.now() });
-    // A failure is nobody's answer for the next second.
-    read.catch(() => this.#roles.delete(arn));
-    return read;
-  }
-}
-
-/** Reads a role with its policies; undefined where there is none of that ARN. */
-export async function readRole(iam: IAMClient, arn: string): Promise<Role | undefined> {
-  const RoleName = arn.slice(arn.lastIndexOf('/') + 1);
-  const answer = await iam.send(new GetRoleCommand({ RoleName })).catch((error: Error) => {
-    if (error.name === 'NoSuchEntityException') return undefined;
-    throw error;
-  });
-  const role = answer?.Role;
-  if (role?.Arn !== arn) return undefined;
-  const policies: Role['policies'] = [];
-  for await (const { PolicyNames = [] } of paginateListRolePolicies({ client: iam }, { RoleName })) {
-    for (const PolicyName of PolicyNames) {
-      const { PolicyDocument } = await iam.send(new GetRolePolicyCommand({ RoleName, PolicyName }));
-      policies.push({ name: PolicyName, policy: parseDocument(PolicyDocument) });
-    }
-  }
-  for await (const { AttachedPolicies = [] } of paginateListAttachedRolePolicies(
-    { client: iam },
-    { RoleName },
-  )) {
-    for (const { PolicyArn = '' } of AttachedPolicies) policies.push(await managed(iam, PolicyArn));
-  }
-  const boundary = role.PermissionsBoundary?.PermissionsBoundaryArn;
-  return {
-    arn,
-    trust: parseDocument(role.AssumeRolePolicyDocument),
-    policies,
-    boundary: boundary === undefined ? [] : [await managed(iam, boundary)],
-  };
-}
-
-async function managed(iam: IAMClient, PolicyArn: string): Promise<{ name: string; policy: unknown }> {
-  const { Policy } = await iam.send(new GetPolicyCommand({ PolicyArn }));
-  const { PolicyVersion } = await iam.send(
-    new GetPolicyVersionCommand({ PolicyArn, VersionId: Policy?.DefaultVersionId }),
-  );
-  return { name: PolicyArn, policy: parseDocument(PolicyVersion?.Document) };
-}
-
-/** IAM answers with documents that are URL-encoded; the emulator with some that are not. */
-function parseDocument(document = '{}'): unknown {
-  return JSON.parse(document.startsWith('%') ? decodeURIComponent(document) : document);
-}
-
-/**
- * Whether a role's policies allow its session an action, as iam-simulate evaluates them: identity policies and
- * permissions boundary. Session policies and organisations are not looked at.
- *
- * @param role undefined where it has been deleted
- * @throws ServiceError AccessDeniedException, in AWS's words
- */
-export async function authorizeRole(
-  caller: Caller,
-  role: Role | undefined,
-  action: string,
-  resource: string,
-  context: Context,
-): Promise<void> {
-  const result = await runSimulation(
-    {
-      request: {
-        principal: caller.arn,
-        action,
-        resource: { resource, accountId: ACCOUNT },
-        contextVariables: {
-          'aws:PrincipalArn': caller.role ?? caller.arn,
-          'aws:RequestedRegion': REGION,
-          // Plain HTTP on the loopback device stands for the HTTPS of AWS.
-          'aws:SecureTransport': 'true',
-          ...context,
-        },
-      },
-      identityPolicies: role?.policies ?? [],
-      ...(role !== undefined && role.boundary.length > 0 && { permissionBoundaryPolicies: role.boundary }),
-      serviceControlPolicies: [],
-      resourceControlPolicies: [],
-    },
-    {},
-  );
-  if (result.resultType === 'error') throw new Error(`iam-simulate: ${JSON.stringify(result.errors)}`);
-  if (result.overallResult === 'Allowed') return;
-  const why =
-    result.overallResult === 'ExplicitlyDenied'
-      ? 'with an explicit deny in an identity-based policy'
-      : `because no identity-based policy allows the ${action} action`;
-  throw new ServiceError(
-    'AccessDeniedException',
-    `User: ${caller.arn} is not authorized to perform: ${action} on resource: ${resource} ${why}`,
-  );
-}
-
-/** Whether a role lets SageMaker assume it, asking for a resource of its own account. */
-export async function trusts({ arn, trust }: Role): Promise<boolean> {
-  const result = await runSimulation(
-    {
-      request: {
-        principal: SERVICE,
-        action: 'sts:AssumeRole',
-        resource: { resource: arn, accountId: ACCOUNT },
-        contextVariables: { 'aws:SourceAccount': ACCOUNT },
-      },
-      identityPolicies: [],
-      serviceControlPolicies: [],
-      resourceControlPolicies: [],
-      resourcePolicy: trust,
-    },
-    {},
-  );
-  return result.resultType !== 'error' && result.overallResult === 'Allowed';
 }

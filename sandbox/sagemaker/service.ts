@@ -1,36 +1,20 @@
-import { createHash } from 'node:crypto';
 import type { S3Client } from '@aws-sdk/client-s3';
 import * as z from 'zod';
+import {
+  type Caller,
+  type Context,
+  type HttpAnswer,
+  type HttpRequest,
+  invalid,
+  pageOf,
+  ServiceError,
+  type Tag,
+  validate,
+} from '../aws/service.ts';
 import { ACCOUNT, REGION } from '../emulator.ts';
 import type { ImageRegistry } from './images.ts';
 
-/** An error as SageMaker answers it. */
-export class ServiceError extends Error {
-  /** `ValidationException`, `ResourceNotFound`, `ResourceInUse`, ... */
-  readonly type: string;
-  /** Of the HTTP answer. */
-  readonly status: number;
-
-  constructor(type: string, message: string, status = 400) {
-    super(message);
-    this.name = 'ServiceError';
-    this.type = type;
-    this.status = status;
-  }
-}
-
-/** A request that breaks a rule which its members taken one by one keep. */
-export function invalid(message: string): ServiceError {
-  return new ServiceError('ValidationException', message);
-}
-
-/** Who makes a call. */
-export interface Caller {
-  /** `arn:aws:iam::...:root` or `arn:aws:sts::...:assumed-role/<role>/<session>` */
-  arn: string;
-  /** ARN of the role that the session is of; undefined for the root of the account. */
-  role: string | undefined;
-}
+export * from '../aws/service.ts';
 
 /** What the AWS account around SageMaker does for it. */
 export interface Account {
@@ -85,24 +69,6 @@ export interface Call {
  * @throws ServiceError
  */
 export type Operation = (input: unknown, call: Call, name: string) => Promise<object>;
-
-/** What is asked for over HTTP and is no operation of the control plane: the runtime, the sandbox's own routes. */
-export interface HttpRequest {
-  method: string;
-  /** Decoded, without the query. */
-  path: string;
-  /** Names in lower case. */
-  headers: Readonly<Record<string, string>>;
-  body: Buffer;
-  /** Aborted when the client goes away. */
-  signal: AbortSignal;
-}
-
-export interface HttpAnswer {
-  status: number;
-  headers: Readonly<Record<string, string>>;
-  body: Uint8Array | string;
-}
 
 /**
  * Answers requests to some paths; undefined where the path is not its own. The caller is known, and not authorised
@@ -196,9 +162,6 @@ export class State {
   }
 }
 
-/** Condition keys of a request, by name. */
-export type Context = Readonly<Record<string, string | string[]>>;
-
 /**
  * An operation that validates its input, asks whether the caller may, and runs.
  *
@@ -235,97 +198,6 @@ function tagKeys(input: unknown, { state }: Call, arn: string): Context {
     ...Object.fromEntries([...resource, ...requested]),
     ...(Tags !== undefined && { 'aws:TagKeys': Tags.map(({ Key }) => Key) }),
   };
-}
-
-/**
- * Parses the input of an operation. SageMaker itself lets members pass that it does not know; here they are an
- * error, because a misspelt one must not go unseen.
- *
- * @throws ServiceError ValidationException in SageMaker's words; SerializationException where a type is wrong
- */
-export function validate<S extends z.ZodType>(schema: S, raw: unknown): z.output<S> {
-  const result = schema.safeParse(raw, { reportInput: true });
-  if (result.success) return result.data;
-  const { issues } = result.error;
-  const type = issues.find((issue) => issue.code === 'invalid_type' && issue.input !== undefined);
-  if (type !== undefined) {
-    const expected = 'expected' in type ? String(type.expected) : 'another type';
-    throw new ServiceError(
-      'SerializationException',
-      `Value at '${memberPath(type.path)}' can not be converted: expected ${expected}, got ${typeof type.input}`,
-    );
-  }
-  const broken = issues.find((issue) => issue.code === 'custom');
-  if (broken !== undefined) throw invalid(broken.message);
-  const sentences = issues.flatMap(explain);
-  const count = `${sentences.length} validation error${sentences.length === 1 ? '' : 's'} detected`;
-  throw invalid(`${count}: ${sentences.join('; ')}`);
-}
-
-/** What is wrong with one member, as AWS says it. */
-function explain(issue: z.core.$ZodIssue): string[] {
-  const say = (path: readonly PropertyKey[], input: unknown, constraint: string) =>
-    `Value ${show(input)} at '${memberPath(path)}' failed to satisfy constraint: ${constraint}`;
-  const plain = (constraint: string) => [say(issue.path, issue.input, constraint)];
-  switch (issue.code) {
-    case 'unrecognized_keys':
-      return issue.keys.map((key) => say([...issue.path, key], undefined, 'Member is not known'));
-    case 'invalid_type':
-      return plain('Member must not be null');
-    case 'too_small':
-    case 'too_big': {
-      const [what, bound] =
-        issue.code === 'too_small'
-          ? [`greater than ${issue.inclusive === false ? '' : 'or equal to '}`, issue.minimum]
-          : [`less than ${issue.inclusive === false ? '' : 'or equal to '}`, issue.maximum];
-      const measure = ['string', 'array', 'set', 'map', 'record'].includes(issue.origin) ? 'length' : 'value';
-      return plain(`Member must have ${measure} ${what}${bound}`);
-    }
-    case 'invalid_format':
-      return plain(
-        `Member must satisfy regular expression pattern: ${String(issue.pattern ?? issue.format).replace(/^\/|\/[a-z]*$/g, '')}`,
-      );
-    case 'invalid_value':
-      return plain(`Member must satisfy enum value set: [${issue.values.map(String).join(', ')}]`);
-    case 'invalid_key':
-      return issue.issues.flatMap((inner) =>
-        explain({ ...inner, path: issue.path, input: issue.path.at(-1) } as z.core.$ZodIssue),
-      );
-    default:
-      return plain(issue.message);
-  }
-}
-
-/** `['Containers', 0, 'ModelDataUrl']` as AWS writes it: `containers.1.member.modelDataUrl`. */
-function memberPath(path: readonly PropertyKey[]): string {
-  return path
-    .map((part) =>
-      typeof part === 'number'
-        ? `${part + 1}.member`
-        : String(part).charAt(0).toLowerCase() + String(part).slice(1),
-    )
-    .join('.');
-}
-
-function show(value: unknown): string {
-  if (value === undefined) return 'null';
-  const text = typeof value === 'string' ? value : JSON.stringify(value);
-  return `'${text.length > 200 ? `${text.slice(0, 197)}...` : text}'`;
-}
-
-/** An object of the API. */
-export function structure<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
-  return z.strictObject(shape);
-}
-
-/** A member that SageMaker knows and this server does not: refused with a sentence that says so. */
-export function unsupported(sentence: string) {
-  return z.custom<undefined>((value) => value === undefined, sentence).optional();
-}
-
-/** A list of the API, in a response as it is, in a request with at most `max` entries. */
-export function listOf<S extends z.ZodType>(member: S, max: number, min = 0) {
-  return z.array(member).min(min).max(max);
 }
 
 const NAME = /^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$/;
@@ -366,36 +238,6 @@ export function environment(max: number) {
     );
 }
 
-export interface Tag {
-  Key: string;
-  Value: string;
-}
-
-export const tagKey = z
-  .string()
-  .min(1)
-  .max(128)
-  .regex(/^([\p{L}\p{Z}\p{N}_.:/=+\-@]*)$/u);
-
-export const tags = listOf(
-  structure({
-    Key: tagKey,
-    Value: z
-      .string()
-      .max(256)
-      .regex(/^([\p{L}\p{Z}\p{N}_.:/=+\-@]*)$/u),
-  }),
-  50,
-);
-
-/** A moment in a request: seconds since 1970. Parsed to milliseconds. */
-export const timestamp = z.number().transform((seconds) => seconds * 1000);
-
-/** A moment in an answer: seconds since 1970, from milliseconds. */
-export function seconds(milliseconds: number): number {
-  return milliseconds / 1000;
-}
-
 /** Members of every List operation. */
 export const paging = {
   MaxResults: z.int().min(1).max(100).optional(),
@@ -417,43 +259,14 @@ export function page<T>(
   perPage = 100,
 ): { items: T[]; NextToken?: string } {
   const { MaxResults = perPage, NextToken, ...rest } = query;
-  const hash = createHash('sha256').update(JSON.stringify(rest)).digest('base64url').slice(0, 16);
-  const start = NextToken === undefined ? 0 : startOf(NextToken, hash);
-  const end = start + MaxResults;
-  return {
-    items: items.slice(start, end),
-    ...(end < items.length && { NextToken: Buffer.from(`${hash}.${end}`).toString('base64url') }),
-  };
-}
-
-function startOf(token: string, hash: string): number {
-  const [of, position] = Buffer.from(token, 'base64url').toString().split('.');
-  if (of !== hash || !/^\d+$/.test(position ?? '')) throw invalid('The provided NextToken is not valid.');
-  return Number(position);
-}
-
-/** A list sorted by a key; equal ones in the order they were in. */
-export function sorted<T>(
-  items: Iterable<T>,
-  key: (item: T) => string | number,
-  order: 'Ascending' | 'Descending',
-): T[] {
-  const sign = order === 'Ascending' ? 1 : -1;
-  return [...items].sort((a, b) => {
-    const [x, y] = [key(a), key(b)];
-    return x < y ? -sign : x > y ? sign : 0;
-  });
+  const { items: found, next } = pageOf(items, { size: MaxResults, token: NextToken, query: rest }, () =>
+    invalid('The provided NextToken is not valid.'),
+  );
+  return { items: found, ...(next !== undefined && { NextToken: next }) };
 }
 
 /** Bucket and key of `s3://bucket/key`. */
 export function parseS3Uri(uri: string): { bucket: string; key: string } {
   const [, bucket = '', key = ''] = /^s3:\/\/([^/]+)\/?(.*)$/.exec(uri) ?? [];
   return { bucket, key };
-}
-
-/** A copy without the members that are undefined, as JSON leaves them out. */
-export function present<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined)) as {
-    [K in keyof T]: Exclude<T[K], undefined>;
-  };
 }

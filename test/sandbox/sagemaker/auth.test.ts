@@ -10,7 +10,7 @@ import {
 } from '@aws-sdk/client-iam';
 import { mockClient } from 'aws-sdk-client-mock';
 import { afterEach, describe, expect, it } from 'vitest';
-import { authorizeRole, type Role, readRole, trusts } from '../../../sandbox/sagemaker/account.ts';
+import { authorizeRole, type Role, readRole, trusts } from '../../../sandbox/aws/account.ts';
 import { endpointOperations } from '../../../sandbox/sagemaker/endpoints.ts';
 import { modelOperations } from '../../../sandbox/sagemaker/models.ts';
 import { pipelineOperations } from '../../../sandbox/sagemaker/pipelines.ts';
@@ -188,7 +188,7 @@ describe('whom SageMaker may be', () => {
     ],
     ['one that denies it', trust({ ...service, Effect: 'Deny' }), false],
   ])('%s', async (_, document, expected) => {
-    expect(await trusts({ ...role(), trust: document })).toBe(expected);
+    expect(await trusts({ ...role(), trust: document }, 'sagemaker.amazonaws.com')).toBe(expected);
   });
 });
 
