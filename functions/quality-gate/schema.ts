@@ -1,6 +1,18 @@
 import * as z from 'zod';
 import { COLUMN_TYPES, type ColumnType } from '../shared/profile.ts';
-import { change, didYouMean, duration, type Located, parseYaml, percent, strict } from '../shared/schema.ts';
+import {
+  change,
+  didYouMean,
+  duration,
+  type Located,
+  name,
+  parseYaml,
+  percent,
+  place,
+  sagemakerName,
+  schedule,
+  strict,
+} from '../shared/schema.ts';
 
 /*
  * Everything that reaches the quality gate from outside: the contract, the event, the direct invocation,
@@ -394,6 +406,71 @@ export const environmentSchema = z.object({
 });
 
 export type Environment = z.output<typeof environmentSchema>;
+
+// ---------------------------------------------------------------------------------------------------------
+// Drift monitors in tocsin.yaml: the same engine, over what an endpoint was asked
+// ---------------------------------------------------------------------------------------------------------
+
+const monitorSchema = strict({
+  endpoint: sagemakerName.describe('The endpoint, which captures what it is asked'),
+  capture: place.describe('Where it captures: the DestinationS3Uri of its data capture, s3://bucket/prefix/'),
+  dataset: name.describe(
+    'Dataset of tocsin.yaml: its contract says what the features are, its baseline what is usual',
+  ),
+  features: z
+    .array(z.string().min(1))
+    .min(1)
+    .max(500)
+    .describe(
+      'Columns of a record, in the order in which the endpoint gets them; those of JSON Lines by name',
+    ),
+  measure: z
+    .enum(['psi', 'js', 'ks', 'wasserstein', 'linf'])
+    .default('psi')
+    .describe('How drift is measured (default psi); ks and wasserstein: numbers only, linf: strings only'),
+  window: duration
+    .refine((ms) => ms >= 60_000 && ms <= 7 * 24 * 3_600_000, 'expected a window from 1m to 7d')
+    .default(3_600_000)
+    .describe('What is compared: records captured in the last 1m to 7d (default 1h)'),
+  minRecords: z
+    .int()
+    .min(50)
+    .default(500)
+    .describe('A window with fewer is not compared (default 500): chance looks like drift'),
+  schedule: schedule
+    .unwrap()
+    .default('rate(1 hour)')
+    .describe('rate(...) or cron(...) of EventBridge (default rate(1 hour))'),
+  alarm: strict({
+    threshold: z.number().gt(0).describe('Drift of any feature at which somebody is told'),
+    evaluationPeriods: z.int().min(1).max(24).default(1).describe('Of windows (default 1)'),
+  })
+    .optional()
+    .describe('An alarm on the feature that has drifted most: tocsin-drift-NAME; left out: none'),
+}).check(({ value, issues }) => {
+  if (new Set(value.features).size < value.features.length) {
+    issues.push({ code: 'custom', input: value, path: ['features'], message: 'one is there twice' });
+  }
+});
+
+/** A drift monitor of tocsin.yaml. Durations are milliseconds. */
+export type MonitorConfig = z.output<typeof monitorSchema>;
+
+export const driftMonitorsSchema = z.record(name, monitorSchema);
+
+/** CloudWatch namespace of what drift monitors see, and its metrics. */
+export const DRIFT_NAMESPACE = 'Tocsin/Drift';
+/** Dimensions `Monitor` and `Feature`: the drift of one feature. */
+export const DRIFT_METRIC = 'Drift';
+/** Dimension `Monitor`: that of the feature that has drifted most. */
+export const LARGEST_DRIFT_METRIC = 'LargestDrift';
+/** Dimension `Monitor`: records in the window. */
+export const RECORDS_METRIC = 'Records';
+
+/** Name of the alarm of a drift monitor. */
+export function driftAlarmName(monitor: string): string {
+  return `tocsin-drift-${monitor}`;
+}
 
 // ---------------------------------------------------------------------------------------------------------
 // What invokes it, what it answers and what it emits
