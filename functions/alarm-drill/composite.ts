@@ -175,9 +175,7 @@ export function holds(rule: Rule, stateOf: StateOf): boolean {
     case 'or':
       return rule.of.some((part) => holds(part, stateOf));
     case 'atLeast': {
-      const inState = rule.alarms.filter(
-        (alarm) => (stateOf(nameOf(alarm)) === rule.state) !== rule.negated,
-      );
+      const inState = rule.alarms.filter((alarm) => (stateOf(nameOf(alarm)) === rule.state) !== rule.negated);
       return inState.length >= wanted(rule);
     }
   }
@@ -185,18 +183,19 @@ export function holds(rule: Rule, stateOf: StateOf): boolean {
 
 /**
  * Which other alarms mask an alarm now: the smallest set of alarms that would have to be in another state for the rule
- * to become true when `alarm` goes to ALARM. Of several sets that small, the one that stands first in the rule.
+ * to become true when `alarm` goes to ALARM. Of several sets that small always the same one.
  *
  * @returns names in the order of the rule; none where the rule is true then; null where it is false whatever the others
  *   are in
  * @throws GateInputError for a rule in which too many alarms stand more than once to try all of their states
  */
 export function maskers(rule: Rule, alarm: string, stateOf: StateOf): string[] | null {
+  const fires = nameOf(alarm);
   const all = mentions(rule);
   const repeated = alarmsIn(rule).filter(
-    (name) => name !== alarm && all.indexOf(name) !== all.lastIndexOf(name),
+    (name) => name !== fires && all.indexOf(name) !== all.lastIndexOf(name),
   );
-  const set = fewestChanges(rule, repeated, new Map([[alarm, 'ALARM']]), stateOf);
+  const set = fewestChanges(rule, repeated, new Map([[fires, 'ALARM']]), stateOf);
   return set && alarmsIn(rule).filter((name) => set.has(name));
 }
 
@@ -331,40 +330,75 @@ function wanted({ least, percent, alarms }: Extract<Rule, { kind: 'atLeast' }>):
   return percent ? (least * alarms.length) / 100 : least;
 }
 
-/** Rules are written by people and short; one that needs more than this was made to be hard. */
+/** Rules are written by people, and short: one that needs more than this was made to be hard. */
 const MOST_TRIES = 20_000;
 
+/** States that are taken for granted. */
+type Given = ReadonlyMap<string, AlarmState | undefined>;
+
 /**
- * Alarms that stand once can be judged each for itself. Those that stand more often (`repeated`) cannot, so that all of
- * their states are tried.
- *
- * @param given states that are taken for granted, and cost nothing
+ * Alarms that stand once can be judged each for itself. Those that stand more often (`repeated`) cannot: all of their
+ * states are tried, the present ones first.
  */
 function fewestChanges(
   rule: Rule,
   repeated: readonly string[],
-  given: ReadonlyMap<string, AlarmState>,
+  given: Given,
   stateOf: StateOf,
 ): Set<string> | null {
   if (ALARM_STATES.length ** repeated.length > MOST_TRIES) {
     throw new GateInputError(
       `${repeated.length} alarms stand more than once in the rule, too many to say which of them mask one`,
-      { help: 'Take common parts out of the rule into a composite alarm of its own.' },
+      { help: 'Take a part of the rule out into a composite alarm of its own.' },
     );
   }
   let best: Set<string> | null = null;
-  const attempt = (rest: readonly string[], tried: ReadonlyMap<string, AlarmState>, cost: string[]): void => {
-    const [name, ...others] = rest;
+  const attempt = (index: number, tried: Given, changed: readonly string[]): void => {
+    if (best && changed.length >= best.size) return;
+    const name = repeated[index];
     if (name === undefined) {
-      const changes = changesFor(rule, true, tried, stateOf);
-      if (changes && (!best || cost.length + changes.length < best.size)) best = new Set([...cost, ...changes]);
+      const others = changesFor(rule, true, tried, stateOf);
+      if (others && (!best || changed.length + others.length < best.size))
+        best = new Set([...changed, ...others]);
       return;
     }
     const present = stateOf(name);
     for (const state of new Set([present, ...ALARM_STATES])) {
-      attempt(others, withState(tried, name, state), state === present ? cost : [...cost, name]);
+      attempt(index + 1, new Map(tried).set(name, state), state === present ? changed : [...changed, name]);
     }
   };
-  attempt(repeated, given, []);
+  attempt(0, given, []);
   return best;
+}
+
+/** The fewest alarms whose state must change for a rule to become `value`; null where that cannot be. */
+function changesFor(rule: Rule, value: boolean, given: Given, stateOf: StateOf): string[] | null {
+  const alarm = (reference: string, state: AlarmState, wantsState: boolean): string[] | null => {
+    const name = nameOf(reference);
+    if (given.has(name)) return (given.get(name) === state) === wantsState ? [] : null;
+    return (stateOf(name) === state) === wantsState ? [] : [name];
+  };
+  switch (rule.kind) {
+    case 'constant':
+      return rule.value === value ? [] : null;
+    case 'state':
+      return alarm(rule.alarm, rule.state, value);
+    case 'not':
+      return changesFor(rule.of, !value, given, stateOf);
+    case 'and':
+    case 'or': {
+      const parts = rule.of.map((part) => changesFor(part, value, given, stateOf));
+      return cheapest(parts, (rule.kind === 'and') === value ? parts.length : 1);
+    }
+    case 'atLeast': {
+      const enough = Math.ceil(wanted(rule));
+      const parts = rule.alarms.map((name) => alarm(name, rule.state, value !== rule.negated));
+      return cheapest(parts, value ? enough : parts.length - enough + 1);
+    }
+  }
+}
+
+function cheapest(parts: readonly (string[] | null)[], count: number): string[] | null {
+  const possible = parts.filter((part) => part !== null).toSorted((a, b) => a.length - b.length);
+  return possible.length < count ? null : possible.slice(0, Math.max(0, count)).flat();
 }

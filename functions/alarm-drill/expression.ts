@@ -191,7 +191,9 @@ export function parseExpression(text: string): Expression {
       const allowed = least === most ? `${least}` : `${least} or ${most}`;
       throw new GateInputError(
         `${name} in the expression "${text}" has ${args.length} arguments, and takes ${allowed}`,
-        most === 1 && args.length > 1 ? { help: `Write several series as one array: ${name}([m1, m2]).` } : {},
+        most === 1 && args.length > 1
+          ? { help: `Write several series as one array: ${name}([m1, m2]).` }
+          : {},
       );
     }
     return { kind: 'call', name: name as FunctionName, args };
@@ -238,7 +240,8 @@ export function evaluateExpression(
   { periodS, metrics = Object.keys(inputs) }: { periodS?: number; metrics?: readonly string[] } = {},
 ): (number | null)[] {
   const lengths = new Set(Object.values(inputs).map((points) => points.length));
-  if (lengths.size > 1) throw new GateInputError('the inputs of an expression have different numbers of periods');
+  if (lengths.size > 1)
+    throw new GateInputError('the inputs of an expression have different numbers of periods');
   const [length = 0] = lengths;
   const result = evaluate(expression, { inputs, length, metrics, periodS });
   if (result.type === 'series') return [...result.points];
@@ -451,7 +454,10 @@ function combine(
 ): Value {
   if (left.type === 'array' && right.type === 'array') {
     if (left.items.length === right.items.length) {
-      return { type: 'array', items: left.items.map((points, index) => paired(points, right.items[index]!, operation)) };
+      return {
+        type: 'array',
+        items: left.items.map((points, index) => paired(points, right.items[index]!, operation)),
+      };
     }
     throw new GateInputError(
       `"${operator}" has arrays of ${left.items.length} and of ${right.items.length} series`,
@@ -473,11 +479,21 @@ function combine(
 
 type Plain = Points | number | null;
 
-function plainOf(value: Exclude<Value, { type: 'array' }>): Plain {
+function plainOf(value: Value): Plain {
+  if (value.type === 'array')
+    throw new GateInputError('an array of series stands where one series is expected');
   return value.type === 'number' ? value.value : value.points;
 }
 
-function both(a: number | null, b: number | null, operation: (a: number, b: number) => number): number | null {
+function wrapped(plain: Plain): Value {
+  return isNumber(plain) ? number(plain) : series(plain);
+}
+
+function both(
+  a: number | null,
+  b: number | null,
+  operation: (a: number, b: number) => number,
+): number | null {
   return a === null || b === null ? null : finite(operation(a, b));
 }
 
@@ -496,14 +512,18 @@ function isNumber(value: Plain): value is number | null {
 }
 
 /** One number of a series; of an array one series, period by period. */
-function summarize(
-  name: 'AVG' | 'DATAPOINT_COUNT' | 'MAX' | 'MIN' | 'STDDEV' | 'SUM',
-  value: Value,
-): Value {
+function summarize(name: 'AVG' | 'DATAPOINT_COUNT' | 'MAX' | 'MIN' | 'STDDEV' | 'SUM', value: Value): Value {
   if (value.type === 'number') throw new GateInputError(`${name} takes series, not a number`);
   if (value.type === 'series') return number(summary(name, value.points));
   const [first = []] = value.items;
-  return series(first.map((_, index) => summary(name, value.items.map((points) => points[index]!))));
+  return series(
+    first.map((_, index) =>
+      summary(
+        name,
+        value.items.map((points) => points[index]!),
+      ),
+    ),
+  );
 }
 
 function summary(name: Parameters<typeof summarize>[0], points: Points): number | null {
@@ -523,17 +543,15 @@ function summary(name: Parameters<typeof summarize>[0], points: Points): number 
     case 'STDDEV': {
       // Of all values rather than of a sample of them: the documentation does not say.
       const mean = sum / values.length;
-      return finite(Math.sqrt(values.reduce((total, value) => total + (value - mean) ** 2, 0) / values.length));
+      return finite(
+        Math.sqrt(values.reduce((total, value) => total + (value - mean) ** 2, 0) / values.length),
+      );
     }
   }
 }
 
 /** From each value to the one before it, however many periods ago. */
-function steps(
-  name: string,
-  value: Value,
-  change: (difference: number, periods: number) => number,
-): Value {
+function steps(name: string, value: Value, change: (difference: number, periods: number) => number): Value {
   return everySeries(name, value, (points) => {
     let last: number | undefined;
     return points.map((point, index) => {
@@ -581,25 +599,19 @@ function interpolated(points: Points): Points {
   return filled;
 }
 
-/** As the four tables of "Using IF expressions" have it. */
+/** As the tables of "Using IF expressions" have it. */
 function choose([condition, then, otherwise]: Expression[], scope: Scope): Value {
-  const test = evaluate(condition!, scope);
-  const yes = evaluate(then!, scope);
-  const no: Value = otherwise
-    ? evaluate(otherwise, scope)
-    : series(Array.from({ length: scope.length }, () => null));
-  if (test.type === 'array' || yes.type === 'array' || no.type === 'array') {
-    throw new GateInputError('IF takes numbers and single series, not arrays');
-  }
-  if (test.type === 'number') {
-    return test.value === null ? series(Array.from({ length: scope.length }, () => null)) : test.value ? yes : no;
-  }
-  const at = (value: typeof yes, index: number) =>
-    value.type === 'number' ? value.value : value.points[index]!;
+  const nothing = series(Array.from({ length: scope.length }, () => null));
+  const test = plainOf(evaluate(condition!, scope));
+  const yes = plainOf(evaluate(then!, scope));
+  const no = plainOf(otherwise ? evaluate(otherwise, scope) : nothing);
+  if (test === null) return nothing;
+  if (isNumber(test)) return wrapped(test === 0 ? no : yes);
+  const at = (value: Plain, index: number) => (isNumber(value) ? value : value[index]!);
   return series(
-    test.points.map((point, index) => {
+    test.map((point, index) => {
       if (point === null) return null;
-      // Documented: true without a value to show is 0, false without one is none.
+      // Documented: where it is true and there is no value, the result is 0; where it is false, there is none.
       return point === 0 ? at(no, index) : (at(yes, index) ?? 0);
     }),
   );

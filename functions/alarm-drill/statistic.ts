@@ -123,14 +123,9 @@ export function attainable(
 
   const share = bounds.shares ? bounds.high - bounds.low : 1;
   const counts: [number, number] = [all ? times(share, least) : 0, some ? times(share, most) : 0];
-  switch (known.gives) {
-    case 'mean':
-      return some && share > 0 ? inside : [...NOTHING];
-    case 'count':
-      return counts;
-    case 'sum':
-      return some ? total(inside, counts) : [0, 0];
-  }
+  if (known.gives === 'mean') return some && share > 0 ? inside : [...NOTHING];
+  if (known.gives === 'count') return counts;
+  return some ? total(inside, counts) : [0, 0];
 }
 
 const NOTHING = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY] as const;
@@ -273,10 +268,7 @@ function total(
   [low, high]: readonly [number, number],
   [least, most]: readonly [number, number],
 ): [number, number] {
-  return [
-    Math.min(times(low, least), times(low, most)),
-    Math.max(times(high, least), times(high, most)),
-  ];
+  return [Math.min(times(low, least), times(low, most)), Math.max(times(high, least), times(high, most))];
 }
 
 /** Nothing of something unbounded is nothing. */
