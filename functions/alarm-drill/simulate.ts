@@ -71,12 +71,8 @@ export function judge(
   previous: AlarmState,
   reading: Pick<Reading, 'young' | 'old'> = DOCUMENTED,
 ): AlarmState {
-  return judgeBreaching(
-    values.map((value) => (value === null ? null : breaches(value, alarm))),
-    alarm,
-    previous,
-    reading,
-  );
+  const breaching = values.map((value) => (value === null ? null : breaches(value, alarm)));
+  return stateOf(tallyOf(breaching, alarm.evaluationPeriods), alarm, previous, reading);
 }
 
 /** When an alarm is evaluated, after `from` and up to `to`: each minute, or every 10 s with periods below 60 s. */
@@ -103,12 +99,9 @@ export function simulate(
   series: Series,
   options: SimulateOptions & { extraRange?: number; reading?: Reading },
 ): Evaluation[] {
-  const { extraRange = 0, reading = DOCUMENTED } = options;
-  const windows = windowsOf(alarm, series, options);
-  const seen = evaluationTimes(alarm, options.from, options.to).map((at) =>
-    windows(at, alarm.evaluationPeriods + extraRange),
-  );
-  const states = course(seen, alarm, options.initial ?? 'INSUFFICIENT_DATA', reading);
+  const { extraRange = 0, reading = DOCUMENTED, initial = 'INSUFFICIENT_DATA' } = options;
+  const seen = seenBy(alarm, series, options, [alarm.evaluationPeriods + extraRange]);
+  const states = courseOf(seen, 0, alarm, initial, reading);
   return seen.map(({ at, slots }, index) => ({ at, state: states[index]!, slots }));
 }
 
@@ -119,17 +112,18 @@ export function simulate(
  * @throws GateInputError as of {@link simulate}
  */
 export function forecast(alarm: Evaluated, series: Series, options: SimulateOptions): Forecast {
-  const windows = windowsOf(alarm, series, options);
-  const times = evaluationTimes(alarm, options.from, options.to);
-  const longest = alarm.evaluationPeriods + Math.max(...EXTRA_RANGES);
-  const ranges = EXTRA_RANGES.map((extra) => times.map((at) => windows(at, alarm.evaluationPeriods + extra)));
-  const seen = times.map((at) => windows(at, longest));
-
-  const variants = ranges.flatMap((range, extra) =>
+  const { initial = 'INSUFFICIENT_DATA' } = options;
+  const seen = seenBy(
+    alarm,
+    series,
+    options,
+    EXTRA_RANGES.map((extra) => alarm.evaluationPeriods + extra),
+  );
+  const variants = EXTRA_RANGES.flatMap((extra, range) =>
     readingsOf(alarm).map((reading) => ({
       extra,
       reading,
-      states: course(range, alarm, options.initial ?? 'INSUFFICIENT_DATA', reading),
+      states: courseOf(seen, range, alarm, initial, reading),
     })),
   );
   const courses = [...new Map(variants.map(({ states }) => [states.join(), states])).values()];
@@ -254,38 +248,49 @@ function drivenQuery(
   );
 }
 
-function judgeBreaching(
-  range: readonly (boolean | null)[],
+/** What decides an evaluation. */
+interface Tally {
+  /** Data points that are not missing: those of the range, and of more than N the newest N. */
+  real: number;
+  /** Those of them that breach. */
+  bad: number;
+  /** Age of the oldest of these in periods, the newest period being 1; 0 without any. */
+  oldest: Record<Reading['old'], number>;
+}
+
+/** @param range whether each period breaches, newest first */
+function tallyOf(range: readonly (boolean | null)[], n: number): Tally {
+  const tally = { real: 0, bad: 0, oldest: { range: 0, periods: 0 } };
+  for (let index = 0; index < range.length && tally.real < n; index++) {
+    if (range[index] === null) continue;
+    tally.real++;
+    if (!range[index]) continue;
+    tally.bad++;
+    tally.oldest.range = index + 1;
+    if (index < n) tally.oldest.periods = index + 1;
+  }
+  return tally;
+}
+
+function stateOf(
+  { real, bad, oldest }: Tally,
   { evaluationPeriods: n, datapointsToAlarm: m, missingData }: Evaluated,
   previous: AlarmState,
   { young, old }: Pick<Reading, 'young' | 'old'>,
 ): AlarmState {
-  let real = 0;
-  let bad = 0;
-  /** Age of the oldest breaching point, the newest period being 1; 0 without any. */
-  let oldest = 0;
-  for (const [index, breaching] of range.entries()) {
-    if (breaching === null) continue;
-    real++;
-    if (breaching) {
-      bad++;
-      if (index < n || old === 'range') oldest = index + 1;
-    }
-    if (real === n) return bad >= m ? 'ALARM' : 'OK';
-  }
+  if (bad >= m) return 'ALARM';
+  if (real === n) return 'OK';
   switch (missingData) {
     case 'breaching':
       return bad + n - real >= m ? 'ALARM' : 'OK';
     case 'notBreaching':
-      return bad >= m ? 'ALARM' : 'OK';
+      return 'OK';
     case 'ignore':
-      if (bad >= m) return 'ALARM';
       return real > bad ? 'OK' : previous;
     case 'missing':
       if (real === 0) return 'INSUFFICIENT_DATA';
-      if (bad >= m) return 'ALARM';
       if (real > bad) return 'OK';
-      if (oldest >= m) return 'ALARM';
+      if (oldest[old] >= m) return 'ALARM';
       return young === 'stay' ? previous : young;
   }
 }
@@ -293,28 +298,25 @@ function judgeBreaching(
 /** What one evaluation sees. */
 interface Seen {
   at: number;
-  /** Newest first. */
+  /** The longest range, newest first. */
   slots: Slot[];
+  /** Of each range. */
+  tallies: Tally[];
   /** Whether the alarm waits for more samples, in each reading. */
   waits: Record<Reading['few'], boolean>;
 }
 
-function course(
+/** @param range which of those seen */
+function courseOf(
   seen: readonly Seen[],
+  range: number,
   alarm: Evaluated,
   initial: AlarmState,
   reading: Reading,
 ): AlarmState[] {
   let state = initial;
-  return seen.map(({ slots, waits }) => {
-    if (!waits[reading.few]) {
-      state = judgeBreaching(
-        slots.map(({ breaching }) => breaching),
-        alarm,
-        state,
-        reading,
-      );
-    }
+  return seen.map(({ tallies, waits }) => {
+    if (!waits[reading.few]) state = stateOf(tallies[range]!, alarm, state, reading);
     return state;
   });
 }
@@ -360,54 +362,74 @@ function undocumented(variants: readonly Variant[]): string {
   return `depends on undocumented behaviour: ${named.join('; ')}`;
 }
 
-/** What an evaluation at some time sees of so many periods. */
-type Windows = (at: number, range: number) => Seen;
-
-function windowsOf(
+/**
+ * What each evaluation sees.
+ *
+ * @param ranges how many periods CloudWatch may read, ascending
+ */
+function seenBy(
   alarm: Evaluated,
   series: Series,
-  { visibleAfterMs = 0 }: Pick<SimulateOptions, 'visibleAfterMs'>,
-): Windows {
-  const read = valuesOf(alarm, series, visibleAfterMs);
-  const periodMs = alarm.periodS * 1000;
-  const percentile = ignoresFew(alarm);
-  const counts =
-    percentile === undefined ? undefined : pointsOf(alarm, series, visibleAfterMs, alarm.returns);
-  return (at, range) => {
-    const values = read(at, range);
-    const slots = Array.from({ length: range }, (_, index): Slot => {
-      const value = values[range - 1 - index]!;
-      return {
-        from: at - (index + 1) * periodMs,
-        to: at - index * periodMs,
-        value,
-        breaching: value === null ? null : breaches(value, alarm),
-      };
+  { from, to, visibleAfterMs = 0 }: SimulateOptions,
+  ranges: readonly number[],
+): Seen[] {
+  const { evaluationPeriods } = alarm;
+  const sources = new Map<string, PointAt>(
+    alarm.queries
+      .filter((query) => 'metric' in query)
+      .map((query) => [query.id, pointsOf(query, alarm.periodS, series[query.id] ?? [], visibleAfterMs)]),
+  );
+  const read = valuesOf(alarm, sources);
+  const waitsAt = waitsOf(alarm, sources);
+  const longest = ranges.at(-1)!;
+  return evaluationTimes(alarm, from, to).map((at) => {
+    const slots = slotsOf(alarm, at, read(at, longest));
+    const tallies = ranges.map((range) => {
+      // What an expression gives may depend on how much it reads; a metric is the same in any range.
+      const seen = sources.has(alarm.returns) ? slots.slice(0, range) : slotsOf(alarm, at, read(at, range));
+      return tallyOf(
+        seen.map(({ breaching }) => breaching),
+        evaluationPeriods,
+      );
     });
-    const waits = { together: false, any: false };
-    if (percentile !== undefined && counts) {
-      const sizes = Array.from({ length: alarm.evaluationPeriods }, (_, index) => counts(at, index).count);
-      const together = sizes.reduce((sum, size) => sum + size, 0);
-      waits.together = together > 0 && fewSamples(percentile, together);
-      waits.any = sizes.some((size) => fewSamples(percentile, size));
-    }
-    return { at, slots, waits };
+    return { at, slots, tallies, waits: waitsAt(at) };
+  });
+}
+
+/** @param values newest first */
+function slotsOf(alarm: Evaluated, at: number, values: readonly (number | null)[]): Slot[] {
+  const periodMs = alarm.periodS * 1000;
+  return values.map((value, index) => ({
+    from: at - (index + 1) * periodMs,
+    to: at - index * periodMs,
+    value,
+    breaching: value === null ? null : breaches(value, alarm),
+  }));
+}
+
+function waitsOf(alarm: Evaluated, sources: ReadonlyMap<string, PointAt>): (at: number) => Seen['waits'] {
+  const percentile = ignoresFew(alarm);
+  const pointAt = sources.get(alarm.returns);
+  if (percentile === undefined || !pointAt) return () => ({ together: false, any: false });
+  return (at) => {
+    const sizes = Array.from({ length: alarm.evaluationPeriods }, (_, age) => pointAt(at, age).count);
+    const together = sizes.reduce((sum, size) => sum + size, 0);
+    return {
+      together: together > 0 && fewSamples(percentile, together),
+      any: sizes.some((size) => fewSamples(percentile, size)),
+    };
   };
 }
 
-/** Values of the watched query over so many periods, oldest first. */
-function valuesOf(
-  alarm: Evaluated,
-  series: Series,
-  visibleAfterMs: number,
-): (at: number, range: number) => (number | null)[] {
-  const metrics = alarm.queries.filter((query) => 'metric' in query).map(({ id }) => id);
-  const readers = new Map<string, (at: number, range: number) => (number | null)[]>();
+/** Values of a query over so many periods, newest first. */
+type Reader = (at: number, range: number) => (number | null)[];
 
-  const readerOf = (
-    id: string,
-    path: readonly string[],
-  ): ((at: number, range: number) => (number | null)[]) => {
+/** Reads the query that is watched. */
+function valuesOf(alarm: Evaluated, sources: ReadonlyMap<string, PointAt>): Reader {
+  const metrics = [...sources.keys()];
+  const readers = new Map<string, Reader>();
+
+  const readerOf = (id: string, path: readonly string[]): Reader => {
     const known = readers.get(id);
     if (known) return known;
     if (path.includes(id)) {
@@ -415,29 +437,34 @@ function valuesOf(
     }
     const query = alarm.queries.find((candidate) => candidate.id === id);
     if (!query) throw new GateInputError(`the alarm has no query with the id "${id}"`);
-    const reader = 'metric' in query ? metricReader(id) : expressionReader(query.expression, [...path, id]);
+    const reader =
+      'metric' in query ? metricReader(sources.get(id)!) : expressionReader(query.expression, [...path, id]);
     readers.set(id, reader);
     return reader;
   };
 
-  const metricReader = (id: string) => {
-    const points = pointsOf(alarm, series, visibleAfterMs, id);
-    return (at: number, range: number) =>
-      Array.from({ length: range }, (_, index) => points(at, range - 1 - index).value);
-  };
-
-  const expressionReader = (text: string, path: readonly string[]) => {
+  const expressionReader = (text: string, path: readonly string[]): Reader => {
     const expression = parseExpression(text);
-    const inputs = new Set([...idsIn(expression, metrics), ...metrics]);
-    const reads = [...inputs].map((id) => [id, readerOf(id, path)] as const);
-    return (at: number, range: number) =>
-      evaluateExpression(expression, Object.fromEntries(reads.map(([id, read]) => [id, read(at, range)])), {
-        periodS: alarm.periodS,
-        metrics,
-      });
+    const reads = [...new Set([...idsIn(expression, metrics), ...metrics])].map(
+      (id) => [id, readerOf(id, path)] as const,
+    );
+    return (at, range) =>
+      evaluateExpression(
+        expression,
+        Object.fromEntries(reads.map(([id, read]) => [id, read(at, range).reverse()])),
+        { periodS: alarm.periodS, metrics },
+      ).reverse();
   };
 
   return readerOf(alarm.returns, []);
+}
+
+function metricReader(pointAt: PointAt): Reader {
+  return (at, range) => {
+    const values: (number | null)[] = [];
+    for (let age = 0; age < range; age++) values.push(pointAt(at, age).value);
+    return values;
+  };
 }
 
 interface Point {
@@ -449,16 +476,18 @@ interface Point {
 const NO_POINT: Point = { value: null, count: 0 };
 
 /** The data point of a metric, so many periods before the newest one of an evaluation. */
+type PointAt = (at: number, age: number) => Point;
+
 function pointsOf(
-  { queries, periodS }: Evaluated,
-  series: Series,
+  { statistic, unit: wanted }: StatisticQuery,
+  periodS: number,
+  series: readonly Sample[],
   visibleAfterMs: number,
-  id: string,
-): (at: number, age: number) => Point {
-  const query = queries.find((candidate) => candidate.id === id) as StatisticQuery;
-  const samples = (series[id] ?? [])
-    .filter(({ unit = 'None' }) => query.unit === undefined || unit === query.unit)
-    .toSorted((a, b) => a.at - b.at);
+): PointAt {
+  // In order of value where the time is the same: in whatever order they came, their sum is the same to the last digit.
+  const samples = series
+    .filter(({ unit = 'None' }) => wanted === undefined || unit === wanted)
+    .toSorted((a, b) => a.at - b.at || a.value - b.value);
   const indexAt = (time: number) => {
     let [low, high] = [0, samples.length];
     while (low < high) {
@@ -472,7 +501,7 @@ function pointsOf(
     const [first, end] = [indexAt(from), indexAt(to)];
     if (first === end) return NO_POINT;
     const within = samples.slice(first, end);
-    return { value: dataPoint(query.statistic, within), count: sampleCountOf(within) };
+    return { value: dataPoint(statistic, within), count: sampleCountOf(within) };
   };
 
   const periodMs = periodS * 1000;
@@ -481,9 +510,9 @@ function pointsOf(
   return (at, age) => {
     const from = at - (age + 1) * periodMs;
     const to = from + periodMs;
-    // A sample is there from its own time plus the delay on; the newest that is, was taken then.
-    const latest = at - visibleAfterMs + 1;
-    if (latest < to) return latest <= from ? NO_POINT : pointBetween(from, latest);
+    // The newest sample that can be read by now was taken that long ago.
+    const visibleTo = at - visibleAfterMs + 1;
+    if (visibleTo < to) return visibleTo <= from ? NO_POINT : pointBetween(from, visibleTo);
     let point = complete.get(from);
     if (!point) {
       point = pointBetween(from, to);

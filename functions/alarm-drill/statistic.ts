@@ -67,8 +67,8 @@ export function sampleCountOf(samples: readonly Sample[]): number {
 }
 
 /**
- * The data point of one period, in whatever order its samples come; null where there is none: without samples, and of
- * anything but the five plain statistics where a sample is negative, of which CloudWatch computes them not.
+ * The data point of one period, whose samples may come in any order. Null where there is none: without samples, and
+ * where a sample is negative, of which CloudWatch computes but the five plain statistics.
  *
  * @throws GateInputError for a statistic that CloudWatch does not know
  */
@@ -195,11 +195,8 @@ function plain(name: (typeof PLAIN)[number], samples: readonly Sample[]): number
   }
 }
 
-/** In order of size, so that the order in which samples came cannot change the last digit. */
 function sumOf(samples: readonly Sample[]): number {
-  return Float64Array.from(samples, (sample) => sample.value * countOf(sample))
-    .sort()
-    .reduce((sum, part) => sum + part, 0);
+  return samples.reduce((sum, sample) => sum + sample.value * countOf(sample), 0);
 }
 
 function extremes(samples: readonly Sample[]): [lowest: number, highest: number] {
