@@ -458,6 +458,58 @@ export type MonitorConfig = z.output<typeof monitorSchema>;
 
 export const driftMonitorsSchema = z.record(name, monitorSchema);
 
+/** A drift monitor that knows the lines of its keys; paths begin below the monitor: `['alarm', 'threshold']`. */
+export interface LocatedMonitor extends Located<MonitorConfig> {
+  name: string;
+}
+
+/** What the deployed drift monitor reads, as one JSON object in S3. */
+export const monitorBundleSchema = strict({
+  bundle: z.literal(1),
+  /** Name of tocsin.yaml, as messages show it, and its text. */
+  file: z.string().min(1),
+  text: z.string(),
+  /** The contracts of the datasets that its monitors name, by name of the dataset. */
+  contracts: z.record(name, strict({ file: z.string().min(1), text: z.string() })),
+});
+
+export type MonitorBundle = z.output<typeof monitorBundleSchema>;
+
+const monitorsSchema = z.looseObject({ driftMonitors: driftMonitorsSchema.default({}) });
+
+/**
+ * The drift monitors of a tocsin.yaml, by name.
+ *
+ * @throws ConfigError with every mistake in the section
+ */
+export function parseMonitors({
+  file,
+  text,
+}: Pick<MonitorBundle, 'file' | 'text'>): Map<string, LocatedMonitor> {
+  const located = parseYaml(monitorsSchema, text, file);
+  return new Map(
+    Object.entries(located.value.driftMonitors).map(([key, value]) => [
+      key,
+      {
+        name: key,
+        value,
+        file,
+        locate: (path: readonly PropertyKey[]) => located.locate(['driftMonitors', key, ...path]),
+      },
+    ]),
+  );
+}
+
+/** The environment of the drift monitor. Bytes as of {@link environmentSchema}. */
+export const monitorEnvironmentSchema = environmentSchema.pick({
+  CONFIG_BUCKET: true,
+  CONFIG_KEY: true,
+  EVIDENCE_BUCKET: true,
+  MAX_DATASET_BYTES: true,
+  TMP_BYTES: true,
+  ENGINE_MEMORY_BYTES: true,
+});
+
 /** CloudWatch namespace of what drift monitors see, and its metrics. */
 export const DRIFT_NAMESPACE = 'Tocsin/Drift';
 /** Dimensions `Monitor` and `Feature`: the drift of one feature. */
