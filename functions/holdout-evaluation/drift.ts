@@ -1,6 +1,7 @@
+import { nextWord, type RandomState, randomOf, seedOf } from '../shared/random.ts';
 import { normalQuantile } from '../shared/statistics.ts';
 import { ascendingOrder } from './binary.ts';
-import { nextWord, noisyInterval, type RandomState, randomOf, seedOf } from './bootstrap.ts';
+import { noisyInterval } from './bootstrap.ts';
 import type { MetricMeasurements } from './measurements.ts';
 
 /*

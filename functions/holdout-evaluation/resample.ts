@@ -1,3 +1,4 @@
+import { randomOf, seedOf } from '../shared/random.ts';
 import {
   binaryValue,
   CALIBRATION_BINS,
@@ -9,7 +10,7 @@ import {
   type Tally,
   tally,
 } from './binary.ts';
-import { below, createDraw, randomOf, seedOf } from './bootstrap.ts';
+import { below, createDraw } from './bootstrap.ts';
 import type { MetricQuery, MetricValue, Task } from './metric.ts';
 import { mostProbable, prepareMulticlass } from './multiclass.ts';
 import { prepareRegression } from './regression.ts';

@@ -5,9 +5,8 @@ import {
   fewInterval,
   noisyInterval,
   percentileInterval,
-  randomOf,
-  seedOf,
 } from '../../../functions/holdout-evaluation/bootstrap.ts';
+import { randomOf, seedOf } from '../../../functions/shared/random.ts';
 import { createRandom } from '../../support/random.ts';
 
 const CONFIDENCE = { confidence: 0.95 };
