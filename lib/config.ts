@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join } from 'node:path';
 import * as z from 'zod';
+import { alarmDrillsSchema, type LocatedDrill, parseDrills } from '../functions/alarm-drill/schema.ts';
 import {
   canariesSchema,
-  type Bundle as EvaluationBundle,
   type Evaluations,
   modelsSchema,
   parseEvaluations,
@@ -12,8 +12,12 @@ import {
   type Bundle,
   type DatasetConfig,
   datasetsSchema,
+  driftMonitorsSchema,
   type LocatedContract,
+  type LocatedMonitor,
+  type MonitorBundle,
   parseContract,
+  parseMonitors,
 } from '../functions/quality-gate/schema.ts';
 import {
   ConfigError,
@@ -23,6 +27,7 @@ import {
   parseYaml,
   strict,
 } from '../functions/shared/schema.ts';
+import { checkDrills } from './drill-checks.ts';
 import { type Complain, checkModels } from './model-checks.ts';
 import { lockPolicyBytes, MAX_BUCKET_POLICY_BYTES } from './shared/lock-policy.ts';
 
@@ -76,13 +81,19 @@ export const configSchema = strict({
     .enum(['durable', 'in-process'])
     .default('durable')
     .describe(
-      'What carries evaluations and canaries: AWS Lambda durable functions (default), or one invocation, which lives 15 minutes, where a region has none',
+      'What carries evaluations, canaries and drills: AWS Lambda durable functions (default), or one invocation, which lives 15 minutes, where a region has none',
     ),
-  datasets: datasetsSchema.describe('By name, which is the name in the contract'),
+  datasets: datasetsSchema.default({}).describe('By name, which is the name in the contract'),
   models: modelsSchema.default({}).describe('Evaluated on a holdout when they are registered; by name'),
   canaries: canariesSchema
     .default({})
     .describe('Runs of a training pipeline on a known dataset, and on a corrupted one; by name'),
+  alarmDrills: alarmDrillsSchema
+    .default({})
+    .describe('Alarms that have to prove that they fire when, and as soon as, they are meant to; by name'),
+  driftMonitors: driftMonitorsSchema
+    .default({})
+    .describe('What endpoints are asked, compared with the baseline of a dataset on a schedule; by name'),
 });
 
 /** A dataset of tocsin.yaml with its contract. */
@@ -102,6 +113,8 @@ export interface Config extends Evaluations {
   engine: EngineConfig;
   workflow: 'durable' | 'in-process';
   datasets: Dataset[];
+  drills: Map<string, LocatedDrill>;
+  monitors: Map<string, LocatedMonitor>;
 }
 
 /**
@@ -129,20 +142,55 @@ export function loadConfig(file: string): Config {
       complain(['datasets', name, 'kmsKey'], 'says nothing without bucket');
     }
   }
-  if (Object.keys(located.value.datasets).length === 0) complain(['datasets'], 'name at least one dataset');
+  if ([located.value.datasets, located.value.alarmDrills].every((one) => Object.keys(one).length === 0)) {
+    complain(['datasets'], 'name at least one dataset, or an alarm drill');
+  }
   checkPrefixes(located.value.datasets, complain);
   checkPolicySizes(located.value, complain);
   checkModels({ ...located.value, loaded: datasets }, complain);
+  checkDrills({ ...located.value, loaded: datasets }, complain);
   if (issues.length > 0) throw new ConfigError(issues);
 
   const { notify, breakGlass, engine, workflow } = located.value;
-  return { file, text, notify, breakGlass, engine, workflow, datasets, ...parseEvaluations({ file, text }) };
+  return {
+    file,
+    text,
+    notify,
+    breakGlass,
+    engine,
+    workflow,
+    datasets,
+    ...parseEvaluations({ file, text }),
+    drills: parseDrills({ file, text }),
+    monitors: parseMonitors({ file, text }),
+  };
 }
 
-/** What the deployed evaluation and the deployed canary read. */
-export function evaluationBundleOf({ file, text }: Pick<Config, 'file' | 'text'>): EvaluationBundle {
+/** The text of tocsin.yaml, which the deployed evaluation, canary and drill read, so that findings name its lines. */
+export interface TextBundle {
+  bundle: 1;
+  file: string;
+  text: string;
+}
+
+export function textBundleOf({ file, text }: Pick<Config, 'file' | 'text'>): TextBundle {
   // Without its directory, which differs between machines: the name is in every verdict.
   return { bundle: 1, file: basename(file), text };
+}
+
+/** What the deployed drift monitor reads. */
+export function monitorBundleOf(
+  config: Pick<Config, 'file' | 'text' | 'datasets' | 'monitors'>,
+): MonitorBundle {
+  const compared = new Set([...config.monitors.values()].map(({ value }) => value.dataset));
+  return {
+    ...textBundleOf(config),
+    contracts: Object.fromEntries(
+      config.datasets
+        .filter(({ name }) => compared.has(name))
+        .map(({ name, contract, contractText }) => [name, { file: contract, text: contractText }]),
+    ),
+  };
 }
 
 /** What the deployed quality gate reads. */

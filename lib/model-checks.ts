@@ -15,7 +15,7 @@ import { didYouMean, placeOf } from '../functions/shared/schema.ts';
 export type Complain = (path: PropertyKey[], message: string) => void;
 
 /** A dataset with its contract. */
-interface Loaded extends DatasetConfig {
+export interface Loaded extends DatasetConfig {
   contractFile: LocatedContract;
 }
 

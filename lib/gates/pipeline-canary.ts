@@ -3,7 +3,7 @@ import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
 import { CORRUPTED, type LocatedCanary } from '../../functions/holdout-evaluation/schema.ts';
 import { EVENT_SOURCE } from '../../functions/shared/schema.ts';
-import { type Config, evaluationBundleOf } from '../config.ts';
+import { type Config, textBundleOf } from '../config.ts';
 import { measuringFunction } from '../shared/engine.ts';
 import type { EvidenceStore } from '../shared/evidence-store.ts';
 import type { GateFunction } from '../shared/gate-function.ts';
@@ -48,7 +48,7 @@ export class PipelineCanary extends Construct {
       notifications,
     });
     this.gate.environment('WORKFLOW', config.workflow);
-    this.gate.readConfiguration(evaluationBundleOf(config));
+    this.gate.readConfiguration(textBundleOf(config));
     this.gate.emitEvents(EVENT_SOURCE);
     evidence.connect(this.gate, `${GATE}/canary-*`);
     runner.connect(this.gate, models, groups);

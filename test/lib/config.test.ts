@@ -1,8 +1,10 @@
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { bundleSchema as drillBundleSchema } from '../../functions/alarm-drill/schema.ts';
 import { bundleSchema } from '../../functions/holdout-evaluation/schema.ts';
+import { monitorBundleSchema, parseMonitors } from '../../functions/quality-gate/schema.ts';
 import { ConfigError } from '../../functions/shared/schema.ts';
-import { bundleOf, evaluationBundleOf, loadConfig } from '../../lib/config.ts';
+import { bundleOf, loadConfig, monitorBundleOf, textBundleOf } from '../../lib/config.ts';
 import { configOf, contractOf, withFiles } from '../support/synthesize.ts';
 
 const CONTRACTS = { 'contracts/a.yaml': contractOf('a'), 'contracts/b.yaml': contractOf('b') };
@@ -74,11 +76,14 @@ describe('loadConfig', () => {
       'a misspelt key',
       'tocsin: 1\ndataset:\n  a: { contract: contracts/a.yaml, prefix: a/ }\n',
       [
-        'tocsin.yaml:1:1 datasets: expected record, it is missing',
-        'tocsin.yaml:2:1 unknown key "dataset", did you mean "datasets"?; allowed: tocsin, notify, breakGlass, engine, workflow, datasets, models, canaries',
+        'tocsin.yaml:2:1 unknown key "dataset", did you mean "datasets"?; allowed: tocsin, notify, breakGlass, engine, workflow, datasets, models, canaries, alarmDrills, driftMonitors',
       ],
     ],
-    ['no dataset', 'tocsin: 1\ndatasets: {}\n', ['tocsin.yaml:2:1 datasets: name at least one dataset']],
+    [
+      'what guards nothing',
+      'tocsin: 1\ndatasets: {}\n',
+      ['tocsin.yaml:2:1 datasets: name at least one dataset, or an alarm drill'],
+    ],
     [
       'another version',
       'tocsin: 2\ndatasets:\n  a: { contract: contracts/a.yaml, prefix: a/ }\n',
@@ -242,8 +247,8 @@ canaries:
 
   test('reach the functions as the text that was written, without the directory it was in', () => {
     const config = configOf(WHOLE, CONTRACT);
-    expect(evaluationBundleOf(config)).toEqual({ bundle: 1, file: 'tocsin.yaml', text: WHOLE });
-    expect(bundleSchema.parse(evaluationBundleOf(config))).toBeDefined();
+    expect(textBundleOf(config)).toEqual({ bundle: 1, file: 'tocsin.yaml', text: WHOLE });
+    expect(bundleSchema.parse(textBundleOf(config))).toBeDefined();
   });
 
   test('may be left out', () => {
@@ -455,5 +460,239 @@ canaries:
     expect(mistakes(WHOLE, broken)).toEqual([
       expect.stringMatching(/^contracts\/a\.yaml:7:15 columns\.distance\.type/),
     ]);
+  });
+});
+
+describe('alarm drills and drift monitors', () => {
+  const CONTRACT = {
+    'contracts/a.yaml': contractOf('a').replace(
+      'id: { type: integer }',
+      'origin: { type: string }\n  distance: { type: number }\n  age: { type: integer, pii: true }\n  late: { type: boolean }',
+    ),
+  };
+  const WHOLE = `tocsin: 1
+datasets:
+  a:
+    contract: contracts/a.yaml
+    bucket: lake
+    prefix: a/
+alarmDrills:
+  drift:
+    alarm: tocsin-drift-delay
+    intended: { fires: ">= 0.2", within: 2h }
+    mode: traffic
+    traffic:
+      endpoint: delay-staging
+      dataset: a
+      features: [origin, distance]
+      feature: distance
+      measure: ks
+  errors:
+    alarm: delay-errors
+    intended:
+      fires: "> 0.01"
+      within: 5m
+      metric: { namespace: Delay, name: errors, dimensions: { Stage: staging, Model: delay } }
+    mode: live
+    live: { because: staging alone emits it }
+driftMonitors:
+  delay:
+    endpoint: delay-staging
+    capture: s3://lake/capture/
+    dataset: a
+    features: [origin, distance]
+    measure: ks
+    schedule: rate(15 minutes)
+    alarm:
+      threshold: 0.2
+      evaluationPeriods: 2
+`;
+  const changed = (from: string, to: string, contracts: Record<string, string> = CONTRACT): string[] => {
+    expect(WHOLE).toContain(from);
+    return mistakes(WHOLE.replace(from, to), contracts);
+  };
+
+  test('are read, with the lines of their rules', () => {
+    const config = configOf(WHOLE, CONTRACT);
+    expect(config.drills.get('errors')?.value.intended).toMatchObject({
+      fires: { comparison: 'GreaterThanThreshold', threshold: 0.01 },
+      within: 300_000,
+      whenSilent: 'not OK',
+    });
+    expect(config.drills.get('errors')?.locate(['intended', 'fires'])).toMatchObject({ line: 21, column: 7 });
+    expect(config.monitors.get('delay')?.value).toMatchObject({ window: 3_600_000, minRecords: 500 });
+    expect(config.monitors.get('delay')?.locate(['alarm', 'threshold'])).toMatchObject({ line: 35 });
+  });
+
+  test('need no dataset where only alarms are drilled', () => {
+    const drills = WHOLE.slice(WHOLE.indexOf('  errors:'), WHOLE.indexOf('driftMonitors:'));
+    const config = configOf(`tocsin: 1\nalarmDrills:\n${drills}`, {});
+    expect([config.datasets, [...config.drills.keys()]]).toEqual([[], ['errors']]);
+  });
+
+  test('reach the functions as the text that was written, with the contracts that they compare by', () => {
+    const config = configOf(
+      WHOLE.replace('alarmDrills:', '  b: { contract: contracts/b.yaml, prefix: b/ }\nalarmDrills:'),
+      { ...CONTRACT, 'contracts/b.yaml': contractOf('b') },
+    );
+    expect(drillBundleSchema.parse(textBundleOf(config))).toEqual({
+      bundle: 1,
+      file: 'tocsin.yaml',
+      text: config.text,
+    });
+    const bundle = monitorBundleSchema.parse(monitorBundleOf(config));
+    expect(bundle).toEqual({
+      ...textBundleOf(config),
+      contracts: { a: { file: 'contracts/a.yaml', text: CONTRACT['contracts/a.yaml'] } },
+    });
+    expect([...parseMonitors(bundle).keys()]).toEqual(['delay']);
+  });
+
+  test.each<[string, string, string, string[]]>([
+    [
+      'traffic of no dataset',
+      'dataset: a\n      features',
+      'dataset: aa\n      features',
+      [
+        'tocsin.yaml:14:7 alarmDrills.drift.traffic.dataset: no dataset "aa", did you mean "a"?',
+        'tocsin.yaml:14:7 alarmDrills.drift.traffic.dataset: expected that of the drift monitor "delay", a, got aa',
+      ],
+    ],
+    [
+      'traffic with a column that the contract does not know',
+      'features: [origin, distance]\n      feature',
+      'features: [origine, distance]\n      feature',
+      [
+        'tocsin.yaml:15:18 alarmDrills.drift.traffic.features.0: no column "origine" in contracts/a.yaml, did you mean "origin"?',
+        'tocsin.yaml:15:7 alarmDrills.drift.traffic.features: expected that of the drift monitor "delay", origin, distance, got origine, distance',
+      ],
+    ],
+    [
+      'a measure that the drifting feature has no numbers for',
+      'feature: distance',
+      'feature: origin',
+      ['tocsin.yaml:17:7 alarmDrills.drift.traffic.measure: ks compares numbers, "origin" is string'],
+    ],
+    [
+      'traffic to another endpoint than the one that the monitor looks at',
+      'endpoint: delay-staging\n      dataset',
+      'endpoint: delay\n      dataset',
+      [
+        'tocsin.yaml:13:7 alarmDrills.drift.traffic.endpoint: expected that of the drift monitor "delay", delay-staging, got delay',
+      ],
+    ],
+    [
+      'drift that is calibrated in another measure than that of the monitor',
+      'measure: ks\n  errors',
+      'measure: psi\n  errors',
+      [
+        'tocsin.yaml:17:7 alarmDrills.drift.traffic.measure: expected that of the drift monitor "delay", ks, got psi',
+      ],
+    ],
+    [
+      'the alarm of no monitor',
+      'tocsin-drift-delay',
+      'tocsin-drift-delays',
+      [
+        'tocsin.yaml:9:5 alarmDrills.drift.alarm: no drift monitor "delays", which tocsin-drift-delays would be of, did you mean "delay"?',
+      ],
+    ],
+    [
+      'the alarm of a monitor without one',
+      '    alarm:\n      threshold: 0.2\n      evaluationPeriods: 2\n',
+      '',
+      ['tocsin.yaml:9:5 alarmDrills.drift.alarm: the drift monitor "delay" has no alarm'],
+    ],
+    [
+      'two live drills of one metric, however its dimensions are ordered',
+      'driftMonitors:',
+      '  again:\n    alarm: delay-errors-warning\n    intended:\n      fires: "> 0.001"\n      within: 5m\n      metric: { namespace: Delay, name: errors, dimensions: { Model: delay, Stage: staging } }\n    mode: live\n    live: { because: so }\ndriftMonitors:',
+      [
+        'tocsin.yaml:31:7 alarmDrills.again.intended.metric: is that of "errors": two live drills of one metric would each see what the other injects',
+      ],
+    ],
+    [
+      'a monitor of no dataset',
+      'dataset: a\n    features',
+      'dataset: b\n    features',
+      [
+        'tocsin.yaml:30:5 driftMonitors.delay.dataset: no dataset "b"',
+        'tocsin.yaml:14:7 alarmDrills.drift.traffic.dataset: expected that of the drift monitor "delay", b, got a',
+      ],
+    ],
+    [
+      'a feature that cannot be compared, alone',
+      'features: [origin, distance]\n    measure: ks',
+      'features: [origin, age]\n    measure: ks',
+      [
+        'tocsin.yaml:31:5 driftMonitors.delay.features: none can be compared by ks: each is of another type, or marked pii in contracts/a.yaml',
+        'tocsin.yaml:15:7 alarmDrills.drift.traffic.features: expected that of the drift monitor "delay", origin, age, got origin, distance',
+      ],
+    ],
+    [
+      'a capture without its slash',
+      's3://lake/capture/',
+      's3://lake/capture',
+      [
+        'tocsin.yaml:29:5 driftMonitors.delay.capture: expected s3://bucket/prefix/, which ends in a slash, got s3://lake/capture',
+      ],
+    ],
+    [
+      'a capture in a bucket that it does not name',
+      's3://lake/capture/',
+      'capture/',
+      [
+        'tocsin.yaml:29:5 driftMonitors.delay.capture: expected s3://bucket/prefix/, which ends in a slash, got capture/',
+      ],
+    ],
+    [
+      'a capture that a gate would lock',
+      's3://lake/capture/',
+      's3://lake/a/capture/',
+      [
+        'tocsin.yaml:29:5 driftMonitors.delay.capture: "a/capture/delay-staging/" overlaps "a/" of dataset "a" in the same bucket: what is captured would be judged, and locked',
+      ],
+    ],
+    [
+      'an alarm whose period nobody can tell',
+      'rate(15 minutes)',
+      'cron(0 6 ? * MON-FRI *)',
+      [
+        'tocsin.yaml:33:5 driftMonitors.delay.schedule: expected rate(...) of at most 7 days, which the period of the alarm is made of, got cron(0 6 ? * MON-FRI *)',
+      ],
+    ],
+    [
+      'an alarm that looks back further than CloudWatch does',
+      'rate(15 minutes)',
+      'rate(4 days)',
+      [
+        'tocsin.yaml:36:7 driftMonitors.delay.alarm.evaluationPeriods: expected at most 1 of rate(4 days), got 2: CloudWatch looks back 7 days',
+      ],
+    ],
+  ])('refuse %s', (_, from, to, expected) => {
+    expect(changed(from, to)).toEqual(expected);
+  });
+
+  test('refuse to make up records of personal data, but let a monitor pass over it', () => {
+    const both = WHOLE.replaceAll('[origin, distance]', '[origin, age, distance]');
+    expect(mistakes(both, CONTRACT)).toEqual([
+      'tocsin.yaml:15:26 alarmDrills.drift.traffic.features.1: "age" is marked pii in contracts/a.yaml: no value of it is kept, and none may be sent on, so no record can be made; take mode: shadow',
+    ]);
+  });
+
+  test('a schedule is of any kind where there is no alarm', () => {
+    const monitor = WHOLE.slice(WHOLE.indexOf('driftMonitors:'))
+      .replace(/ {4}alarm:.*/s, '')
+      .replace('rate(15 minutes)', 'cron(0 6 ? * MON-FRI *)');
+    const datasets = WHOLE.slice(0, WHOLE.indexOf('alarmDrills:'));
+    expect(mistakes(`${datasets}${monitor}`, CONTRACT)).toEqual([]);
+  });
+
+  test('are not accused of what is wrong with the contract', () => {
+    expect(
+      changed('prefix: a/', 'prefix: a/', {
+        'contracts/a.yaml': CONTRACT['contracts/a.yaml'].replace('number', 'numbr'),
+      }),
+    ).toEqual([expect.stringMatching(/^contracts\/a\.yaml:6:15 columns\.distance\.type/)]);
   });
 });
