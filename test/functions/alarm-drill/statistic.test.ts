@@ -102,7 +102,7 @@ describe('one period', () => {
 describe('trims of 1 to 10, as documented', () => {
   const ten = samplesOf(3, 1, 10, 4, 2, 9, 5, 8, 7, 6);
 
-  it.each([
+  it.each<[string, number | null, string]>([
     ['tm90', 5, 'the mean without the highest tenth'],
     ['TM(:90%)', 5, 'is the same as tm90'],
     ['TM(10%:90%)', 5.5, 'the mean between two percentiles'],
