@@ -140,6 +140,20 @@ export function shadowTags({ drill, run, until }: { drill: string; run: string; 
 }
 
 /**
+ * Whether something with these tags was left behind: by a drill whose time is over, or by an earlier run of `drill`, which
+ * runs only once at a time. What has no tag of a drill is somebody else's.
+ */
+export function isLeftover(
+  tags: Readonly<Record<string, string>>,
+  { now, drill }: { now: number; drill?: string },
+): boolean {
+  const owner = tags[DRILL_TAG];
+  if (owner === undefined) return false;
+  // A time that cannot be read holds nothing back.
+  return owner === drill || !(Date.parse(tags[UNTIL_TAG] ?? '') > now);
+}
+
+/**
  * The clone of an alarm on a rung: everything that its evaluation depends on, on metrics of the rung. A warm-up
  * ({@link https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-warm-up.html}) is not cloned: it delays the
  * first evaluation of a new alarm, and a shadow would sleep through its drill.
