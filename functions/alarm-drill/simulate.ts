@@ -53,7 +53,7 @@ export interface SimulateOptions {
   visibleAfterMs?: number;
 }
 
-/** How many data points more than N CloudWatch may read: its formula is not documented, this is what was seen. */
+/** How many data points more than N CloudWatch may read. How many is not documented; in the guide's examples 2. */
 const EXTRA_RANGES = [0, 1, 2, 3] as const;
 
 const MINUTE = 60_000;
