@@ -1,0 +1,311 @@
+import { GateInputError } from '../shared/errors.ts';
+import { formatNumber } from '../shared/format.ts';
+import { breaches, type Evaluated, type MetricAlarm, type StatisticQuery } from './alarm.ts';
+import { idsIn, parseExpression } from './expression.ts';
+import type { Facts } from './measurements.ts';
+import type { LocatedDrill } from './schema.ts';
+import { simulate } from './simulate.ts';
+import { dataPoint, fewSamples } from './statistic.ts';
+
+/*
+ * What a metric has to show for so many times the intended threshold, and which samples make it show that.
+ */
+
+/** Whether a drill is about values that are too high, rather than too low. */
+export function isUpwards({ value: { intended } }: LocatedDrill): boolean {
+  return intended.fires.comparison.startsWith('Greater');
+}
+
+/**
+ * So many times the intended threshold, as a value: the more, the louder, whichever way the alarm is meant to fire and
+ * whatever sign the threshold has. Of a threshold of 0 one "times" is `scale`.
+ *
+ * @param times above 0
+ */
+export function valueAt(drill: LocatedDrill, times: number): number {
+  const { threshold } = drill.value.intended.fires;
+  const upwards = isUpwards(drill);
+  if (threshold === 0) return (upwards ? times - 1 : 1 - times) * (drill.value.scale ?? 1);
+  return threshold > 0 === upwards ? times * threshold : threshold / times;
+}
+
+/**
+ * The reverse of {@link valueAt}: 0 for values that are quieter than any times of the threshold, infinity for those
+ * that are louder, as behind the zero that dividing a threshold never comes to.
+ */
+export function timesOf(drill: LocatedDrill, value: number): number {
+  const { threshold } = drill.value.intended.fires;
+  const upwards = isUpwards(drill);
+  if (threshold === 0) return Math.max(0, 1 + (upwards ? value : -value) / (drill.value.scale ?? 1));
+  if (threshold > 0 === upwards) return Math.max(0, value / threshold);
+  return value * threshold > 0 ? threshold / value : Number.POSITIVE_INFINITY;
+}
+
+/** What an alarm that is as intended does at so many times the threshold: exactly there its strictness decides. */
+export function expectationAt({ value: { intended } }: LocatedDrill, times: number): 'quiet' | 'loud' {
+  const loud = times === 1 ? breaches(intended.fires.threshold, intended.fires) : times > 1;
+  return loud ? 'loud' : 'quiet';
+}
+
+/** Whether the metric is ever there. */
+export function isInRange({ value: { intended } }: LocatedDrill, value: number): boolean {
+  const { from = Number.NEGATIVE_INFINITY, to = Number.POSITIVE_INFINITY } = intended.range ?? {};
+  return value >= from && value <= to;
+}
+
+/** The ends of what the metric ever shows; infinite where nothing is said of it. */
+export function endsOf(drill: LocatedDrill): { quiet: number; loud: number } {
+  const { from = Number.NEGATIVE_INFINITY, to = Number.POSITIVE_INFINITY } = drill.value.intended.range ?? {};
+  return isUpwards(drill) ? { quiet: from, loud: to } : { quiet: to, loud: from };
+}
+
+/**
+ * A usual value: the configured one, else a quarter of the way to the threshold from the quiet end of its range, else a
+ * quarter "times" the threshold.
+ */
+export function healthyOf(drill: LocatedDrill): number {
+  const { healthy, intended } = drill.value;
+  if (healthy !== undefined) return healthy;
+  const { quiet } = endsOf(drill);
+  return Number.isFinite(quiet) ? quiet + (intended.fires.threshold - quiet) / 4 : valueAt(drill, 0.25);
+}
+
+/** Samples of one tick. */
+export type Samples = Record<string, { value: number; count: number }>;
+
+/** Makes an alarm see what it is to see. */
+export interface Driver {
+  /** The metric that drifts. */
+  driven: StatisticQuery;
+  /** What to publish a tick so that the alarm gets to see a value; null where nothing does. */
+  samplesOf(value: number): Samples | null;
+  /** How the value comes about, for messages: `the expression 100 * m1 / m2, with m2 at 120`. */
+  through: string;
+}
+
+/** The metric that a drill drives: that of the alarm, or of metric math the one that `drive` names. */
+export function drivenQuery(alarm: MetricAlarm, drill: LocatedDrill): StatisticQuery {
+  const metrics = metricsOf(alarm);
+  const { drive } = drill.value;
+  const found = drive === undefined ? metrics[0] : metrics.find(({ id }) => id === drive);
+  if (found) return found;
+  throw new GateInputError(
+    drive === undefined
+      ? `alarm ${alarm.name} computes its values from no metric`
+      : `alarm ${alarm.name} has no metric with the id "${drive}" (${place(drill, ['drive'])}); it has ${metrics.map(({ id }) => id).join(', ')}`,
+  );
+}
+
+/**
+ * How to make an alarm see a value.
+ *
+ * @param ticks how many ticks a period has, at least 1
+ * @throws GateInputError where metric math reads others than the driven metric, and nothing says what they are
+ */
+export function driverOf(alarm: MetricAlarm, drill: LocatedDrill, facts: Facts, ticks: number): Driver {
+  const driven = drivenQuery(alarm, drill);
+  const read = readBy(alarm, alarm.returns);
+  const samples = ({ id, statistic }: StatisticQuery, value: number) =>
+    sampleOf(statistic, value, ticks, countOf(alarm, statistic, facts.metrics[id]?.samplesPerPeriod, ticks));
+  if (alarm.returns === driven.id) {
+    return {
+      driven,
+      through: `the statistic ${driven.statistic}`,
+      samplesOf: (value) => {
+        const sample = samples(driven, value);
+        return sample && { [driven.id]: sample };
+      },
+    };
+  }
+
+  const { expression } = alarm.queries.find(({ id }) => id === alarm.returns) as { expression: string };
+  const held = metricsOf(alarm)
+    .filter(({ id }) => id !== driven.id && read.has(id))
+    .map((query) => ({ query, value: heldAt(query, alarm, drill, facts) }));
+  const solve = solverOf(
+    alarm,
+    driven.id,
+    Object.fromEntries(held.map(({ query, value }) => [query.id, value])),
+  );
+  const others = held.map(({ query, value }) => `${query.id} at ${formatNumber(value)}`).join(', ');
+  return {
+    driven,
+    through: `the expression ${expression}, driven by ${driven.id}${others === '' ? '' : ` with ${others}`}`,
+    samplesOf: (value) => {
+      const solution = read.has(driven.id) ? solve(value) : null;
+      if (solution === null) return null;
+      const parts = [{ query: driven, value: solution }, ...held].map(
+        ({ query, value: part }) => [query.id, samples(query, part)] as const,
+      );
+      return parts.every(([, sample]) => sample !== null) ? (Object.fromEntries(parts) as Samples) : null;
+    },
+  };
+}
+
+function metricsOf({ queries }: Evaluated): StatisticQuery[] {
+  return queries.filter((query) => 'metric' in query);
+}
+
+/** The queries that one depends on, itself included. */
+function readBy(alarm: Evaluated, id: string, seen = new Set<string>()): Set<string> {
+  const query = alarm.queries.find((candidate) => candidate.id === id);
+  if (!query || seen.has(id)) return seen;
+  seen.add(id);
+  if ('expression' in query) {
+    const metrics = metricsOf(alarm).map((metric) => metric.id);
+    for (const next of idsIn(parseExpression(query.expression), metrics)) readBy(alarm, next, seen);
+  }
+  return seen;
+}
+
+function heldAt(query: StatisticQuery, alarm: MetricAlarm, drill: LocatedDrill, facts: Facts): number {
+  const held = drill.value.hold[query.id];
+  if (held !== undefined) return held;
+  const recent = facts.metrics[query.id]?.recent ?? [];
+  if (recent.length > 0) return recent.reduce((sum, { value }) => sum + value, 0) / recent.length;
+  throw new GateInputError(
+    `alarm ${alarm.name} reads ${query.id}, which has no recent data, and hold says nothing of it (${place(drill, ['hold'])})`,
+    { help: `Set hold: { ${query.id}: ... } to a usual value of it.` },
+  );
+}
+
+/**
+ * How many samples a tick has: as many as seen in the real metric, and of percentiles enough for an alarm that waits for
+ * more. Whether the real metric has enough is for the static proof to say.
+ */
+function countOf(
+  { lowSamples }: Evaluated,
+  statistic: string,
+  samplesPerPeriod: number | undefined,
+  ticks: number,
+): number {
+  let count = Math.max(1, Math.round((samplesPerPeriod ?? ticks) / ticks));
+  while (lowSamples === 'ignore' && fewSamples(statistic, count * ticks)) count *= 2;
+  return count;
+}
+
+/** Relative error that a value may have: rounding, and what bisection leaves. */
+const PRECISION = 1e-9;
+
+/**
+ * The sample that, published each tick, gives a whole period this data point: the value itself, its part of a sum, or
+ * its part of a count (PutMetricData takes counts that are no whole numbers). Null where none of them does.
+ */
+function sampleOf(
+  statistic: string,
+  value: number,
+  ticks: number,
+  count: number,
+): { value: number; count: number } | null {
+  const pointOf = (sample: { value: number; count: number }) =>
+    dataPoint(statistic, [{ at: 0, value: sample.value, count: sample.count * ticks }]);
+  const ofOnes = pointOf({ value: 1, count });
+  const candidates = [{ value, count }];
+  if (ofOnes)
+    candidates.push({ value: value / ofOnes, count }, { value: 1, count: (count * value) / ofOnes });
+  return candidates.find((sample) => sample.count > 0 && isClose(pointOf(sample), value)) ?? null;
+}
+
+function isClose(a: number | null, b: number): boolean {
+  return a !== null && Math.abs(a - b) <= PRECISION * Math.max(Math.abs(a), Math.abs(b));
+}
+
+/** Where values of a metric are looked for: nothing, and every power of ten that a metric may well have. */
+const POSITIVE = [0, ...Array.from({ length: 25 }, (_, index) => 10 ** (index - 12))];
+const NEGATIVE = POSITIVE.map((value) => -value);
+
+/** Solves metric math for one metric while the others are held, by bisection: null where it is not monotone there. */
+function solverOf(
+  alarm: MetricAlarm,
+  driven: string,
+  held: Record<string, number>,
+): (target: number) => number | null {
+  const resultOf = resultsOf(alarm, driven, held);
+  // Few metrics are ever negative, and behind zero expressions have their poles.
+  const grids = [POSITIVE, NEGATIVE].map((grid) => grid.map((at) => ({ at, result: resultOf(at) })));
+  return (target) => {
+    for (const grid of grids) {
+      if (!isMonotone(grid.map(({ result }) => result))) continue;
+      const solution = solveOn(grid, target, resultOf);
+      if (solution !== null) return solution;
+    }
+    return null;
+  };
+}
+
+interface Point {
+  at: number;
+  result: number | null;
+}
+
+function solveOn(
+  grid: readonly Point[],
+  target: number,
+  resultOf: (at: number) => number | null,
+): number | null {
+  const known = grid.filter((point): point is { at: number; result: number } => point.result !== null);
+  const exact = known.find(({ result }) => result === target);
+  if (exact) return exact.at;
+  const index = known.findIndex(
+    ({ result }, place) => place > 0 && result > target !== known[place - 1]!.result > target,
+  );
+  if (index < 0) return null;
+  let [below, above] = [known[index - 1]!, known[index]!];
+  for (;;) {
+    const at = (below.at + above.at) / 2;
+    const result = resultOf(at);
+    if (result === null) return null;
+    if (result === target) return at;
+    if (at === below.at || at === above.at) break;
+    if (result > target === below.result > target) below = { at, result };
+    else above = { at, result };
+  }
+  const nearest = [below, above].toSorted(
+    (a, b) => Math.abs(a.result - target) - Math.abs(b.result - target),
+  )[0]!;
+  return isClose(nearest.result, target) ? nearest.at : null;
+}
+
+function isMonotone(results: readonly (number | null)[]): boolean {
+  const known = results.filter((result) => result !== null);
+  const steps = known.slice(1).map((result, index) => Math.sign(result - known[index]!));
+  return !(steps.includes(1) && steps.includes(-1));
+}
+
+/**
+ * What metric math gives while its metrics stay as they are; null where it gives nothing, or not the same each period,
+ * as a running sum does.
+ */
+function resultsOf(
+  alarm: MetricAlarm,
+  driven: string,
+  held: Record<string, number>,
+): (value: number) => number | null {
+  const queries = alarm.queries.map((query) =>
+    'metric' in query ? { id: query.id, metric: query.metric, statistic: 'Average' } : query,
+  );
+  const [periods, asked] = [8, 3];
+  const plain: Evaluated = { ...alarm, queries, evaluationPeriods: asked, datapointsToAlarm: 1 };
+  const periodMs = alarm.periodS * 1000;
+  const to = periods * periodMs;
+  return (value) => {
+    const series = Object.fromEntries(
+      Object.entries({ ...held, [driven]: value }).map(([id, of]) => [
+        id,
+        Array.from({ length: periods }, (_, index) => ({ at: (index + 0.5) * periodMs, value: of })),
+      ]),
+    );
+    const [evaluation] = simulate(plain, series, { from: to - 1, to });
+    const results = evaluation!.slots.map((slot) => slot.value);
+    const [newest = null] = results;
+    return newest !== null && results.every((result) => result === null || isClose(result, newest))
+      ? newest
+      : null;
+  };
+}
+
+/** `tocsin.yaml:12` */
+export function place({ locate }: LocatedDrill, path: readonly PropertyKey[]): string {
+  const { file, line } = locate(path);
+  return `${file}:${line}`;
+}
