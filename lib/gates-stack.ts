@@ -1,7 +1,9 @@
-import { CfnOutput, Stack, type StackProps } from 'aws-cdk-lib';
+import { CfnOutput, Duration, Stack, type StackProps } from 'aws-cdk-lib';
 import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import type { Construct } from 'constructs';
 import type { Config } from './config.ts';
+import { AlarmDrill, longestDrill } from './gates/alarm-drill.ts';
+import { DriftMonitor } from './gates/drift-monitor.ts';
 import { HoldoutEvaluation, longestEvaluation } from './gates/holdout-evaluation.ts';
 import { longestCanary, PipelineCanary } from './gates/pipeline-canary.ts';
 import { QualityGate } from './gates/quality-gate.ts';
@@ -21,34 +23,60 @@ export class GatesStack extends Stack {
     super(scope, id, { description: 'Tocsin: gates that make silent ML failures loud', ...props });
     const notifications = new Notifications(this, 'Notifications', { emails: config.notify.emails });
     const evidence = new EvidenceStore(this, 'Evidence');
-    const quality = new QualityGate(this, 'QualityGate', { config, evidence, notifications });
+    const base = { config, evidence, notifications };
+    const quality = config.datasets.length > 0 ? new QualityGate(this, 'QualityGate', base) : undefined;
 
     const output = (name: string, value: string, description: string) =>
       new CfnOutput(this, name, { value, description });
-    if (quality.dataBucket !== undefined) {
+    if (quality?.dataBucket !== undefined) {
       output('DataBucket', quality.dataBucket.bucketName, 'Upload the datasets that name no bucket here');
     }
     output('EvidenceBucket', evidence.bucket.bucketName, 'Verdicts, reports and baselines');
     output('NotificationTopic', notifications.topic.topicArn, 'Verdicts and alarms');
-    output('QualityGateAlias', quality.gate.alias.functionArn, 'Invoke it with {"dataset": ..., "uri": ...}');
-    output('QualityGateRole', quality.gate.role.roleArn, 'The only role that may read and tag locked data');
-    if (config.models.size === 0) return;
+    if (quality !== undefined) {
+      const { alias, role } = quality.gate;
+      output('QualityGateAlias', alias.functionArn, 'Invoke it with {"dataset": ..., "uri": ...}');
+      output('QualityGateRole', role.roleArn, 'The only role that may read and tag locked data');
+    }
+    if (config.monitors.size > 0) {
+      const { gate } = new DriftMonitor(this, 'DriftMonitor', base);
+      output('DriftMonitorAlias', gate.alias.functionArn, 'Invoke it with {"monitor": NAME}');
+    }
 
-    const dataBucket = quality.dataBucket as IBucket | undefined;
     const models = [...config.models.values()];
-    const work = new WorkBucket(this, 'Work', {
-      longest: config.canaries.size > 0 ? longestCanary(config) : longestEvaluation(models),
-      evidence,
-    });
+    const longest = [
+      ...(models.length > 0 ? [longestEvaluation(models)] : []),
+      ...(config.canaries.size > 0 ? [longestCanary(config)] : []),
+      ...(config.drills.size > 0 ? [longestDrill(config)] : []),
+    ].map((duration) => duration.toMilliseconds());
+    if (longest.length === 0) return;
+
+    const work = new WorkBucket(this, 'Work', { longest: Duration.millis(Math.max(...longest)), evidence });
+    output(
+      'WorkBucket',
+      work.bucket.bucketName,
+      'Inputs, outputs, claims and progress of runs while they last',
+    );
+    if (config.drills.size > 0) {
+      const drill = new AlarmDrill(this, 'AlarmDrill', { ...base, work });
+      output(
+        'AlarmDrillAlias',
+        drill.gate.alias.functionArn,
+        'Invoke it with {"drill": NAME}, or run: tocsin drill alarm NAME',
+      );
+      output('ProbeTopic', drill.probe.topicArn, 'What clones of alarms notify while they are drilled');
+    }
+    if (models.length === 0) return;
+
+    const dataBucket = quality?.dataBucket as IBucket | undefined;
     const runner = new ModelRunner(this, 'ModelRunner', { models, work });
-    const shared = { config, dataBucket, runner, evidence, notifications };
+    const shared = { ...base, dataBucket, runner };
     const evaluation = new HoldoutEvaluation(this, 'HoldoutEvaluation', shared);
     output(
       'HoldoutEvaluationAlias',
       evaluation.gate.alias.functionArn,
       'Invoke it with {"package": ARN}, or run: tocsin evaluate --package ARN',
     );
-    output('WorkBucket', work.bucket.bucketName, 'Inputs and outputs of evaluations while they run');
     if (runner.role !== undefined) {
       output(
         'ModelRole',

@@ -1,6 +1,8 @@
 /** Tocsin's constructs, for use in another CDK app. */
 
 export { type Config, type Dataset, type EngineConfig, loadConfig } from './config.ts';
+export { AlarmDrill, type AlarmDrillProps } from './gates/alarm-drill.ts';
+export { DriftMonitor, type DriftMonitorProps } from './gates/drift-monitor.ts';
 export { HoldoutEvaluation, type HoldoutEvaluationProps } from './gates/holdout-evaluation.ts';
 export { PipelineCanary, type PipelineCanaryProps } from './gates/pipeline-canary.ts';
 export { QualityGate, type QualityGateProps } from './gates/quality-gate.ts';

@@ -105,22 +105,7 @@ export class PipelineCanary extends Construct {
       if (value.schedule === undefined) continue;
       this.gate.onSchedule(`Schedule-${name}`, `Runs the canary ${name}`, value.schedule, { canary: name });
     }
-    // One rule for a stack, not for a canary: the function starts every canary of the stack, once.
-    for (const stack of new Set(canaries.flatMap(({ value }) => value.afterDeployOf))) {
-      const id = Stack.of(this).formatArn({
-        service: 'cloudformation',
-        resource: 'stack',
-        resourceName: `${stack}/`,
-      });
-      this.gate.onEvents(`Deployed-${stack}`, `Deployments of the stack ${stack}`, {
-        source: ['aws.cloudformation'],
-        detailType: ['CloudFormation Stack Status Change'],
-        detail: {
-          'stack-id': [{ prefix: id }],
-          'status-details': { status: ['CREATE_COMPLETE', 'UPDATE_COMPLETE'] },
-        },
-      });
-    }
+    this.gate.onDeployments(canaries.flatMap(({ value }) => value.afterDeployOf));
   }
 }
 

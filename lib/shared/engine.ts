@@ -21,7 +21,7 @@ export function measuringFunction(
   { memory, disk, timeout, concurrency, ...engine }: EngineConfig,
   props: Omit<GateFunctionProps, Size>,
 ): GateFunction {
-  const architecture = engine.architecture === 'arm64' ? Architecture.ARM_64 : Architecture.X86_64;
+  const architecture = architectureOf(engine);
   const gate = new GateFunction(scope, id, {
     ...props,
     architecture,
@@ -38,4 +38,9 @@ export function measuringFunction(
   } satisfies Partial<Environment>;
   for (const [name, value] of Object.entries(environment)) gate.environment(name, String(value));
   return gate;
+}
+
+/** What functions run on. */
+export function architectureOf({ architecture }: Pick<EngineConfig, 'architecture'>): Architecture {
+  return architecture === 'arm64' ? Architecture.ARM_64 : Architecture.X86_64;
 }

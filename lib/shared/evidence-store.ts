@@ -74,6 +74,18 @@ export class EvidenceStore extends Construct {
     gate.allow({ actions: ['s3:PutObject'], resources: [objects(evidence)] });
     allowList(gate, this.bucket.bucketArn, readable);
   }
+
+  /** Lets a function that keeps no evidence read the baselines of these datasets. */
+  readBaselines(gate: GateFunction, datasets: readonly string[]): void {
+    const baselines = [...new Set(datasets)].map((dataset) => `baselines/${dataset}/*`);
+    gate.environment('EVIDENCE_BUCKET', this.bucket.bucketName);
+    gate.allow({
+      actions: ['s3:GetObject'],
+      resources: baselines.map((pattern) => this.bucket.arnForObjects(pattern)),
+      wildcards: 'The baseline of one dataset.',
+    });
+    allowList(gate, this.bucket.bucketArn, baselines);
+  }
 }
 
 /**

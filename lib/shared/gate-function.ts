@@ -190,6 +190,25 @@ export class GateFunction extends Construct {
     new Rule(this, id, { description, eventPattern, targets: [this.#target()] });
   }
 
+  /** Invokes it whenever one of these CloudFormation stacks was deployed: once, however many wait for that stack. */
+  onDeployments(stacks: readonly string[]): void {
+    for (const stack of new Set(stacks)) {
+      const id = Stack.of(this).formatArn({
+        service: 'cloudformation',
+        resource: 'stack',
+        resourceName: `${stack}/`,
+      });
+      this.onEvents(`Deployed-${stack}`, `Deployments of the stack ${stack}`, {
+        source: ['aws.cloudformation'],
+        detailType: ['CloudFormation Stack Status Change'],
+        detail: {
+          'stack-id': [{ prefix: id }],
+          'status-details': { status: ['CREATE_COMPLETE', 'UPDATE_COMPLETE'] },
+        },
+      });
+    }
+  }
+
   /** Invokes it with `input` on a schedule of EventBridge: `rate(7 days)`, `cron(0 6 ? * MON *)`. */
   onSchedule(id: string, description: string, expression: string, input: unknown): void {
     new Rule(this, id, {

@@ -1,0 +1,263 @@
+import { ArnFormat, Duration, Stack } from 'aws-cdk-lib';
+import { AnyPrincipal, Effect, PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import type { IKey } from 'aws-cdk-lib/aws-kms';
+import { Topic } from 'aws-cdk-lib/aws-sns';
+import { Construct } from 'constructs';
+import { DRILL_NAMESPACE, type LocatedDrill, SHADOW } from '../../functions/alarm-drill/schema.ts';
+import { EVENT_SOURCE } from '../../functions/shared/schema.ts';
+import { type Config, textBundleOf } from '../config.ts';
+import { architectureOf } from '../shared/engine.ts';
+import type { EvidenceStore } from '../shared/evidence-store.ts';
+import { GateFunction } from '../shared/gate-function.ts';
+import { bothSpellings } from '../shared/model-runner.ts';
+import type { Notifications } from '../shared/notifications.ts';
+import type { WorkBucket } from '../shared/work-bucket.ts';
+
+const GATE = 'alarm-drill';
+
+/** EventBridge takes event patterns of at most so many characters. */
+const MAX_PATTERN = 2048;
+
+/** What a drill takes beside its rounds: reading, cleaning up, retries. */
+const MARGIN = Duration.hours(2);
+
+/** The longest that a drill may be meant to take: nobody waits longer for the word of a drill. */
+const LONGEST = Duration.days(30);
+
+/**
+ * Bounds the time of a drill by the time in which its alarm has to fire: so many rounds (four of the ladder, one message
+ * down the real path), of which each warms up, drifts and recovers, and each of these may take three times as long.
+ */
+const ROUNDS = 5;
+const PER_ROUND = 3 * 3;
+
+export interface AlarmDrillProps {
+  /** As {@link loadConfig} returns it; with at least one drill. */
+  config: Pick<Config, 'file' | 'text' | 'drills' | 'engine' | 'workflow'>;
+  /** For claims and progress. */
+  work: WorkBucket;
+  evidence: EvidenceStore;
+  /** Where verdicts and alarms go. */
+  notifications: Notifications;
+}
+
+/**
+ * Proves of the alarms of tocsin.yaml that they fire when they are meant to: on clones that watch metrics of their own and
+ * notify a topic of their own, so that no real metric is touched and nobody is woken, unless tocsin.yaml says so.
+ */
+export class AlarmDrill extends Construct {
+  readonly gate: GateFunction;
+  /** What clones of alarms notify; only the receipt queues of drills may subscribe. */
+  readonly probe: Topic;
+
+  constructor(scope: Construct, id: string, props: AlarmDrillProps) {
+    super(scope, id);
+    const { config, work, evidence, notifications } = props;
+    const drills = [...config.drills.values()];
+    this.gate = new GateFunction(this, 'Gate', {
+      name: GATE,
+      entry: `${GATE}/handler`,
+      architecture: architectureOf(config.engine),
+      memory: 512,
+      disk: 512,
+      timeout: Duration.minutes(15),
+      ...(config.workflow === 'durable' && { executionTimeout: longestDrill(config) }),
+      // It measures no data, and sleeps most of the time.
+      concurrency: 'unreserved',
+      layers: [],
+      unjudged: 'nobody knows whether its alarm would still fire',
+      notifications,
+    });
+    this.gate.environment('WORKFLOW', config.workflow);
+    this.gate.readConfiguration(textBundleOf(config));
+    this.gate.emitEvents(EVENT_SOURCE);
+    work.connect(this.gate);
+    // Synthetic records are drawn from what is usual.
+    const baselines = drills.some(({ value }) => value.traffic !== undefined);
+    evidence.connect(this.gate, GATE, { baselines });
+
+    this.probe = this.#createProbe(notifications.key as IKey);
+    this.gate.environment('PROBE_TOPIC_ARN', this.probe.topicArn);
+    this.#allowShadows(drills);
+    this.#allowReceipts(drills);
+    this.#allowReading();
+    this.#allowEndpoints(drills);
+    this.#addTriggers(drills);
+  }
+
+  #createProbe(masterKey: IKey): Topic {
+    const probe = new Topic(this, 'Probe', {
+      displayName: 'Tocsin drills',
+      masterKey,
+      enforceSSL: true,
+    });
+    probe.addToResourcePolicy(
+      new PolicyStatement({
+        sid: 'ShadowAlarmsPublish',
+        principals: [new ServicePrincipal('cloudwatch.amazonaws.com')],
+        actions: ['sns:Publish'],
+        resources: [probe.topicArn],
+        conditions: { ArnLike: { 'aws:SourceArn': this.#arn('cloudwatch', `alarm:${SHADOW}*`) } },
+      }),
+    );
+    // What clones say looks like an alarm, and would wake whoever subscribed by mistake.
+    probe.addToResourcePolicy(
+      new PolicyStatement({
+        sid: 'OnlyReceiptQueuesSubscribe',
+        effect: Effect.DENY,
+        principals: [new AnyPrincipal()],
+        actions: ['sns:Subscribe'],
+        resources: [probe.topicArn],
+        conditions: { StringNotLike: { 'sns:Endpoint': this.#arn('sqs', `${SHADOW}*`) } },
+      }),
+    );
+    return probe;
+  }
+
+  /** Clones of alarms, and the data that they are fed. */
+  #allowShadows(drills: readonly LocatedDrill[]): void {
+    const shadows = [this.#arn('cloudwatch', `alarm:${SHADOW}*`)];
+    const real = drills.some(({ value }) => value.deliver === 'real');
+    this.gate.allow({
+      actions: ['cloudwatch:PutMetricAlarm'],
+      resources: shadows,
+      wildcards: 'Clones of alarms have a name for each run; no other begins so.',
+      // An alarm may also stop instances; a clone tells its topic, or those that people put behind the real alarm.
+      conditions: {
+        'ForAllValues:StringLike': {
+          'cloudwatch:AlarmActions': real ? this.#arn('sns', '*') : this.probe.topicArn,
+        },
+      },
+    });
+    this.gate.allow({
+      actions: ['cloudwatch:DeleteAlarms', 'cloudwatch:TagResource', 'cloudwatch:ListTagsForResource'],
+      resources: shadows,
+    });
+    const live = drills.flatMap(({ value: { mode, intended } }) =>
+      mode === 'live' && intended.metric !== undefined ? [intended.metric.namespace] : [],
+    );
+    this.gate.allow({
+      actions: ['cloudwatch:PutMetricData'],
+      resources: ['*'],
+      conditions: { StringEquals: { 'cloudwatch:namespace': [...new Set([DRILL_NAMESPACE, ...live])] } },
+    });
+  }
+
+  /** Queues that prove that a message arrived. */
+  #allowReceipts(drills: readonly LocatedDrill[]): void {
+    const queues = [this.#arn('sqs', `${SHADOW}*`)];
+    this.gate.allow({
+      actions: [
+        'sqs:CreateQueue',
+        'sqs:TagQueue',
+        'sqs:GetQueueAttributes',
+        'sqs:ReceiveMessage',
+        'sqs:ListQueueTags',
+        'sqs:DeleteQueue',
+      ],
+      resources: queues,
+      wildcards: 'Receipt queues have a name for each run; no other begins so.',
+    });
+    const real = drills.some(({ value }) => value.deliver === 'real');
+    const topics = real ? [this.#arn('sns', '*')] : [this.probe.topicArn];
+    const wildcards = 'The topics behind an alarm are read from it when it is drilled.';
+    this.gate.allow({
+      actions: ['sns:Subscribe'],
+      resources: topics,
+      conditions: { StringEquals: { 'sns:Protocol': 'sqs' }, StringLike: { 'sns:Endpoint': queues } },
+      ...(real && { wildcards }),
+    });
+    this.gate.allow({
+      actions: ['sns:Unsubscribe'],
+      resources: topics,
+      ...(real && { wildcards }),
+    });
+  }
+
+  /** Everything that an alarm depends on. Names are known when it is read, and not before. */
+  #allowReading(): void {
+    this.gate.allow({
+      actions: [
+        'cloudwatch:DescribeAlarms',
+        'cloudwatch:DescribeAlarmHistory',
+        'cloudwatch:ListMetrics',
+        'cloudwatch:GetMetricData',
+        'cloudwatch:ListAlarmMuteRules',
+        'sqs:ListQueues',
+      ],
+      resources: ['*'],
+      wildcards:
+        'X-Ray takes segments, CloudWatch tells of composite alarms, metrics and mute rules, and SQS lists queues, on no narrower resource.',
+    });
+    const wildcards = 'What is behind an alarm is known when it is read, and not before.';
+    this.gate.allow({
+      actions: ['sns:GetTopicAttributes', 'sns:ListSubscriptionsByTopic', 'sns:GetSubscriptionAttributes'],
+      resources: [this.#arn('sns', '*')],
+      wildcards,
+    });
+    this.gate.allow({
+      actions: ['lambda:GetFunction', 'lambda:GetPolicy'],
+      resources: [this.#arn('lambda', 'function:*')],
+      wildcards,
+    });
+    this.gate.allow({
+      actions: ['kms:DescribeKey', 'kms:GetKeyPolicy'],
+      resources: [this.#arn('kms', 'key/*')],
+      wildcards,
+    });
+  }
+
+  #allowEndpoints(drills: readonly LocatedDrill[]): void {
+    const endpoints = (names: readonly string[]) =>
+      bothSpellings(names).map((name) => this.#arn('sagemaker', `endpoint/${name}`));
+    const guarded = drills.flatMap(({ value }) => value.intended.guards ?? []);
+    const driven = drills.flatMap(({ value }) => value.traffic?.endpoint ?? []);
+    const all = endpoints([...guarded, ...driven]);
+    if (all.length > 0) this.gate.allow({ actions: ['sagemaker:DescribeEndpoint'], resources: all });
+    if (driven.length > 0) {
+      this.gate.allow({ actions: ['sagemaker:InvokeEndpoint'], resources: endpoints(driven) });
+    }
+  }
+
+  #addTriggers(drills: readonly LocatedDrill[]): void {
+    for (const { name, value } of drills) {
+      if (value.schedule === undefined) continue;
+      this.gate.onSchedule(`Schedule-${name}`, `Runs the drill ${name}`, value.schedule, { drill: name });
+    }
+    this.gate.onDeployments(drills.flatMap(({ value }) => value.afterDeployOf));
+    patternsOf(drills.map(({ value }) => value.alarm)).forEach((pattern, index) => {
+      this.gate.onEvents(`Changed-${index + 1}`, 'Changes of alarms that are drilled', pattern);
+    });
+  }
+
+  /** Of this account and region; `resource` is all that follows. */
+  #arn(service: string, resource: string): string {
+    return Stack.of(this).formatArn({ service, resource, arnFormat: ArnFormat.NO_RESOURCE_NAME });
+  }
+}
+
+/** Event patterns of changes of these alarms, as few as their names fit into. */
+function patternsOf(alarms: readonly string[]) {
+  const patternOf = (alarmName: string[]) => ({
+    source: ['aws.cloudwatch'],
+    detailType: ['CloudWatch Alarm Configuration Change'],
+    detail: { alarmName },
+  });
+  const fits = (names: string[]) =>
+    // As it is deployed, the second key is longer by its hyphen.
+    Buffer.byteLength(JSON.stringify(patternOf(names))) < MAX_PATTERN;
+  const groups: string[][] = [[]];
+  for (const alarm of new Set(alarms)) {
+    const group = groups.at(-1) as string[];
+    if (fits([...group, alarm])) group.push(alarm);
+    else groups.push([alarm]);
+  }
+  return groups.map(patternOf);
+}
+
+/** How long any of these drills may take, at most {@link LONGEST}. */
+export function longestDrill({ drills }: Pick<Config, 'drills'>): Duration {
+  const within = Math.max(...[...drills.values()].map(({ value }) => value.intended.within));
+  const bound = Duration.seconds(Math.ceil((within / 1000) * ROUNDS * PER_ROUND)).plus(MARGIN);
+  return bound.toMilliseconds() < LONGEST.toMilliseconds() ? bound : LONGEST;
+}
