@@ -279,7 +279,7 @@ function stateOf(
   { young, old }: Pick<Reading, 'young' | 'old'>,
 ): AlarmState {
   if (bad >= m) return 'ALARM';
-  if (real === n) return 'OK';
+  // With N real points each treatment says OK from here on: there is nothing to treat.
   switch (missingData) {
     case 'breaching':
       return bad + n - real >= m ? 'ALARM' : 'OK';

@@ -8,6 +8,9 @@ import {
 } from '../../../functions/alarm-drill/expression.ts';
 import { GateInputError } from '../../../functions/shared/errors.ts';
 
+// A fixed seed: what fails here fails for everybody.
+fc.configureGlobal({ seed: 4 });
+
 type Points = (number | null)[];
 
 function valuesOf(text: string, inputs: Record<string, Points>, options?: { periodS: number }): Points {

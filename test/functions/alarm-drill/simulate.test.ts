@@ -25,6 +25,9 @@ import {
 } from '../../../functions/alarm-drill/simulate.ts';
 import { GateInputError } from '../../../functions/shared/errors.ts';
 
+// A fixed seed: what fails here fails for everybody.
+fc.configureGlobal({ seed: 4 });
+
 const MINUTE = 60_000;
 
 const METRIC = {
@@ -711,7 +714,10 @@ describe('whatever the alarm', () => {
   });
 
   it('the order of samples does not matter', () => {
-    const sample = fc.record({ at: fc.nat(4 * MINUTE), value: fc.double({ min: 0, max: 4, noNaN: true }) });
+    const sample = fc.record({
+      at: fc.nat(3).map((minute) => minute * MINUTE),
+      value: fc.nat(40).map((tenths) => tenths / 10),
+    });
     fc.assert(
       fc.property(
         alarm,
