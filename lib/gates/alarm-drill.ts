@@ -149,9 +149,13 @@ export class AlarmDrill extends Construct {
     this.gate.allow({
       actions: [
         'sqs:CreateQueue',
+        // Creating something with tags takes it.
         'sqs:TagQueue',
+        'sqs:SetQueueAttributes',
         'sqs:GetQueueAttributes',
+        'sqs:GetQueueUrl',
         'sqs:ReceiveMessage',
+        'sqs:ChangeMessageVisibility',
         'sqs:ListQueueTags',
         'sqs:DeleteQueue',
       ],

@@ -202,11 +202,14 @@ describe('the role of the drill', () => {
         'cloudwatch:TagResource',
       ],
       [`arn:aws:sqs:${local}:tocsin-drill-*`]: [
+        'sqs:ChangeMessageVisibility',
         'sqs:CreateQueue',
         'sqs:DeleteQueue',
         'sqs:GetQueueAttributes',
+        'sqs:GetQueueUrl',
         'sqs:ListQueueTags',
         'sqs:ReceiveMessage',
+        'sqs:SetQueueAttributes',
         'sqs:TagQueue',
       ],
       [`arn:aws:sns:${local}:*`]: [

@@ -21,6 +21,11 @@ const ACTIONS: Record<string, string[]> = {
   // The topic has a key.
   'sns:Publish': ['sns:Publish', 'kms:Decrypt', 'kms:GenerateDataKey'],
   'eventbridge:PutEvents': ['events:PutEvents'],
+  'sagemaker-runtime:InvokeEndpoint': ['sagemaker:InvokeEndpoint'],
+  'sqs:ChangeMessageVisibilityBatch': ['sqs:ChangeMessageVisibility'],
+  // With tags.
+  'cloudwatch:PutMetricAlarm': ['cloudwatch:PutMetricAlarm', 'cloudwatch:TagResource'],
+  'sqs:CreateQueue': ['sqs:CreateQueue', 'sqs:TagQueue'],
   // With tags, and the first with a role.
   'sagemaker:CreateModel': ['sagemaker:CreateModel', 'sagemaker:AddTags', 'iam:PassRole'],
   'sagemaker:CreateTransformJob': ['sagemaker:CreateTransformJob', 'sagemaker:AddTags'],
@@ -77,6 +82,25 @@ canaries:
     dataset: { uri: known/flights.csv }
     expect: [{ metric: mae, atMost: 1 }]
     negativeControl: { corrupt: { id: "0" } }
+alarmDrills:
+  live:
+    alarm: errors
+    intended: { fires: "> 1", within: 5m, metric: { namespace: Delay, name: errors }, guards: staging }
+    mode: live
+    live: { because: staging alone emits it }
+    deliver: real
+  traffic:
+    alarm: tocsin-drift-flights
+    intended: { fires: ">= 0.2", within: 2h }
+    mode: traffic
+    traffic: { endpoint: staging, dataset: flights, features: [id], feature: id }
+driftMonitors:
+  flights:
+    endpoint: staging
+    capture: s3://captures/staging/
+    dataset: flights
+    features: [id]
+    alarm: { threshold: 0.2 }
 `,
     { 'flights.yaml': contractOf('flights') },
   ),
