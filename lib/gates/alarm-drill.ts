@@ -18,18 +18,18 @@ const GATE = 'alarm-drill';
 /** EventBridge takes event patterns of at most so many characters. */
 const MAX_PATTERN = 2048;
 
-/** What a drill takes beside its rounds: reading, cleaning up, retries. */
-const MARGIN = Duration.hours(2);
-
-/** The longest that a drill may be meant to take: nobody waits longer for the word of a drill. */
-const LONGEST = Duration.days(30);
-
 /**
  * Bounds the time of a drill by the time in which its alarm has to fire: so many rounds (four of the ladder, one message
  * down the real path), of which each warms up, drifts and recovers, and each of these may take three times as long.
  */
 const ROUNDS = 5;
 const PER_ROUND = 3 * 3;
+
+/** What comes on top: hours in which silence is watched, an alarm whose window is longer than it should be, retries. */
+const MARGIN = Duration.days(1);
+
+/** The most that any drill gets: who has to wait longer for its word would not wait for it. */
+const LONGEST = Duration.days(30);
 
 export interface AlarmDrillProps {
   /** As {@link loadConfig} returns it; with at least one drill. */

@@ -346,8 +346,8 @@ describe('the functions', () => {
       MemorySize: 512,
       Timeout: 900,
       Architectures: ['arm64'],
-      // Two hours for an alarm to fire, nine times in each of five rounds, and a margin of two.
-      DurableConfig: { ExecutionTimeout: 92 * 3600 },
+      // Two hours for an alarm to fire, nine times in each of five rounds, and a day.
+      DurableConfig: { ExecutionTimeout: 114 * 3600 },
     });
     expect(lambda).not.toHaveProperty('Layers');
     expect(lambda).not.toHaveProperty('ReservedConcurrentExecutions');
@@ -368,7 +368,7 @@ describe('the functions', () => {
 
   test('no drill is meant to take more than a month', () => {
     const slow = configOf(`tocsin: 1\nalarmDrills:\n${SHADOWED.replace('10m', '7d')}`, {});
-    expect([longestDrill(CLONES).toMinutes(), longestDrill(slow).toDays()]).toEqual([570, 30]);
+    expect([longestDrill(CLONES).toMinutes(), longestDrill(slow).toDays()]).toEqual([1890, 30]);
   });
 
   test('the monitor measures as the quality gate does', () => {
@@ -557,9 +557,9 @@ describe('the stack', () => {
   });
 
   test('keeps claims longer than any drill', () => {
-    // 92 hours, and three days.
+    // Five days, and three.
     expect(resourceOf(template, 'AWS::S3::Bucket', 'WorkBucket')).toMatchObject({
-      LifecycleConfiguration: { Rules: [{ ExpirationInDays: 7 }, {}] },
+      LifecycleConfiguration: { Rules: [{ ExpirationInDays: 8 }, {}] },
     });
   });
 
