@@ -9,8 +9,9 @@ It leads a process group, and ends with every Lambda process in it when its stan
 outlive the process that started it, however that ends. It stays if anything is written there before.
 
 Everything else is configured by the environment (see emulator.ts). Where ministack 1.5.33 evaluates policies otherwise
-than AWS does, and the stack would notice, it is corrected here. It has no SageMaker: what the local one (sagemaker/)
-needs of an account and no client of AWS can ask for is added here.
+than AWS does, and the stack would notice, it is corrected here. It has no SageMaker, and its CloudWatch does not evaluate
+alarms as AWS does: what the local ones (sagemaker/, cloudwatch/) need of an account and no client of AWS can ask for is
+added here, and alarms of stacks go to the local CloudWatch.
 """
 
 import asyncio
@@ -22,6 +23,8 @@ import signal
 import socket
 import sys
 import threading
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 
@@ -44,8 +47,9 @@ def main() -> None:
 
     correct_principal_arn()
     add_event_source()
-    let_root_send_events_of_sagemaker()
+    let_root_send_events_of_services()
     let_root_assume_roles_of_services()
+    provision_alarms(os.environ["AWS_ENDPOINT_URL_CLOUDWATCH"])
     config = Config()
     config.bind = [f"fd://{listener.fileno()}"]
     config.certfile, config.keyfile = certificate, key
@@ -111,10 +115,11 @@ def add_event_source() -> None:
     iam_actions.request_tag_context = context
 
 
-def let_root_send_events_of_sagemaker() -> None:
-    """Lets the root of the account send events of source `aws.sagemaker`.
+def let_root_send_events_of_services() -> None:
+    """Lets the root of the account send events of the sources `aws.sagemaker` and `aws.cloudwatch`.
 
-    ministack refuses sources of AWS to every client, as AWS does; but here SageMaker is one, with the key of root.
+    ministack refuses sources of AWS to every client, as AWS does; but here these services are clients, with the key of
+    root.
     """
     from ministack.core import iam_evaluator
     from ministack.services import eventbridge
@@ -124,7 +129,7 @@ def let_root_send_events_of_sagemaker() -> None:
     def put_events(data, allow_aws_source=False):
         sources = {entry.get("Source") for entry in data.get("Entries", [])}
         from_root = iam_evaluator.caller_arn().endswith(":root")
-        return original(data, allow_aws_source or (from_root and sources == {"aws.sagemaker"}))
+        return original(data, allow_aws_source or (from_root and sources <= {"aws.sagemaker", "aws.cloudwatch"}))
 
     eventbridge._put_events = put_events
 
@@ -146,6 +151,100 @@ def let_root_assume_roles_of_services() -> None:
         return original(key, context)
 
     iam_evaluator._resolve_condition_key = resolve
+
+
+def provision_alarms(endpoint: str) -> None:
+    """Makes CloudFormation create, update and delete alarms at the local CloudWatch, composite ones and those on metric
+    math, which ministack does not know, as well.
+
+    ministack calls this from its event loop, which waits meanwhile. The local CloudWatch answers the root of the account
+    without asking ministack anything, so neither waits for the other.
+    """
+    from ministack.services.cloudformation import provisioners
+
+    known = provisioners._RESOURCE_HANDLERS["AWS::CloudWatch::Alarm"]
+    if set(known) != {"create", "update", "update_with_logical_id", "delete"}:
+        raise RuntimeError(f"ministack provisions alarms otherwise than expected: by {sorted(known)}")
+
+    def call(operation, request):
+        key = os.environ["AWS_ACCESS_KEY_ID"]
+        headers = {
+            "X-Amz-Target": f"GraniteServiceVersion20100801.{operation}",
+            "Authorization": f"AWS4-HMAC-SHA256 Credential={key}/20260101/us-east-1/monitoring/aws4_request",
+        }
+        try:
+            urllib.request.urlopen(
+                urllib.request.Request(endpoint, json.dumps(request).encode(), headers), timeout=10
+            ).close()
+        except urllib.error.HTTPError as error:
+            answer = json.load(error)
+            if operation == "DeleteAlarms" and answer["__type"] == "ResourceNotFound":
+                return
+            raise ValueError(f"{operation}: {answer['message']}") from error
+
+    def handlers(put):
+        def create(logical_id, props, stack_name):
+            name = name_of(logical_id, props, stack_name)
+            call(put, {**typed(props), "AlarmName": name})
+            return name, {"Arn": arn_of(name)}
+
+        def update(physical_id, old_props, new_props, stack_name, logical_id=None):
+            name = name_of(logical_id or physical_id, new_props, stack_name)
+            if name != physical_id:
+                created = create(logical_id or physical_id, new_props, stack_name)
+                provisioners._delete_predecessor(delete, physical_id, old_props)
+                return created
+            call(put, {**typed(new_props), "AlarmName": name})
+            # The Tags of an alarm that is there are not looked at.
+            old, new = ({tag["Key"]: tag["Value"] for tag in props.get("Tags", [])} for props in (old_props, new_props))
+            if gone := [key for key in old if key not in new]:
+                call("UntagResource", {"ResourceARN": arn_of(name), "TagKeys": gone})
+            if new:
+                tags = [{"Key": key, "Value": value} for key, value in new.items()]
+                call("TagResource", {"ResourceARN": arn_of(name), "Tags": tags})
+            return name, {"Arn": arn_of(name)}
+
+        def delete(physical_id, props):
+            call("DeleteAlarms", {"AlarmNames": [physical_id]})
+
+        return {"create": create, "update": update, "update_with_logical_id": True, "delete": delete}
+
+    def name_of(logical_id, props, stack_name):
+        return props.get("AlarmName") or provisioners._physical_name(stack_name, logical_id, max_len=255)
+
+    def arn_of(name):
+        return f"arn:aws:cloudwatch:{os.environ['MINISTACK_REGION']}:{os.environ['MINISTACK_ACCOUNT_ID']}:alarm:{name}"
+
+    for resource_type, put in (
+        ("AWS::CloudWatch::Alarm", "PutMetricAlarm"),
+        ("AWS::CloudWatch::CompositeAlarm", "PutCompositeAlarm"),
+    ):
+        provisioners._RESOURCE_HANDLERS[resource_type] = handlers(put)
+        provisioners._STACK_TAG_PROPERTY[resource_type] = ("Tags", "list")
+
+
+# Properties of alarms that are no text; a template may write them as text nevertheless.
+NUMBERS_AND_FLAGS = {
+    "ActionsEnabled",
+    "ActionsSuppressorExtensionPeriod",
+    "ActionsSuppressorWaitPeriod",
+    "DatapointsToAlarm",
+    "EvaluationPeriods",
+    "Period",
+    "ReturnData",
+    "Threshold",
+}
+
+
+def typed(value, name=""):
+    """The properties of an alarm with numbers and flags as the API takes them."""
+    if isinstance(value, dict):
+        return {key: typed(member, key) for key, member in value.items()}
+    if isinstance(value, list):
+        return [typed(member) for member in value]
+    if name in NUMBERS_AND_FLAGS and isinstance(value, str):
+        return json.loads(value.lower())
+    return value
 
 
 def with_principals(app):

@@ -21,14 +21,21 @@ export const ROOT_CREDENTIALS = { accessKeyId: 'test', secretAccessKey: 'test' }
 /** How long the emulator may take until it answers. It takes 1 second, 5 on a cold disk. */
 const START_MS = 60_000;
 
-/** Where the log of the last run that failed is kept: the emulator's, and that of the local SageMaker. */
+/** Where the log of the last run that failed is kept: the emulator's, and those of the services beside it. */
 export const FAILURE_LOGS = {
   emulator: join(STATE, 'last-failure.log'),
   sagemaker: join(STATE, 'last-failure-sagemaker.log'),
+  cloudwatch: join(STATE, 'last-failure-cloudwatch.log'),
 } as const;
 
 type Server = keyof typeof FAILURE_LOGS;
-const SERVERS: readonly Server[] = ['emulator', 'sagemaker'];
+const SERVERS = Object.keys(FAILURE_LOGS) as readonly Server[];
+
+/** The services that run here beside the emulator, and how a sentence about them begins. */
+const LOCAL_SERVICES = { sagemaker: 'The local SageMaker', cloudwatch: 'The local CloudWatch' } as const;
+
+/** Addresses of the services beside the emulator: `http://127.0.0.1:port`. */
+type LocalEndpoints = Record<keyof typeof LOCAL_SERVICES, string>;
 
 const BEGIN_ANEW = `Remove ${STATE} to have it installed again, and run npm start.`;
 
@@ -41,7 +48,9 @@ export interface Emulator {
   endpoint: string;
   /** Of the local SageMaker, control plane and runtime: `http://127.0.0.1:port` */
   sagemaker: string;
-  /** Leaders of the process groups of both. */
+  /** Of the local CloudWatch: `http://127.0.0.1:port` */
+  cloudwatch: string;
+  /** Leaders of the process groups of all of them. */
   pids: number[];
   /** What belongs to this run alone; removed at its end. */
   directory: string;
@@ -52,7 +61,7 @@ export interface Emulator {
 }
 
 /** What it takes to find and end an emulator again. */
-export type Handle = Pick<Emulator, 'endpoint' | 'sagemaker' | 'pids' | 'directory'>;
+export type Handle = Pick<Emulator, 'endpoint' | 'sagemaker' | 'cloudwatch' | 'pids' | 'directory'>;
 
 /**
  * Starts the emulator and waits until it answers. It does not outlive this process, unless it is let go.
@@ -70,28 +79,31 @@ export async function startEmulator(python: string, signal: AbortSignal): Promis
   await mkdir(join(directory, 'tmp'));
   const started: Running[] = [];
   try {
-    // First, because Lambda functions inherit where it is from the environment of the account.
-    const local = await launch(
-      {
-        name: 'sagemaker',
-        what: 'The local SageMaker',
-        program: process.execPath,
-        args: [join(import.meta.dirname, 'sagemaker', 'main.ts'), directory],
-        env: ownEnvironment(directory),
-        port: join(directory, 'sagemaker.port'),
-      },
-      directory,
-      started,
-      signal,
-    );
-    const sagemaker = `http://127.0.0.1:${local}`;
+    // First, because Lambda functions inherit where they are from the environment of the account.
+    const local: LocalEndpoints = { sagemaker: '', cloudwatch: '' };
+    for (const [name, what] of Object.entries(LOCAL_SERVICES) as [keyof LocalEndpoints, string][]) {
+      const port = await launch(
+        {
+          name,
+          what,
+          program: process.execPath,
+          args: [join(import.meta.dirname, name, 'main.ts'), directory],
+          env: ownEnvironment(directory),
+          port: join(directory, `${name}.port`),
+        },
+        directory,
+        started,
+        signal,
+      );
+      local[name] = `http://127.0.0.1:${port}`;
+    }
     const port = await launch(
       {
         name: 'emulator',
         what: 'The emulated AWS account (ministack)',
         program: python,
         args: [join(import.meta.dirname, 'emulator.py'), directory],
-        env: serverEnvironment(directory, sagemaker),
+        env: serverEnvironment(directory, local),
         port: join(directory, 'port'),
       },
       directory,
@@ -102,7 +114,7 @@ export async function startEmulator(python: string, signal: AbortSignal): Promis
     const certificate = join(directory, 'certificate.pem');
     trust(await readFile(certificate, 'utf8'));
     await writeFile(join(directory, 'account.json'), JSON.stringify({ endpoint, certificate }));
-    const handle = { endpoint, sagemaker, pids: started.map(({ pid }) => pid), directory };
+    const handle = { endpoint, ...local, pids: started.map(({ pid }) => pid), directory };
     return {
       ...handle,
       env: await clientEnvironment(handle),
@@ -217,7 +229,7 @@ function trust(certificate: string): void {
 }
 
 function logOf(directory: string, server: Server): string {
-  return join(directory, server === 'emulator' ? 'ministack.log' : 'sagemaker.log');
+  return join(directory, server === 'emulator' ? 'ministack.log' : `${server}.log`);
 }
 
 /** The id of a server that a run belongs to. */
@@ -254,10 +266,10 @@ function ownEnvironment(directory: string): Record<string, string> {
 }
 
 /** The environment of the emulator, and of the Lambda processes that it starts, which inherit it. */
-function serverEnvironment(directory: string, sagemaker: string): Record<string, string> {
+function serverEnvironment(directory: string, local: LocalEndpoints): Record<string, string> {
   return {
     ...ownEnvironment(directory),
-    ...endpointsOfSageMaker(sagemaker),
+    ...localEndpoints(local),
     // The layer has DuckDB for Linux. A function that runs on another system finds the one of this checkout.
     ...(process.platform === 'linux' ? {} : { NODE_PATH: join(ROOT, 'node_modules') }),
     PYTHONUNBUFFERED: '1',
@@ -280,9 +292,13 @@ function serverEnvironment(directory: string, sagemaker: string): Record<string,
   };
 }
 
-/** The variables that lead every SDK to the local SageMaker, and past the account that has none. */
-function endpointsOfSageMaker(endpoint: string): Record<string, string> {
-  return { AWS_ENDPOINT_URL_SAGEMAKER: endpoint, AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME: endpoint };
+/** The variables that lead every SDK to the services beside the emulator, and past what it has of them. */
+function localEndpoints({ sagemaker, cloudwatch }: LocalEndpoints): Record<string, string> {
+  return {
+    AWS_ENDPOINT_URL_SAGEMAKER: sagemaker,
+    AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME: sagemaker,
+    AWS_ENDPOINT_URL_CLOUDWATCH: cloudwatch,
+  };
 }
 
 /** The PATH with the Node.js of this project first: that of the machine may be too old. */
@@ -291,7 +307,7 @@ function toolPath(): string {
 }
 
 /** What a client has to know of an emulator. */
-type ClientHandle = Pick<Handle, 'endpoint' | 'sagemaker' | 'directory'>;
+type ClientHandle = Omit<Handle, 'pids'>;
 
 /** The user's environment without anything that leads to a real AWS account, and with what leads to this one. */
 async function clientEnvironment(handle: ClientHandle): Promise<Record<string, string>> {
@@ -320,11 +336,11 @@ async function clientEnvironment(handle: ClientHandle): Promise<Record<string, s
 }
 
 /** The variables that lead the AWS CLI, the CDK and every SDK to the emulator. */
-export function exportsFor({ endpoint, sagemaker, directory }: ClientHandle): Record<string, string> {
+export function exportsFor({ endpoint, directory, ...local }: ClientHandle): Record<string, string> {
   const bundle = join(directory, 'trusted.pem');
   return {
     AWS_ENDPOINT_URL: endpoint,
-    ...endpointsOfSageMaker(sagemaker),
+    ...localEndpoints(local),
     AWS_REGION: REGION,
     AWS_DEFAULT_REGION: REGION,
     AWS_ACCESS_KEY_ID: ROOT_CREDENTIALS.accessKeyId,

@@ -12,8 +12,8 @@ export const ENVIRONMENT_FILE = join(STATE, 'env');
 
 /** Leaves an emulator running, so that {@link stopKept} finds it. */
 export async function keepRunning(emulator: Emulator): Promise<void> {
-  const { endpoint, sagemaker, pids, directory } = emulator;
-  const handle: Handle = { endpoint, sagemaker, pids, directory };
+  const { endpoint, sagemaker, cloudwatch, pids, directory } = emulator;
+  const handle: Handle = { endpoint, sagemaker, cloudwatch, pids, directory };
   await writeFile(KEPT, `${JSON.stringify(handle, null, 2)}\n`);
   const variables = Object.entries(exportsFor(handle));
   await writeFile(

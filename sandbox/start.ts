@@ -79,7 +79,8 @@ async function play({ keep, verbose, stories }: Arguments, signal: AbortSignal):
   const emulator = await transcript.step(
     'emulator',
     () => startEmulator(python, signal),
-    ({ endpoint, sagemaker }) => `serves ${endpoint}, and SageMaker at ${sagemaker}`,
+    ({ endpoint, sagemaker, cloudwatch }) =>
+      `serves ${endpoint}, SageMaker at ${sagemaker}, CloudWatch at ${cloudwatch}`,
   );
   let outputs: Outputs | undefined;
   let failed = true;

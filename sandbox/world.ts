@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
 import {
   CloudWatchLogsClient,
   DescribeLogGroupsCommand,
@@ -59,6 +60,7 @@ export class World {
   readonly iam: IAMClient;
   readonly events: EventBridgeClient;
   readonly sagemaker: SageMakerClient;
+  readonly cloudwatch: CloudWatchClient;
   readonly transcript: Transcript;
   readonly signal: AbortSignal;
   readonly emulator: Emulator;
@@ -83,6 +85,7 @@ export class World {
     this.iam = new IAMClient(root);
     this.events = new EventBridgeClient(root);
     this.sagemaker = new SageMakerClient({ ...root, endpoint: emulator.sagemaker });
+    this.cloudwatch = new CloudWatchClient({ ...root, endpoint: emulator.cloudwatch });
     this.#sts = new STSClient(root);
     this.#logs = new CloudWatchLogsClient(root);
   }

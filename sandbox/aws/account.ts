@@ -218,18 +218,34 @@ export async function authorizeRole(
 
 /** Whether a role lets a service assume it, which asks for a resource of the role's account. */
 export async function trusts({ arn, trust }: Role, service: string): Promise<boolean> {
+  return serviceMay(service, 'sts:AssumeRole', arn, trust, { 'aws:SourceAccount': ACCOUNT });
+}
+
+/**
+ * Whether the policy of a resource allows a service an action on it, as iam-simulate evaluates it.
+ *
+ * @param service `cloudwatch.amazonaws.com`
+ * @param context what the service says of whom it acts for, such as `aws:SourceArn`
+ */
+export async function serviceMay(
+  service: string,
+  action: string,
+  resource: string,
+  resourcePolicy: unknown,
+  context: Context,
+): Promise<boolean> {
   const result = await runSimulation(
     {
       request: {
         principal: service,
-        action: 'sts:AssumeRole',
-        resource: { resource: arn, accountId: ACCOUNT },
-        contextVariables: { 'aws:SourceAccount': ACCOUNT },
+        action,
+        resource: { resource, accountId: ACCOUNT },
+        contextVariables: { 'aws:SecureTransport': 'true', ...context },
       },
       identityPolicies: [],
       serviceControlPolicies: [],
       resourceControlPolicies: [],
-      resourcePolicy: trust,
+      resourcePolicy,
     },
     {},
   );

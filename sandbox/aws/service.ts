@@ -87,6 +87,8 @@ function explain(issue: z.core.$ZodIssue): string[] {
       return issue.keys.map((key) => say([...issue.path, key], undefined, 'Member is not known'));
     case 'invalid_type':
       return plain('Member must not be null');
+    case 'invalid_union':
+      return plain(issue.input === undefined ? 'Member must not be null' : issue.message);
     case 'too_small':
     case 'too_big': {
       const [what, bound] =

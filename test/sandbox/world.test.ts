@@ -5,7 +5,11 @@ import type { Emulator } from '../../sandbox/emulator.ts';
 import { expect as claim, World } from '../../sandbox/world.ts';
 
 const world = new World({
-  emulator: { endpoint: 'https://127.0.0.1:1', sagemaker: 'http://127.0.0.1:2' } as Emulator,
+  emulator: {
+    endpoint: 'https://127.0.0.1:1',
+    sagemaker: 'http://127.0.0.1:2',
+    cloudwatch: 'http://127.0.0.1:3',
+  } as Emulator,
   outputs: {
     DataBucket: 'data',
     QualityGateReaderPolicyflights775E3A62: 'arn:flights',
