@@ -23,14 +23,16 @@ import { integer } from './cli.ts';
 import type { Diagnosis } from './diagnosis.ts';
 import { readText } from './files.ts';
 
-/** Outputs of the deployed stack that commands go by; some only where tocsin.yaml has models, or canaries. */
+/** Outputs of the deployed stack that commands go by; some only where tocsin.yaml has what they are of. */
 const outputsSchema = z.object({
   DataBucket: z.exactOptional(z.string()),
   EvidenceBucket: z.string(),
   NotificationTopic: z.string(),
-  QualityGateRole: z.string(),
+  QualityGateRole: z.exactOptional(z.string()),
   HoldoutEvaluationAlias: z.exactOptional(z.string()),
   PipelineCanaryAlias: z.exactOptional(z.string()),
+  AlarmDrillAlias: z.exactOptional(z.string()),
+  DriftMonitorAlias: z.exactOptional(z.string()),
   WorkBucket: z.exactOptional(z.string()),
 });
 
@@ -44,9 +46,9 @@ export type Outputs = z.output<typeof outputsSchema>;
 export async function readOutputs(file: string): Promise<Outputs> {
   const text = await readText(file, 'outputs');
   const stacks = parseJson(z.record(z.string(), z.record(z.string(), z.string())), text, `outputs ${file}`);
-  const ours = Object.values(stacks).find((outputs) => 'QualityGateRole' in outputs);
+  const ours = Object.values(stacks).find((outputs) => 'EvidenceBucket' in outputs);
   if (ours === undefined) {
-    throw new GateInputError(`${file} has no stack with the output QualityGateRole`, {
+    throw new GateInputError(`${file} has no stack with the output EvidenceBucket`, {
       help: 'Deploy again with: cdk deploy --outputs-file cdk-outputs.json',
     });
   }
@@ -63,16 +65,20 @@ export async function examineDeployment(config: Config, outputs: Outputs): Promi
   const s3 = await connectS3();
   const found: Diagnosis[] = [];
   for (const [name, datasets] of Map.groupBy(config.datasets, ({ bucket }) => bucket ?? outputs.DataBucket)) {
-    if (name === undefined) {
+    const { QualityGateRole: role } = outputs;
+    if (name === undefined || role === undefined) {
       found.push({
         ok: false,
         subject: `datasets ${datasets.map((dataset) => dataset.name).join(', ')}`,
-        message: 'name no bucket, and the stack has no output DataBucket',
+        message:
+          name === undefined
+            ? 'name no bucket, and the stack has no output DataBucket'
+            : 'have no quality gate: the stack has no output QualityGateRole',
         help: 'Deploy again: the configuration is newer than the deployment.',
       });
     } else {
       found.push(await examineVersioning(s3, name), await examineEvents(s3, name));
-      found.push(...(await examineLock(s3, name, datasets, config, outputs)));
+      found.push(...(await examineLock(s3, name, datasets, config, role, outputs.DataBucket)));
     }
   }
   found.push(await examineVersioning(s3, outputs.EvidenceBucket));
@@ -88,6 +94,8 @@ export async function examineDeployment(config: Config, outputs: Outputs): Promi
   if (config.canaries.size > 0) {
     found.push(await examineFunction('pipeline canary', outputs.PipelineCanaryAlias));
   }
+  if (config.drills.size > 0) found.push(await examineFunction('alarm drill', outputs.AlarmDrillAlias));
+  if (config.monitors.size > 0) found.push(await examineFunction('drift monitor', outputs.DriftMonitorAlias));
   return found;
 }
 
@@ -141,9 +149,10 @@ async function examineLock(
   bucket: string,
   datasets: readonly Dataset[],
   config: Config,
-  outputs: Outputs,
+  gateRoleArn: string,
+  created: string | undefined,
 ): Promise<Diagnosis[]> {
-  const partition = outputs.QualityGateRole.split(':')[1] ?? 'aws';
+  const partition = gateRoleArn.split(':')[1] ?? 'aws';
   const prefixes = datasets.map(({ prefix, inconclusive }) => ({
     prefix,
     allowInconclusive: inconclusive === 'allow',
@@ -160,14 +169,14 @@ async function examineLock(
     problems = missingLocks(policy, {
       bucketArn: `arn:${partition}:s3:::${bucket}`,
       prefixes,
-      gateRoleArn: outputs.QualityGateRole,
+      gateRoleArn,
       breakGlass: config.breakGlass,
     }).map(({ message }) => ({
       ok: false,
       subject: `bucket ${bucket}`,
       message,
       help:
-        bucket === outputs.DataBucket
+        bucket === created
           ? 'Deploy again.'
           : `Put the statements of the output QualityGateLockPolicy${bucket.replace(/[^a-z0-9]/g, '')}... into the bucket's policy.`,
     }));

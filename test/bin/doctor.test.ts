@@ -299,10 +299,48 @@ canaries:
     });
   });
 
+  describe('of alarm drills', () => {
+    const lambda = mockClient(LambdaClient);
+    beforeEach(() => {
+      lambda.reset();
+      lambda.on(GetFunctionConfigurationCommand).resolves({ State: 'Active', Version: '7' });
+    });
+    afterAll(() => lambda.restore());
+    const drills = 'alarmDrills:\n  errors: { alarm: errors, intended: { fires: "> 1", within: 5m } }\n';
+
+    test('needs no quality gate where there is no dataset', async () => {
+      await writeFile(path('drills.yaml'), `tocsin: 1\n${drills}`);
+      const outputs = { EvidenceBucket: 'evidence', NotificationTopic: TOPIC, AlarmDrillAlias: 'arn:live' };
+      await writeFile(path('drills.json'), JSON.stringify({ Tocsin: outputs }));
+      const { out, problems } = await run({ config: path('drills.yaml'), outputs: path('drills.json') });
+      expect(problems).toEqual([]);
+      expect(out).toContain(
+        'drills.yaml: valid, with 0 datasets, 0 models, 0 canaries, 1 alarm drill, 0 drift monitors',
+      );
+      expect(out).toContain('alarm drill: version 7 is ready');
+    });
+
+    test('is missing what came with a newer configuration', async () => {
+      await writeFile(
+        path('newer.yaml'),
+        `${await readFile(path('tocsin.yaml'), 'utf8')}${drills}driftMonitors:\n  sales: { endpoint: sales, capture: "s3://captures/sales/", dataset: sales, features: [price] }\n`,
+      );
+      const outputs = { EvidenceBucket: 'evidence', NotificationTopic: TOPIC };
+      await writeFile(path('older.json'), JSON.stringify({ Tocsin: outputs }));
+      const { problems } = await run({ config: path('newer.yaml'), outputs: path('older.json') });
+      expect(problems).toEqual([
+        'PROBLEM  datasets sales: name no bucket, and the stack has no output DataBucket',
+        'PROBLEM  datasets old: have no quality gate: the stack has no output QualityGateRole',
+        'PROBLEM  alarm drill: is not deployed, and tocsin.yaml asks for it',
+        'PROBLEM  drift monitor: is not deployed, and tocsin.yaml asks for it',
+      ]);
+    });
+  });
+
   test('is told apart by its outputs', async () => {
     await writeFile(path('foreign.json'), JSON.stringify({ Foreign: { Bucket: 'x' } }));
     await expect(run({ outputs: path('foreign.json') })).rejects.toThrow(
-      /no stack with the output QualityGateRole/,
+      /no stack with the output EvidenceBucket/,
     );
     await expect(run({ outputs: path('none.json') })).rejects.toThrow(/outputs .*none\.json: no such file/);
   });
