@@ -159,6 +159,23 @@ export function forecastOf(
   });
 }
 
+/**
+ * How long an alarm takes to come to the state that it stays in once its metric is silent, whatever the documentation
+ * leaves open: milliseconds from the first tick without data.
+ */
+export function silenceMs(alarm: Evaluated, plan: Plan): number {
+  const settleMs = (alarm.evaluationPeriods + BEYOND + 1) * alarm.periodS * 1000 + 2 * evaluationMs(alarm);
+  const round = { startedAt: startOf(plan, 0), plan: { ...plan, drift: 0, recovery: 0, settleMs } };
+  const { evaluations, courses } = forecastOf(alarm, round, SILENCE);
+  const { onset } = phasesOf(round);
+  const settled = courses.map((states) => {
+    const last = states.at(-1);
+    const index = states.findLastIndex((state) => state !== last) + 1;
+    return (evaluations[index]?.at ?? onset) - onset;
+  });
+  return Math.max(0, ...settled);
+}
+
 /** Between two evaluations of an alarm, milliseconds. */
 export function evaluationMs({ periodS }: Pick<Evaluated, 'periodS'>): number {
   return periodS < 60 ? 10_000 : 60_000;
@@ -333,22 +350,12 @@ class Planner {
     return this.#ticks(longest + 2 * this.#intervalMs);
   }
 
-  /** Until the alarm whose metric is silent has come to the state that it stays in. */
+  /** Until the alarm whose metric is silent has come to the state that it stays in, within reason. */
   #settleMs(recovered: Plan): number {
-    const { within } = this.#drill.value.intended;
-    const horizon = this.#windowMs(BEYOND + 1) + 2 * this.#intervalMs;
-    const round = this.#round({ ...recovered, drift: 0, recovery: 0, settleMs: horizon });
-    const { evaluations, courses } = forecastOf(this.#alarm, round, SILENCE);
-    const { onset, driftEnd, recoveryEnd } = phasesOf(this.#round(recovered));
-    const settled = courses.map((states) => {
-      const last = states.at(-1);
-      const index = states.findLastIndex((state) => state !== last) + 1;
-      return (evaluations[index]?.at ?? onset) - onset;
-    });
-    const patience = Math.max(PATIENCE * within, LONGEST_SILENCE_MS);
-    const needed = Math.min(Math.max(0, ...settled), patience) + 2 * this.#intervalMs;
-    const watched = driftEnd - onset + (recoveryEnd - driftEnd);
-    return Math.max(2 * this.#intervalMs, needed - watched);
+    const patience = Math.max(PATIENCE * this.#drill.value.intended.within, LONGEST_SILENCE_MS);
+    const needed = Math.min(silenceMs(this.#alarm, recovered), patience) + 2 * this.#intervalMs;
+    const { onset, recoveryEnd } = phasesOf(this.#round(recovered));
+    return Math.max(2 * this.#intervalMs, needed - (recoveryEnd - onset));
   }
 
   /** Rungs that the alarm as it is configured is to fire at, the weakest first. */
@@ -440,6 +447,7 @@ export function phasesOf({ startedAt, plan }: Pick<Round, 'startedAt' | 'plan'>)
 
 /** What one rung has shown. */
 export interface Observation {
+  round: Round;
   rung: Rung;
   result: RungResult;
   phases: Phases;
@@ -484,6 +492,7 @@ export function observationsOf(round: Round): Observation[] {
       .map(({ at }) => at - onset);
     const [before, after] = [stateAt(result.transitions, onset), stateAt(result.transitions, driftEnd)];
     return {
+      round,
       rung,
       result,
       phases,
