@@ -342,12 +342,14 @@ const prefix = z
   .regex(/^[A-Za-z0-9!_.'()/=-]+\/$/, 'a key prefix that ends in a slash, such as raw/flights/')
   .max(512);
 
+const kmsKey = z
+  .string()
+  .regex(/^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key\/[A-Za-z0-9-]+$/, 'the ARN of a KMS key');
+
 export const datasetSchema = strict({
   contract: z.string().min(1).describe('Path of the contract, from this file'),
   bucket: bucketName.optional().describe('An existing bucket; left out: the bucket that Tocsin creates'),
-  kmsKey: z
-    .string()
-    .regex(/^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key\/[A-Za-z0-9-]+$/, 'the ARN of a KMS key')
+  kmsKey: kmsKey
     .optional()
     .describe('Customer-managed key that the objects of an existing bucket are encrypted with'),
   prefix: prefix.describe('Every object below it is gated'),
@@ -414,6 +416,7 @@ export type Environment = z.output<typeof environmentSchema>;
 const monitorSchema = strict({
   endpoint: sagemakerName.describe('The endpoint, which captures what it is asked'),
   capture: place.describe('Where it captures: the DestinationS3Uri of its data capture, s3://bucket/prefix/'),
+  kmsKey: kmsKey.optional().describe('Customer-managed key that the captured records are encrypted with'),
   dataset: name.describe(
     'Dataset of tocsin.yaml: its contract says what the features are, its baseline what is usual',
   ),

@@ -81,6 +81,8 @@ export class DriftMonitor extends Construct {
       });
       allowList(this.gate, bucket.bucketArn, prefixes);
     }
+    const kmsKeys = [...new Set(monitors.flatMap(({ value }) => value.kmsKey ?? []))];
+    if (kmsKeys.length > 0) this.gate.allow({ actions: ['kms:Decrypt'], resources: kmsKeys });
   }
 
   /**

@@ -62,6 +62,7 @@ ${LIVE}${SHADOWED}${TRAFFIC}driftMonitors:
   arrivals:
     endpoint: arrivals
     capture: s3://captures/arrivals/
+    kmsKey: arn:aws:kms:eu-central-1:111122223333:key/captures
     dataset: flights
     features: [id]
 `,
@@ -412,6 +413,7 @@ describe('the role of the monitor', () => {
       'arn:aws:s3:::captures/staging/*': ['s3:GetObject'],
       'arn:aws:s3:::captures/arrivals/*': ['s3:GetObject'],
       'arn:aws:s3:::captures': ['s3:ListBucket'],
+      'arn:aws:kms:eu-central-1:111122223333:key/captures': ['kms:Decrypt'],
       [`${EVIDENCE}/baselines/flights/*`]: ['s3:GetObject'],
       [EVIDENCE]: ['s3:ListBucket'],
     });
