@@ -1,0 +1,123 @@
+import { GateInputError } from '../shared/errors.ts';
+import type { Finding, NotChecked } from '../shared/verdict.ts';
+import type { Alarm, MetricAlarm, StatisticQuery } from './alarm.ts';
+import { drivenQuery } from './driving.ts';
+import type { Facts } from './measurements.ts';
+import { proveActions, proveGuardrail } from './reach-actions.ts';
+import { asIntended, proveMetrics, proveRange, proveSamples, proveThreshold } from './reach-metric.ts';
+import { listed, Proof } from './reach-proof.ts';
+import { proveTiming, type Timing } from './reach-timing.ts';
+import type { LocatedDrill } from './schema.ts';
+
+/**
+ * Whether an alarm, as it is configured now, would ever fire as intended and be heard: the proof that needs no drill.
+ *
+ * Each mistake has one finding, as all else is judged as if that had been right: time and range by the intended
+ * threshold and statistic, data only of the intended metric. What holds has a finding too.
+ *
+ * @returns findings in the order of their checks: exists, threshold, metric, range, time, actions, guardrail, what could
+ *   not be read
+ */
+export function proveReachable(
+  facts: Facts,
+  drill: LocatedDrill,
+): { findings: Finding[]; notChecked: NotChecked[] } {
+  const proof = new Proof(facts, drill);
+  const { alarm } = facts;
+  if (alarm?.kind === 'metric') proveAlarm(proof, alarm);
+  else noMetricAlarm(proof, alarm);
+  for (const { what, why } of facts.unread) {
+    proof.add({
+      check: 'unread',
+      subject: what,
+      outcome: 'inconclusive',
+      message: `It is not known whether alarm ${drill.value.alarm} works, as ${what} could not be read: ${why.replace(/\.$/, '')}.`,
+      allowed: 'everything can be read',
+      observed: why,
+      help: 'Let the role of the drill read it, and run the drill again.',
+    });
+  }
+  return { findings: proof.findings, notChecked: proof.notChecked };
+}
+
+function proveAlarm(proof: Proof, alarm: MetricAlarm): void {
+  proof.add({
+    check: 'alarm',
+    subject: `alarm ${alarm.name}`,
+    outcome: 'pass',
+    message: `Alarm ${alarm.name} exists and has a static threshold (${proof.at(['alarm'])}).`,
+    allowed: 'a metric alarm',
+    observed: 'a metric alarm',
+    path: ['alarm'],
+  });
+  proveThreshold(proof, alarm);
+  const timing = proveData(proof, alarm);
+  proveActions(proof, alarm, timing);
+  proveGuardrail(proof, alarm, timing);
+}
+
+/** What depends on the metric that is driven. */
+function proveData(proof: Proof, alarm: MetricAlarm): Timing {
+  const unknown: Timing = { delay: null, silence: null };
+  let driven: StatisticQuery;
+  try {
+    driven = drivenQuery(alarm, proof.drill);
+  } catch (error) {
+    if (!(error instanceof GateInputError)) throw error;
+    proof.add({
+      check: 'driven',
+      subject: `alarm ${alarm.name}`,
+      outcome: 'fail',
+      message: `The metric that drifts is not known: ${error.message}.`,
+      allowed: 'a metric of the alarm',
+      observed: proof.drill.value.drive ?? 'none',
+      path: ['drive'],
+      help: `Set drive in ${proof.drill.file} to a metric of the alarm.`,
+    });
+    return unknown;
+  }
+  proveMetrics(proof, alarm, driven);
+  const inRange = proveRange(proof, alarm, driven);
+  proveSamples(proof, alarm, driven);
+  if (inRange) return proveTiming(proof, asIntended(proof, alarm, driven), driven);
+  proof.skip(`alarm ${alarm.name}`, 'timing', 'the metric is never on both sides of the intended threshold');
+  return unknown;
+}
+
+function noMetricAlarm(proof: Proof, alarm: Exclude<Alarm, MetricAlarm> | null): void {
+  const { near, unread } = proof.facts;
+  const { alarm: name } = proof.drill.value;
+  const path = ['alarm'];
+  const common = { check: 'alarm', subject: `alarm ${name}`, path, allowed: 'a metric alarm' };
+  const at = proof.at(path);
+  if (alarm === null) {
+    // An alarm that could not be read may well be there.
+    if (unread.length > 0 && near.length === 0) return;
+    proof.add({
+      ...common,
+      outcome: 'fail',
+      message: `There is no alarm ${name} (${at}), so nothing watches what it is meant to watch${near.length > 0 ? `; there is ${listed(near)}` : ''}.`,
+      observed: 'none',
+      help:
+        near.length > 0
+          ? `Correct the name in ${proof.drill.file}, or create the alarm.`
+          : 'Create the alarm.',
+    });
+  } else if (alarm.kind === 'composite') {
+    proof.add({
+      ...common,
+      outcome: 'fail',
+      message: `Alarm ${name} (${at}) is a composite alarm, which has no threshold of its own${near.length > 0 ? `: it is made of ${listed(near)}` : ''}.`,
+      observed: 'a composite alarm',
+      help: `Drill the metric alarms below it instead; ${name} is looked at as the way to people.`,
+    });
+  } else {
+    proof.add({
+      ...common,
+      outcome: 'fail',
+      message: `Alarm ${name} (${at}) cannot be drilled: ${alarm.why}.`,
+      observed: alarm.why,
+      help: 'Drill an alarm with a static threshold on one metric or on metric math.',
+    });
+  }
+}
