@@ -49,7 +49,7 @@ const OPERATORS: Record<string, Comparison> = Object.fromEntries(
 const FIRES = "a comparison with a number, such as '>= 0.2'";
 
 /** `>= 0.2`. Parsed to the comparison and the threshold. */
-const fires = z
+export const fires = z
   .string({ error: FIRES })
   .regex(/^(>=|<=|>|<)\s*-?\d+(\.\d+)?(e[+-]?\d+)?$/i, FIRES)
   .transform((text) => {

@@ -51,6 +51,8 @@ export interface SimulateOptions {
   initial?: AlarmState;
   /** How long after its time stamp a sample is there to be read, milliseconds (default 0). */
   visibleAfterMs?: number;
+  /** Pause between evaluations, milliseconds (default: that of CloudWatch, as of {@link evaluationTimes}). */
+  every?: number;
 }
 
 /** How many data points more than N CloudWatch may read. How many is not documented; in the guide's examples 2. */
@@ -76,8 +78,12 @@ export function judge(
 }
 
 /** When an alarm is evaluated, after `from` and up to `to`: each minute, or every 10 s with periods below 60 s. */
-export function evaluationTimes({ periodS }: Pick<Evaluated, 'periodS'>, from: number, to: number): number[] {
-  const step = periodS < 60 ? 10_000 : MINUTE;
+export function evaluationTimes(
+  { periodS }: Pick<Evaluated, 'periodS'>,
+  from: number,
+  to: number,
+  step = periodS < 60 ? 10_000 : MINUTE,
+): number[] {
   const first = Math.floor(from / step) + 1;
   const last = Math.floor(to / step);
   return Array.from({ length: Math.max(0, last - first + 1) }, (_, index) => (first + index) * step);
@@ -370,7 +376,7 @@ function undocumented(variants: readonly Variant[]): string {
 function seenBy(
   alarm: Evaluated,
   series: Series,
-  { from, to, visibleAfterMs = 0 }: SimulateOptions,
+  { from, to, visibleAfterMs = 0, every }: SimulateOptions,
   ranges: readonly number[],
 ): Seen[] {
   const { evaluationPeriods } = alarm;
@@ -382,7 +388,7 @@ function seenBy(
   const read = valuesOf(alarm, sources);
   const waitsAt = waitsOf(alarm, sources);
   const longest = ranges.at(-1)!;
-  return evaluationTimes(alarm, from, to).map((at) => {
+  return evaluationTimes(alarm, from, to, every).map((at) => {
     const slots = slotsOf(alarm, at, read(at, longest));
     const tallies = ranges.map((range) => {
       // What an expression gives may depend on how much it reads; a metric is the same in any range.

@@ -97,15 +97,22 @@ export async function readAlarms(
   const alarms: Alarm[] = [];
   for (const input of inputs) {
     for await (const page of describe(cloudwatch, { ...input, AlarmTypes: EVERY_TYPE, MaxRecords: NAMES })) {
-      alarms.push(
-        ...(page.MetricAlarms ?? []).map(metricAlarm),
-        ...(page.CompositeAlarms ?? []).map(compositeAlarm),
-        ...(page.LogAlarms ?? []).map(logAlarm),
-      );
+      alarms.push(...alarmsOf(page));
       if (alarms.length >= most) return alarms.slice(0, most);
     }
   }
   return alarms;
+}
+
+/** The alarms of one answer of DescribeAlarms. */
+export function alarmsOf(
+  page: Pick<DescribeAlarmsCommandOutput, 'MetricAlarms' | 'CompositeAlarms' | 'LogAlarms'>,
+): Alarm[] {
+  return [
+    ...(page.MetricAlarms ?? []).map(metricAlarm),
+    ...(page.CompositeAlarms ?? []).map(compositeAlarm),
+    ...(page.LogAlarms ?? []).map(logAlarm),
+  ];
 }
 
 /**
