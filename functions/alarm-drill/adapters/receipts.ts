@@ -214,9 +214,11 @@ async function show(sqs: SQSClient, queueUrl: string, messages: readonly Message
     const Entries = messages
       .slice(from, from + BATCH)
       .map(({ ReceiptHandle }, index) => ({ Id: String(index), ReceiptHandle, VisibilityTimeout: 0 }));
-    await sqs
-      .send(new ChangeMessageVisibilityBatchCommand({ QueueUrl: queueUrl, Entries }))
-      .catch(() => undefined);
+    try {
+      await sqs.send(new ChangeMessageVisibilityBatchCommand({ QueueUrl: queueUrl, Entries }));
+    } catch {
+      return;
+    }
   }
 }
 
