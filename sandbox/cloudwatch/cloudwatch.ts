@@ -11,7 +11,7 @@ import {
   type MetricAlarm,
 } from './alarm.ts';
 import { notFound, tooMany } from './errors.ts';
-import { judge, type StateValue, samplesFor } from './judge.ts';
+import { type Judgement, judge, type StateValue, samplesFor } from './judge.ts';
 import {
   configurationChange,
   explainJudgement,
@@ -22,7 +22,7 @@ import {
   topicMessage,
 } from './messages.ts';
 import { watch } from './metric-alarm.ts';
-import { MetricStore, percentOf, type Query } from './metrics.ts';
+import { MetricStore, percentOf } from './metrics.ts';
 import { nameOf, parseRule, RuleError } from './rule.ts';
 import type { CompositeAlarmConfig, MetricAlarmConfig } from './schema.ts';
 
@@ -136,7 +136,8 @@ export class CloudWatch {
    * @throws ServiceError ValidationException, LimitExceededFault
    */
   putMetricAlarm(config: MetricAlarmConfig, tags: readonly Tag[] = []): void {
-    this.#put({ kind: 'MetricAlarm', config, watched: watch(config) }, tags);
+    const watched = watch(config);
+    this.#put({ ...this.#base('MetricAlarm', config.AlarmName, tags), kind: 'MetricAlarm', config, watched });
   }
 
   /**
@@ -163,9 +164,18 @@ export class CloudWatch {
     if (unknown.length > 0) {
       throw invalid(`Could not save the composite alarm as alarms [${unknown.join(', ')}] do not exist.`);
     }
-    const { acted = 'INSUFFICIENT_DATA' as const } = (this.alarms.get(config.AlarmName) ??
-      {}) as Partial<CompositeAlarm>;
-    this.#put({ kind: 'CompositeAlarm', config, rule, seen: undefined, suppression: undefined, acted }, tags);
+    const base = this.#base('CompositeAlarm', config.AlarmName, tags);
+    const old = this.alarms.get(config.AlarmName);
+    const acted = old?.kind === 'CompositeAlarm' ? old.acted : 'INSUFFICIENT_DATA';
+    this.#put({
+      ...base,
+      kind: 'CompositeAlarm',
+      config,
+      rule,
+      seen: undefined,
+      suppression: undefined,
+      acted,
+    });
     this.#follow(this.now());
   }
 
@@ -223,19 +233,15 @@ export class CloudWatch {
     ) as CompositeAlarm[];
   }
 
-  #put(
-    own: Omit<MetricAlarm, keyof AnyAlarm> | Omit<CompositeAlarm, keyof AnyAlarm>,
-    tags: readonly Tag[],
-  ): void {
-    const { AlarmName: name } = own.config;
+  /** What an alarm has whatever its kind: its own where it is there, else that of a new one. */
+  #base(kind: Alarm['kind'], name: string, tags: readonly Tag[]): AnyAlarm {
     const now = this.now();
     const old = this.alarms.get(name);
-    if (old !== undefined && old.kind !== own.kind) {
-      throw invalid(`The alarm ${name} is a ${old.kind}, and cannot become a ${own.kind}.`);
+    if (old !== undefined && old.kind !== kind) {
+      throw invalid(`The alarm ${name} is a ${old.kind}, and cannot become a ${kind}.`);
     }
     if (old === undefined && this.alarms.size >= MOST_ALARMS) throw tooMany(MOST_ALARMS);
-    const alarm = {
-      ...own,
+    return {
       name,
       arn: arnOf(name),
       configured: now,
@@ -248,8 +254,12 @@ export class CloudWatch {
         updated: now,
         transitioned: now,
       },
-    } as Alarm;
-    this.alarms.set(name, alarm);
+    };
+  }
+
+  #put(alarm: Alarm): void {
+    const old = this.alarms.get(alarm.name);
+    this.alarms.set(alarm.name, alarm);
     this.#configured(old === undefined ? 'create' : 'update', alarm, old);
   }
 
@@ -292,24 +302,25 @@ export class CloudWatch {
       },
       state.value,
     );
-    if (judgement.state === state.value) return;
-    if (config.EvaluateLowSampleCountPercentile === 'ignore' && watched.query !== undefined) {
-      const counts = this.metrics.read(
-        { ...watched.query, stat: 'SampleCount' },
-        from,
-        watched.period,
-        count,
-      );
-      if (
-        tooFew(
-          watched.query,
-          judgement.evaluated.map((index) => counts[index] ?? 0),
-        )
-      )
-        return;
-    }
+    if (judgement.state === state.value || this.#isThin(alarm, judgement, { from, count })) return;
     const why = explainJudgement(alarm, range, judgement, { from, now });
     this.#transition(alarm, judgement.state, why, now);
+  }
+
+  /**
+   * Whether an alarm is to stay in its state because its percentile rests on too few samples. CloudWatch counts them
+   * "during the evaluation period": here, over all data points that were evaluated. Without any, the data are missing.
+   */
+  #isThin(
+    { config, watched: { query, period } }: MetricAlarm,
+    { evaluated }: Judgement,
+    { from, count }: { from: number; count: number },
+  ): boolean {
+    const percent = percentOf(query?.stat ?? '');
+    if (config.EvaluateLowSampleCountPercentile !== 'ignore' || query === undefined) return false;
+    if (percent === undefined || evaluated.length === 0) return false;
+    const counts = this.metrics.read({ ...query, stat: 'SampleCount' }, from, period, count);
+    return evaluated.reduce((sum, index) => sum + (counts[index] ?? 0), 0) < samplesFor(percent);
   }
 
   /** Brings every composite alarm up to its children, and ends what suppresses actions when it is over. */
@@ -467,12 +478,6 @@ export class CloudWatch {
       HistoryData: text.length <= MOST_HISTORY_DATA ? text : '{"version":"1.0"}',
     });
   }
-}
-
-/** Whether a percentile rests on too few samples to be significant. */
-function tooFew({ stat }: Query, counts: readonly number[]): boolean {
-  const percent = percentOf(stat);
-  return percent !== undefined && counts.reduce((sum, count) => sum + count, 0) < samplesFor(percent);
 }
 
 /** The alarm that changed last. */

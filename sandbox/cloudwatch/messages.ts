@@ -15,7 +15,7 @@ const REGION_NAME = 'US East (N. Virginia)';
 const MOST_SUBJECT = 100;
 
 /** A moment as CloudWatch writes it: `2026-01-01T00:00:00.000+0000`. */
-export function stamp(milliseconds: number): string {
+function stamp(milliseconds: number): string {
   return new Date(milliseconds).toISOString().replace('Z', '+0000');
 }
 

@@ -7,7 +7,7 @@ import { percentOf } from './metrics.ts';
 /* The inputs of the operations, with the bounds of CloudWatch's service model. What takes more than one member to check
 is checked in metric-alarm.ts, cloudwatch.ts and operations.ts. */
 
-export const MOST_ALARMS_PER_CALL = 100;
+const MOST_ALARMS_PER_CALL = 100;
 
 /** A number in AWS JSON. Those that JSON has no number for come as text; every use of them is refused later. */
 const double = z.union([z.number(), z.enum(['NaN', 'Infinity', '-Infinity']).transform(Number)]);
@@ -29,7 +29,7 @@ const dimensionName = z
   .regex(printableAscii);
 const dimensionValue = z.string().min(1).max(1024).regex(printableAscii);
 
-export const dimensions = listOf(structure({ Name: dimensionName, Value: dimensionValue }), 30).refine(
+const dimensions = listOf(structure({ Name: dimensionName, Value: dimensionValue }), 30).refine(
   (all) => new Set(all.map(({ Name }) => Name)).size === all.length,
   'The names of dimensions must be different.',
 );
@@ -120,7 +120,7 @@ export const getMetricData = structure({
   LabelOptions: unsupported('Labels have no times here.'),
 });
 
-export const alarmName = z.string().min(1).max(255).regex(noControlCharacters);
+const alarmName = z.string().min(1).max(255).regex(noControlCharacters);
 
 const actions = listOf(z.string().min(1).max(1024), 5)
   .refine(

@@ -301,6 +301,17 @@ describe('percentiles of few samples', () => {
     await local.advance(MINUTE_MS);
     expect(await state()).toBe(expected);
   });
+
+  it('that are none are missing data', async () => {
+    await putAlarm({
+      Statistic: undefined,
+      ExtendedStatistic: 'p90',
+      EvaluateLowSampleCountPercentile: 'ignore',
+      TreatMissingData: 'breaching',
+    });
+    await local.advance(MINUTE_MS);
+    expect(await state()).toBe('ALARM');
+  });
 });
 
 describe('metric math', () => {
