@@ -1,0 +1,312 @@
+import { randomBytes } from 'node:crypto';
+import { GateDependencyError, GateError, GateInputError, messageOf } from '../shared/errors.ts';
+import { verdictFolder } from '../shared/evidence.ts';
+import { followed } from '../shared/followed.ts';
+import { formatTime } from '../shared/format.ts';
+import { sha256, verdictId } from '../shared/identity.ts';
+import { announceOnce, tellOnce } from '../shared/outlets.ts';
+import { TOCSIN_VERSION } from '../shared/version.ts';
+import type { Workflow } from '../shared/workflow.ts';
+import { deleteAlarms, leftovers, readAlarm, readAlarms } from './adapters/alarms.ts';
+import { readFacts } from './adapters/facts.ts';
+import { drillFolder, publishDrill, readPublishedDrill, storeDrill } from './adapters/publish.ts';
+import { closeReceipts, receiptLeftovers } from './adapters/receipts.ts';
+import type { MetricAlarm } from './alarm.ts';
+import { PROOF_ONLY } from './decide.ts';
+import { DELIVERY_MS, deliver, realTopics } from './deliver-workflow.ts';
+import { verdictOf } from './identity.ts';
+import { runLive } from './live-workflow.ts';
+import type { Facts, Measurements } from './measurements.ts';
+import { drillMessage, drillRefusalMessage, drillResultOf } from './messages.ts';
+import type { DrillRequest, Ignored } from './request.ts';
+import { climb } from './rounds-workflow.ts';
+import {
+  claimOf,
+  type DrillDependencies,
+  hold,
+  type Inbox,
+  type MetricAlarmFacts,
+  openInbox,
+  type Run,
+} from './run-workflow.ts';
+import { DRILL_FINISHED, type DrillResult } from './schema.ts';
+import { shadowPrefix } from './shadow.ts';
+import { runTraffic } from './traffic-workflow.ts';
+
+/*
+ * One run of an alarm drill, from the configuration of the alarm to the verdict on it, as one function over the workflow
+ * port. Every step bears to be repeated. What a crash leaves behind has a tag, by which the next run finds it.
+ */
+
+/** The answer to a drill that could not be run, through somebody's mistake. Its owners were told. */
+export interface DrillRefusal {
+  drill: string;
+  error: 'GateInputError';
+  message: string;
+}
+
+export type DrillAnswer = DrillResult | Ignored | DrillRefusal;
+
+/** What a run has measured beside the configuration. */
+type Drilled = Omit<Measurements, 'facts'>;
+
+const NOTHING: Drilled = { rounds: [], deliveries: [], phases: [], notDrilled: null };
+
+/** How long reading the configuration of an alarm may take, with all its retries. */
+const READING_MS = 15 * 60_000;
+
+/**
+ * Drills an alarm, and judges what came of it.
+ *
+ * It answers with the verdict, which is a value also when it is bad; that it is running already; or with whose mistake
+ * keeps it from running.
+ *
+ * @throws GateDependencyError (and whatever is a bug) where there is no verdict through no fault of anybody's. The owners
+ * were told, and nothing is left behind
+ */
+export async function runDrill(
+  workflow: Workflow,
+  request: DrillRequest,
+  deps: DrillDependencies,
+): Promise<DrillAnswer> {
+  return followed(workflow, request.run, deps, (startedAt, report) =>
+    answerTo(workflow, request, deps, startedAt, report),
+  );
+}
+
+async function answerTo(
+  workflow: Workflow,
+  request: DrillRequest,
+  deps: DrillDependencies,
+  startedAt: number,
+  report: Run['report'],
+): Promise<DrillAnswer> {
+  const { drill } = request;
+  const begun = { drill, execution: workflow.id, followed: request.run !== undefined, report };
+  const { owner, token, published } = await workflow.step('claim the drill', async () => ({
+    // To judge a configuration touches nothing, and need not wait for anybody.
+    owner:
+      request.only === 'proof' ? workflow.id : await deps.work.claim(claimOf(drill), workflow.id, READING_MS),
+    // Another one for each attempt: names and metrics of an earlier one must not be mixed up with ours.
+    token: randomBytes(4).toString('hex'),
+    // By an earlier attempt of this execution, which died before it could answer.
+    published: await readPublishedDrill(deps.store, drill.name, workflow.id),
+  }));
+  if (owner !== workflow.id) {
+    return { ignored: `the drill ${drill.name} is being run by the execution ${owner}` };
+  }
+  const run: Run = { ...begun, token };
+
+  let ended: { answer: DrillResult } | { error: unknown };
+  try {
+    if (request.only !== 'proof') await sweep(workflow, run, deps);
+    ended = { answer: published ?? (await drillAndJudge(workflow, request, run, startedAt, deps)) };
+  } catch (error) {
+    await tellFailure(workflow, drill.name, error, deps);
+    ended = { error };
+  }
+  if (request.only !== 'proof') {
+    try {
+      await cleanUp(workflow, run, deps);
+    } catch (error) {
+      if ('answer' in ended) ended = { error };
+      else deps.warn('the clean-up failed, too', error);
+    }
+    // Also where something is left: the next run sweeps it up, and must not have to wait.
+    await workflow.step('release the claim', () => deps.work.release(claimOf(drill), workflow.id));
+  }
+  if ('answer' in ended) return ended.answer;
+  if (!(ended.error instanceof GateInputError)) throw ended.error;
+  return { drill: drill.name, error: 'GateInputError', message: ended.error.message };
+}
+
+/** Removes what runs that died have left: of this drill all, of others what nobody can need any more. */
+async function sweep(workflow: Workflow, { drill, report }: Run, deps: DrillDependencies): Promise<void> {
+  await workflow.step('sweep up', async () => {
+    await report('looking for leftovers');
+    const over = { now: deps.now(), drill: drill.name };
+    await deleteAlarms(deps.cloudwatch, await leftovers(deps.cloudwatch, over));
+    for (const token of await receiptLeftovers(deps.sqs, over)) await closeReceipts(deps, token);
+  });
+}
+
+/** Removes whatever this run has made. Fine where nothing is. */
+async function cleanUp(workflow: Workflow, { token, report }: Run, deps: DrillDependencies): Promise<void> {
+  await workflow.step('remove all shadow alarms', async () => {
+    await report('cleaning up');
+    const alarms = await readAlarms(deps.cloudwatch, { prefix: shadowPrefix(token) });
+    await deleteAlarms(
+      deps.cloudwatch,
+      alarms.map(({ name }) => name),
+    );
+  });
+  await workflow.step('close the receipt queue', () => closeReceipts(deps, token));
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// The drill
+// ---------------------------------------------------------------------------------------------------------
+
+async function drillAndJudge(
+  workflow: Workflow,
+  request: DrillRequest,
+  run: Run,
+  startedAt: number,
+  deps: DrillDependencies,
+): Promise<DrillResult> {
+  const facts = await workflow.step('read the alarm', async () => {
+    await run.report('reading the configuration of the alarm');
+    return readFacts(deps, run.drill, deps.now);
+  });
+  const drilled = await drillOn(workflow, request, run, facts, deps);
+  const measured = await stillTrue(workflow, run, { facts, ...drilled }, deps);
+  return judgeAndPublish(workflow, run, measured, startedAt, deps);
+}
+
+/** Drills the alarm as its mode says; `notDrilled` says why not. */
+async function drillOn(
+  workflow: Workflow,
+  { only }: DrillRequest,
+  run: Run,
+  facts: Facts,
+  deps: DrillDependencies,
+): Promise<Drilled> {
+  const { alarm } = facts;
+  const { mode } = run.drill.value;
+  if (only === 'proof') return { ...NOTHING, notDrilled: PROOF_ONLY };
+  if (alarm === null) return { ...NOTHING, notDrilled: 'there is no such alarm' };
+  if (alarm.kind === 'other') return { ...NOTHING, notDrilled: alarm.why };
+  if (alarm.kind === 'composite') {
+    return { ...NOTHING, notDrilled: 'it is a composite alarm, whose state is that of others' };
+  }
+  const of: MetricAlarmFacts = { ...facts, alarm };
+  switch (mode) {
+    case 'shadow':
+      return drillShadows(workflow, run, of, deps);
+    case 'live':
+      return { ...NOTHING, phases: await runLive(workflow, run, of, deps) };
+    case 'traffic': {
+      // However long it takes: whenever it says where it is, it is alive.
+      const report: Run['report'] = async (phase) => {
+        await hold(run, run.drill.value.intended.within, deps);
+        await run.report(phase);
+      };
+      const seed = sha256(`${run.drill.name} ${run.execution}`);
+      const chain = { drill: run.drill, facts, token: run.token, seed };
+      return { ...NOTHING, phases: await runTraffic(workflow, chain, deps, report) };
+    }
+  }
+}
+
+async function drillShadows(
+  workflow: Workflow,
+  run: Run,
+  facts: MetricAlarmFacts,
+  deps: DrillDependencies,
+): Promise<Drilled> {
+  const real = run.drill.value.deliver === 'real' ? realTopics(facts) : [];
+  let inbox: Inbox | undefined;
+  const open = async (ms: number): Promise<Inbox> => {
+    inbox = await workflow.step('open the receipt queue', () => openInbox(run, ms + DELIVERY_MS, real, deps));
+    facts.unread.push(...inbox.unread);
+    return inbox;
+  };
+  try {
+    const rounds = await climb(workflow, run, facts, deps, open);
+    const deliveries =
+      inbox === undefined || inbox.real.length === 0 ? [] : await deliver(workflow, run, facts, inbox, deps);
+    return { ...NOTHING, rounds, deliveries };
+  } catch (error) {
+    // What the configuration says of the alarm is worth telling all the same.
+    if (error instanceof GateInputError) return { ...NOTHING, notDrilled: error.message };
+    throw error;
+  }
+}
+
+/**
+ * The measurements, if the alarm is what it was when they began. Else what holds of it as it is now: nobody is served by a
+ * verdict on an alarm that is no more.
+ */
+async function stillTrue(
+  workflow: Workflow,
+  run: Run,
+  measured: Measurements,
+  deps: DrillDependencies,
+): Promise<Measurements> {
+  const { alarm } = measured.facts;
+  if (measured.notDrilled !== null || alarm?.kind !== 'metric') return measured;
+  const changed = await workflow.step('look whether the alarm has changed', async () => {
+    const now = await readAlarm(deps.cloudwatch, alarm.name);
+    return now?.kind === 'metric' && now.updatedAt === alarm.updatedAt ? null : whatChanged(now);
+  });
+  if (changed === null) return measured;
+  const facts = await workflow.step('read the alarm again', () => readFacts(deps, run.drill, deps.now));
+  return { ...NOTHING, facts, notDrilled: changed };
+}
+
+function whatChanged(now: Awaited<ReturnType<typeof readAlarm>>): string {
+  if (now === null) return 'it was deleted while it was drilled';
+  const at = now.kind === 'metric' ? `, at ${formatTime((now as MetricAlarm).updatedAt)}` : '';
+  return `its configuration was changed while it was drilled${at}`;
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// The verdict
+// ---------------------------------------------------------------------------------------------------------
+
+async function judgeAndPublish(
+  workflow: Workflow,
+  { drill, report }: Run,
+  measured: Measurements,
+  startedAt: number,
+  deps: DrillDependencies,
+): Promise<DrillResult> {
+  const { store, now, record } = deps;
+  const verdict = verdictOf(measured, drill, workflow.id);
+  const folder = drillFolder(verdict);
+  const result = drillResultOf(verdict, {
+    drill: drill.name,
+    alarm: drill.value.alarm,
+    evidence: store.uri(`${folder}verdict.json`),
+  });
+  await workflow.step('store the verdict', async () => {
+    await report('publishing the verdict');
+    await storeDrill(store, verdict, measured);
+  });
+  await workflow.step('tell what came of it', async () => {
+    await tellOnce(deps, `${folder}notified.json`, () => drillMessage(result, verdict));
+    await announceOnce(deps, `${folder}announced.json`, {
+      detailType: DRILL_FINISHED,
+      detail: result,
+      resource: measured.facts.alarm?.arn ?? drill.value.alarm,
+    });
+  });
+  await workflow.step('publish the result', async () => {
+    await publishDrill(store, workflow.id, result);
+    record(drill.name, { outcome: verdict.outcome, durationMs: now() - startedAt });
+  });
+  return result;
+}
+
+/** Tells the owners why a run has no verdict: of one mistake once, of the trouble of one execution once. */
+async function tellFailure(
+  workflow: Workflow,
+  drill: string,
+  error: unknown,
+  deps: DrillDependencies,
+): Promise<void> {
+  const refused = error instanceof GateInputError;
+  const about = refused ? { drill, error: error.message } : { drill, execution: workflow.id };
+  const folder = verdictFolder('alarm-drill', drill, refused ? 'refusals' : 'troubles');
+  const told = error instanceof GateError ? error : new GateDependencyError(messageOf(error));
+  try {
+    await workflow.step('tell why there is no verdict', () =>
+      tellOnce(deps, `${folder}${verdictId('alarm-drill', TOCSIN_VERSION, about)}.json`, () =>
+        drillRefusalMessage(drill, told),
+      ),
+    );
+  } catch (untold) {
+    // What is wrong with the run is worth more than what is wrong with telling it.
+    deps.warn('the owners could not be told', untold);
+  }
+}
