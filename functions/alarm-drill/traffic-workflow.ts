@@ -80,9 +80,9 @@ const SENDINGS = 12;
 const QUESTIONS = 100;
 const FIRST_PAUSE_MS = 5_000;
 
-/** A new data point is evaluated within a minute or two; those of high resolution within seconds. */
-const EVALUATING_MS = 150_000;
-const EVALUATING_FAST_MS = 30_000;
+/** How long after the end of its period a data point may be evaluated: every minute, or every 10 s below a period of 60 s. */
+const EVALUATING_MS = 75_000;
+const EVALUATING_FAST_MS = 20_000;
 
 const MINUTE_S = 60;
 
@@ -202,7 +202,7 @@ function refuseBystanders(profile: Profile, traffic: Traffic, quiet: number, see
 
 /** What was seen of the alarm since a phase began. */
 interface Seen {
-  /** The monitor has emitted what can contain all of the last traffic. */
+  /** The monitor has emitted what can contain all of the last traffic, and the alarm has looked at it. */
   fresh: boolean;
   /** The phase has what it is for, or its time is up. */
   over: boolean;
@@ -220,7 +220,6 @@ async function runPhase(
   phase: Phase,
   deps: TrafficDependencies,
 ): Promise<LivePhase> {
-  const { alarm } = chain;
   const startedAt = await workflow.step(`begin ${phase}`, async () => deps.now());
   const sendings: Sent[] = [];
   for (let sending = 1, over = false; sending <= SENDINGS && !over; sending++) {
@@ -238,7 +237,10 @@ async function runPhase(
     over = seen?.over ?? true;
   }
   if (phase === 'under') {
-    await workflow.wait('until the alarm has looked at the last of under', evaluatingMs(alarm));
+    await workflow.wait(
+      'until the alarm has looked at the last of under',
+      evaluatingMs(chain) - pauseMs(chain),
+    );
   }
   return workflow.step(`take down ${phase}`, () => takeDown(chain, phase, startedAt, sendings, deps));
 }
@@ -280,8 +282,13 @@ function patienceOf({ drill, cadenceMs }: Chain): Patience {
   };
 }
 
-function evaluatingMs({ periodS }: MetricAlarm): number {
-  return periodS < MINUTE_S ? EVALUATING_FAST_MS : EVALUATING_MS;
+function evaluatingMs({ alarm }: Chain): number {
+  return alarm.periodS < MINUTE_S ? EVALUATING_FAST_MS : EVALUATING_MS;
+}
+
+/** From a data point to more traffic: time for the alarm, but not so much that the next window is half over. */
+function pauseMs(chain: Chain): number {
+  return Math.min(evaluatingMs(chain), chain.cadenceMs / 2);
 }
 
 /** `2,000 records with a psi of 0.1 of distance` */
@@ -399,20 +406,24 @@ function valuesAt(records: readonly Value[][], index: number): Value[] {
 // The metric
 // ---------------------------------------------------------------------------------------------------------
 
-/** Whether there is a data point of a whole period after `since`: one before may be of what was there before. */
+/**
+ * Whether there is a data point of traffic that ended at `since`, and the alarm has had the time to look at it. A period
+ * that began before may have a data point of what was there before.
+ */
 async function hasEmitted(
-  { alarm }: Chain,
+  chain: Chain,
   since: number,
   at: number,
   { cloudwatch }: TrafficDependencies,
 ): Promise<boolean> {
+  const { alarm } = chain;
   const periodS = Math.min(alarm.periodS, MINUTE_S);
   const from = ceilTo(since, periodS);
   const queries = alarm.queries.filter((query) => 'metric' in query);
   const points = await Promise.all(
     queries.map((query) => dataPoints(cloudwatch, { ...query, periodS }, from, ceilTo(at, periodS))),
   );
-  return points.some((list) => list.length > 0);
+  return points.flat().some((point) => at >= point.at + pauseMs(chain));
 }
 
 /**
