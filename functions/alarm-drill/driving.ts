@@ -83,16 +83,21 @@ export interface Driver {
   through: string;
 }
 
-/** The metric that a drill drives: that of the alarm, or of metric math the one that `drive` names. */
+/**
+ * The metric that a drill drives: of metric math the one that `drive` names, else the first that the alarm reads.
+ *
+ * @throws GateInputError where there is none, and as of {@link parseExpression}
+ */
 export function drivenQuery(alarm: MetricAlarm, drill: LocatedDrill): StatisticQuery {
-  const metrics = metricsOf(alarm);
+  const read = readBy(alarm, alarm.returns);
+  const metrics = metricsOf(alarm).filter(({ id }) => read.has(id));
   const { drive } = drill.value;
   const found = drive === undefined ? metrics[0] : metrics.find(({ id }) => id === drive);
   if (found) return found;
   throw new GateInputError(
     drive === undefined
       ? `alarm ${alarm.name} computes its values from no metric`
-      : `alarm ${alarm.name} has no metric with the id "${drive}" (${place(drill, ['drive'])}); it has ${metrics.map(({ id }) => id).join(', ')}`,
+      : `alarm ${alarm.name} reads no metric with the id "${drive}" (${place(drill, ['drive'])}), but ${metrics.map(({ id }) => id).join(', ') || 'none at all'}`,
   );
 }
 
@@ -104,10 +109,10 @@ export function drivenQuery(alarm: MetricAlarm, drill: LocatedDrill): StatisticQ
  */
 export function driverOf(alarm: MetricAlarm, drill: LocatedDrill, facts: Facts, ticks: number): Driver {
   const driven = drivenQuery(alarm, drill);
-  const read = readBy(alarm, alarm.returns);
   const samples = ({ id, statistic }: StatisticQuery, value: number) =>
     sampleOf(statistic, value, ticks, countOf(alarm, statistic, facts.metrics[id]?.samplesPerPeriod, ticks));
-  if (alarm.returns === driven.id) {
+  const returned = alarm.queries.find(({ id }) => id === alarm.returns);
+  if (returned === undefined || 'metric' in returned) {
     return {
       driven,
       through: `the statistic ${driven.statistic}`,
@@ -118,7 +123,7 @@ export function driverOf(alarm: MetricAlarm, drill: LocatedDrill, facts: Facts, 
     };
   }
 
-  const { expression } = alarm.queries.find(({ id }) => id === alarm.returns) as { expression: string };
+  const read = readBy(alarm, alarm.returns);
   const held = metricsOf(alarm)
     .filter(({ id }) => id !== driven.id && read.has(id))
     .map((query) => ({ query, value: heldAt(query, alarm, drill, facts) }));
@@ -128,16 +133,21 @@ export function driverOf(alarm: MetricAlarm, drill: LocatedDrill, facts: Facts, 
     Object.fromEntries(held.map(({ query, value }) => [query.id, value])),
   );
   const others = held.map(({ query, value }) => `${query.id} at ${formatNumber(value)}`).join(', ');
+  const solved = new Map<number, Samples | null>();
+  const samplesOf = (value: number): Samples | null => {
+    const solution = solve(value);
+    if (solution === null) return null;
+    const parts = [{ query: driven, value: solution }, ...held].map(
+      ({ query, value: part }) => [query.id, samples(query, part)] as const,
+    );
+    return parts.every(([, sample]) => sample !== null) ? (Object.fromEntries(parts) as Samples) : null;
+  };
   return {
     driven,
-    through: `the expression ${expression}, driven by ${driven.id}${others === '' ? '' : ` with ${others}`}`,
+    through: `the expression ${returned.expression}, driven by ${driven.id}${others === '' ? '' : ` with ${others}`}`,
     samplesOf: (value) => {
-      const solution = read.has(driven.id) ? solve(value) : null;
-      if (solution === null) return null;
-      const parts = [{ query: driven, value: solution }, ...held].map(
-        ({ query, value: part }) => [query.id, samples(query, part)] as const,
-      );
-      return parts.every(([, sample]) => sample !== null) ? (Object.fromEntries(parts) as Samples) : null;
+      if (!solved.has(value)) solved.set(value, samplesOf(value));
+      return solved.get(value)!;
     },
   };
 }

@@ -136,7 +136,7 @@ class Ladder implements Judged {
 
   /** Where the alarm begins to fire. */
   #judgeThreshold(): void {
-    const { quiet, loud } = bracketOf(this.#drill, this.#rounds);
+    const { quiet, loud } = bracketOf(this.#rounds);
     const { name } = this.#alarm;
     const intended = this.#intendedText();
     const at = place(this.#drill, ['intended', 'fires']);

@@ -515,10 +515,7 @@ export function stateAt(transitions: readonly Transition[], at: number): AlarmSt
  * Between which times the intended threshold the alarm begins to fire: the loudest rung that was quiet, and the quietest
  * that was loud; null where there was none. The quiet one is the larger where the rungs contradict each other.
  */
-export function bracketOf(
-  _drill: LocatedDrill,
-  rounds: readonly Round[],
-): { quiet: number | null; loud: number | null } {
+export function bracketOf(rounds: readonly Round[]): { quiet: number | null; loud: number | null } {
   const shown = rounds
     .flatMap(observationsOf)
     .filter(({ flaw, rung }) => flaw === null && rung.times !== null)
@@ -534,7 +531,7 @@ export function bracketOf(
 
 /** Rungs that narrow the bracket, ascending; none where it is narrow, where nothing is known or all is contradictory. */
 function furtherTimes(alarm: MetricAlarm, drill: LocatedDrill, rounds: readonly Round[]): number[] {
-  const { quiet, loud } = bracketOf(drill, rounds);
+  const { quiet, loud } = bracketOf(rounds);
   if (quiet === null && loud === null) return [];
   const [low, high] = [quiet ?? 0, loud ?? Number.POSITIVE_INFINITY];
   if (low >= high || high / low <= NARROW) return [];
@@ -587,7 +584,7 @@ function isMatterOfTime(alarm: MetricAlarm, rounds: readonly Round[]): boolean {
  */
 function quietEnough(drill: LocatedDrill, times: readonly number[], rounds: readonly Round[]): number {
   const usual = healthyOf(drill);
-  const { quiet } = bracketOf(drill, rounds);
+  const { quiet } = bracketOf(rounds);
   const known = quiet ?? times[0]!;
   return timesOf(drill, usual) <= known ? usual : valueAt(drill, known);
 }

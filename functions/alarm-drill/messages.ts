@@ -39,7 +39,11 @@ export function drillMessage(result: DrillResult, verdict: Verdict): Message {
 }
 
 function nextStep({ outcome, drill }: DrillResult, verdict: Verdict): string {
-  if (outcome === 'pass') return 'nothing; whoever is to hear this alarm can rely on it.';
+  if (outcome === 'pass') {
+    return verdict.notChecked.some(({ check }) => check === 'drill')
+      ? `nothing; that it fires as it is configured to, a drill shows: ${command(drill)}`
+      : 'nothing; whoever is to hear this alarm can rely on it.';
+  }
   const help = verdict.findings.find((finding) => finding.outcome === outcome)?.help;
   const hint = help === undefined ? '' : `${clip(help, SENTENCE)} `;
   const trust =
