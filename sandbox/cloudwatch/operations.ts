@@ -99,6 +99,12 @@ function onMetrics(run: Operation): Operation {
   };
 }
 
+/**
+ * What a question for all alarms is on: AWS calls it `alarm:*`, which to iam-simulate is whichever alarm a policy speaks
+ * of. Only a right on all alarms matches this.
+ */
+const EVERY_ALARM = arnOf('(every alarm)');
+
 const onNothing = (): Target => ({ on: ['*'] });
 const onNamed = ({ AlarmNames }: { AlarmNames: readonly string[] }): Target => ({
   on: AlarmNames.map(arnOf),
@@ -131,12 +137,12 @@ export const operations: Readonly<Record<string, Operation>> = {
     ({ AlarmNames: names = [], AlarmTypes: types = ['MetricAlarm'] }) =>
       names.length > 0 && types.every((type) => type === 'MetricAlarm')
         ? { on: names.map(arnOf) }
-        : { on: [arnOf('*')] },
+        : { on: [EVERY_ALARM] },
     describeAlarms,
   ),
   DescribeAlarmHistory: operation(
     schema.describeAlarmHistory,
-    ({ AlarmName = '*' }) => ({ on: [arnOf(AlarmName)] }),
+    ({ AlarmName }) => ({ on: [AlarmName === undefined ? EVERY_ALARM : arnOf(AlarmName)] }),
     describeAlarmHistory,
   ),
   DeleteAlarms: operation(schema.alarmNames, onNamed, ({ AlarmNames }, cloudwatch) => {

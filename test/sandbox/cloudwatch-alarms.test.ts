@@ -901,7 +901,7 @@ describe('what is refused', () => {
     expect(local.authorized).toEqual([
       `cloudwatch:DescribeAlarms ${ARN}`,
       `cloudwatch:DescribeAlarms ${ARN.replace('drift', 'x')}`,
-      `cloudwatch:DescribeAlarms ${ARN.replace('drift', '*')}`,
+      `cloudwatch:DescribeAlarms ${ARN.replace('drift', '(every alarm)')}`,
       'cloudwatch:ListAlarmMuteRules *',
     ]);
   });
