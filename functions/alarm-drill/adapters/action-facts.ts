@@ -213,18 +213,31 @@ export function masked(protocol: string, endpoint: string): string {
   return endpoint;
 }
 
-/** `MessageBody: {"AlarmName":[{"prefix":"prod-"}]}`; undefined: everything comes through, or the subscription is gone. */
+/**
+ * The filter policy of a subscription, JSON; cut off where it is long. Of one on attributes the keys say so, as in
+ * `{"attribute severity":["page"]}`: notifications of alarms have none.
+ *
+ * @returns undefined where everything comes through, or the subscription is gone
+ */
 async function filterOf(sns: SNSClient, arn: string): Promise<string | undefined> {
   try {
     const { Attributes = {} } = await sns.send(
       new GetSubscriptionAttributesCommand({ SubscriptionArn: arn }),
     );
-    const { FilterPolicy, FilterPolicyScope = 'MessageAttributes' } = Attributes;
-    return FilterPolicy && `${FilterPolicyScope}: ${FilterPolicy}`.slice(0, FILTER);
+    const { FilterPolicy, FilterPolicyScope } = Attributes;
+    if (!FilterPolicy) return undefined;
+    return (FilterPolicyScope === 'MessageBody' ? FilterPolicy : onAttributes(FilterPolicy)).slice(0, FILTER);
   } catch (error) {
     if (statusOf(error) === 404) return undefined;
     throw dependencyError(`GetSubscriptionAttributes ${arn}`, error);
   }
+}
+
+function onAttributes(policy: string): string {
+  const entries = Object.entries(JSON.parse(policy) as Record<string, unknown>);
+  // Those with a dollar sign are operators.
+  const marked = entries.map(([key, value]) => [key.startsWith('$') ? key : `attribute ${key}`, value]);
+  return JSON.stringify(Object.fromEntries(marked));
 }
 
 /** A permission of a function does not hold for its versions and aliases: each has a policy of its own. */

@@ -7,7 +7,7 @@ import {
 } from '@aws-sdk/client-sagemaker';
 import { distance } from 'fastest-levenshtein';
 import { call, dependencyError, mapLimit } from '../../shared/aws.ts';
-import { type GateDependencyError, messageOf } from '../../shared/errors.ts';
+import { messageOf } from '../../shared/errors.ts';
 import type { Alarm, AlarmState, CompositeAlarm } from '../alarm.ts';
 import { alarmsIn, parseRule } from '../composite.ts';
 import type { ActionFacts, Facts, GuardrailFacts, MetricFacts } from '../measurements.ts';
