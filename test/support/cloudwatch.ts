@@ -51,17 +51,22 @@ export class LocalCloudWatch {
 
   /**
    * @param time where the clock starts, in milliseconds since 1970
+   * @param act runs the actions of alarms, too
    */
   static async start({
     time = Date.UTC(2026, 0, 1),
+    act = async () => {},
     ...options
-  }: { time?: number } & Partial<Pick<Options, 'extraRange' | 'listDelay'>> = {}): Promise<LocalCloudWatch> {
+  }: { time?: number } & Partial<
+    Pick<Options, 'act' | 'extraRange' | 'listDelay'>
+  > = {}): Promise<LocalCloudWatch> {
     const own = new LocalCloudWatch(time);
     own.cloudwatch = new CloudWatch({
       ...options,
       now: () => own.time,
       act: async (arn, subject, text, alarmArn) => {
         if (own.broken.has(arn)) throw new Error(`${arn} is broken`);
+        await act(arn, subject, text, alarmArn);
         own.actions.push({ arn, subject, message: JSON.parse(text), alarmArn, time: own.time });
       },
       emit: async (detailType, detail, resources) => {
