@@ -76,9 +76,9 @@ const STEPS_OF_SENDING = 50;
 /** How often a phase sends at most: data of several windows, where the alarm asks for several data points. */
 const SENDINGS = 12;
 
-/** Questions of one wait at most, as they are kept, too. */
-const QUESTIONS = 100;
-const FIRST_PAUSE_MS = 5_000;
+/** Questions of one wait, about: they are kept, too. */
+const QUESTIONS = 60;
+const SHORTEST_PAUSE_MS = 5_000;
 
 /** How long after the end of its period a data point may be evaluated: every minute, or every 10 s below a period of 60 s. */
 const EVALUATING_MS = 75_000;
@@ -275,11 +275,8 @@ async function takeDown(
 /** Longer than {@link look} waits: the time of the drill after a data point that came as late as it may. */
 function patienceOf({ drill, cadenceMs }: Chain): Patience {
   const timeoutMs = 2 * (drill.value.intended.within + 2 * cadenceMs) + EVALUATING_MS;
-  return {
-    timeoutMs,
-    firstPauseMs: FIRST_PAUSE_MS,
-    longestPauseMs: Math.max(2 * FIRST_PAUSE_MS, timeoutMs / QUESTIONS),
-  };
+  const longestPauseMs = Math.max(2 * SHORTEST_PAUSE_MS, timeoutMs / QUESTIONS);
+  return { timeoutMs, firstPauseMs: Math.max(SHORTEST_PAUSE_MS, longestPauseMs / 4), longestPauseMs };
 }
 
 function evaluatingMs({ alarm }: Chain): number {
