@@ -2,11 +2,13 @@
 import { constants } from 'node:os';
 import { Command, CommanderError } from 'commander';
 import { TOCSIN_VERSION } from '../functions/shared/version.ts';
+import { alarmCommand } from './commands/alarm.ts';
 import { baselineCommand } from './commands/baseline.ts';
 import { canaryCommand } from './commands/canary.ts';
 import { checkCommand } from './commands/check.ts';
 import { contractCommand } from './commands/contract.ts';
 import { doctorCommand } from './commands/doctor.ts';
+import { drillCommand } from './commands/drill.ts';
 import { evaluateCommand } from './commands/evaluate.ts';
 import { profileCommand } from './commands/profile.ts';
 import { EXIT, type Io } from './shared/cli.ts';
@@ -52,6 +54,7 @@ Examples:
   tocsin contract init flights.parquet --out contracts/flights.yaml
   tocsin check flights.parquet --contract contracts/flights.yaml
   tocsin evaluate --model flight-delay --holdout 2001-05.parquet --predictions predictions.csv
+  tocsin alarm explain --fires '>= 0.2' --m 2 --n 3 --series '0.1 0.1 _ 0.3x5'
   tocsin doctor --outputs cdk-outputs.json`,
   );
 for (const command of [
@@ -61,6 +64,8 @@ for (const command of [
   baselineCommand,
   evaluateCommand,
   canaryCommand,
+  drillCommand,
+  alarmCommand,
   doctorCommand,
 ]) {
   program.addCommand(command(io));

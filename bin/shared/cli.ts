@@ -22,7 +22,7 @@ export interface Io {
   stderr: Writable;
 }
 
-type Format = Parameters<typeof styleText>[0];
+export type Format = Parameters<typeof styleText>[0];
 
 /** Styles a text for `stream`: only on a terminal, and never against NO_COLOR. */
 export function style(stream: Writable, format: Format, text: string): string {

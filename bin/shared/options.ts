@@ -112,6 +112,23 @@ function parseDuration(text: string): number {
   return value;
 }
 
+/** A whole number from 1 on. */
+export function parseWhole(text: string): number {
+  const value = /^\d{1,9}$/.test(text) ? Number(text) : 0;
+  if (value < 1) throw new InvalidArgumentError('Expected a whole number from 1 on.');
+  return value;
+}
+
+/** The period of a metric, `60`, `30s`, `5m`, `1h`: seconds. */
+export function parsePeriod(text: string): number {
+  const [, count = '', unit = 's'] = /^(\d{1,9})(s|m|h|d)?$/.exec(text.trim()) ?? [];
+  const value = Number(count) * { s: 1, m: 60, h: 3600, d: 86_400 }[unit as 's' | 'm' | 'h' | 'd'];
+  if (![10, 20, 30].includes(value) && (value < 60 || value % 60 !== 0)) {
+    throw new InvalidArgumentError('Expected 10s, 20s, 30s, or whole minutes such as 60, 5m or 1h.');
+  }
+  return value;
+}
+
 /** A day, `2001-02-28`: milliseconds since 1970. */
 export function parseDay(text: string): number {
   const value = /^\d{4}-\d{2}-\d{2}$/.test(text) ? Date.parse(text) : Number.NaN;

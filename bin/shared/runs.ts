@@ -16,6 +16,7 @@ import { readOutputs } from './deployment.ts';
 import { writeWhole } from './files.ts';
 import { withNotice } from './interrupt.ts';
 import type { RunOptions } from './options.ts';
+import { durationText, RunScreen } from './run-screen.ts';
 import { renderVerdict } from './verdict-text.ts';
 
 /*
@@ -26,13 +27,15 @@ import { renderVerdict } from './verdict-text.ts';
 /** Which deployed function to start, and on what. */
 export interface RunRequest {
   /** Output of the stack with the alias of the function. */
-  alias: 'HoldoutEvaluationAlias' | 'PipelineCanaryAlias';
+  alias: 'HoldoutEvaluationAlias' | 'PipelineCanaryAlias' | 'AlarmDrillAlias';
   /** What the stack lacks where there is no such output: `a model in tocsin.yaml`. */
   missing: string;
   /** Undefined where the run goes on already. */
   payload: Record<string, string> | undefined;
   /** The command that looks at a run again, without the run: `tocsin canary --follow`. */
   again: string;
+  /** What the function does (default `evaluated`), for where it did not. */
+  done?: string;
 }
 
 /** Time and its passing; tests have another. */
@@ -49,7 +52,7 @@ const BEGIN_MS = 15 * 60_000;
 /** Pause between two looks: at first one second, of a run that takes its time five. */
 const pauseAfter = (elapsedMs: number) => (elapsedMs < 60_000 ? 1000 : 5000);
 
-/** What a run of either function can end with. */
+/** What a run of each function can end with. */
 const endSchema = z.union([
   z.object({
     outcome: z.enum(['pass', 'fail', 'inconclusive']),
@@ -96,7 +99,7 @@ export async function runDeployed(
       clock,
     ),
   );
-  return conclude(s3, progress, options, io);
+  return conclude(s3, progress, request, options, io);
 }
 
 async function start(alias: string, payload: Record<string, string | undefined>): Promise<void> {
@@ -136,7 +139,7 @@ async function follow(
 ): Promise<Progress> {
   const key = progressKey(run);
   const startedAt = now();
-  const screen = new Screen(io);
+  const screen = new RunScreen(io);
   try {
     for (;;) {
       const stored = await readText(s3, bucket, key);
@@ -149,13 +152,13 @@ async function follow(
         });
       }
       if (progress === undefined && elapsed >= BEGIN_MS) {
-        throw new GateDependencyError(`the function has not begun after ${duration(elapsed)}`, {
+        throw new GateDependencyError(`the function has not begun after ${durationText(elapsed)}`, {
           help: 'Read its logs and its dead-letter queue.',
         });
       }
       if (now() - startedAt >= patienceMs) {
         throw new GateDependencyError(
-          `the run has not ended after ${duration(now() - startedAt)}; it goes on`,
+          `the run has not ended after ${durationText(now() - startedAt)}; it goes on`,
           {
             help: `Look at it again with: ${again}`,
           },
@@ -169,44 +172,10 @@ async function follow(
   }
 }
 
-/** One line for each phase; on a terminal the last one counts. */
-class Screen {
-  readonly #stderr: Io['stderr'];
-  readonly #live: boolean;
-  #phase: string | undefined;
-
-  constructor({ stderr }: Io) {
-    this.#stderr = stderr;
-    this.#live = 'isTTY' in stderr && stderr.isTTY === true;
-  }
-
-  show(phase: string, elapsedMs: number): void {
-    const line = `${duration(elapsedMs).padStart(8)}  ${printable(phase)}`;
-    if (this.#live) {
-      if (this.#phase !== undefined) this.#stderr.write(phase === this.#phase ? '\r\u001b[K' : '\n');
-      this.#stderr.write(line);
-    } else if (phase !== this.#phase) this.#stderr.write(`${line}\n`);
-    this.#phase = phase;
-  }
-
-  end(): void {
-    if (this.#live && this.#phase !== undefined) this.#stderr.write('\n');
-  }
-}
-
-/** `42 s`, `3 min 5 s`, `2 h 10 min` */
-function duration(ms: number): string {
-  const seconds = Math.max(0, Math.round(ms / 1000));
-  const minutes = Math.floor(seconds / 60);
-  if (minutes === 0) return `${seconds} s`;
-  return minutes < 60
-    ? `${minutes} min ${seconds % 60} s`
-    : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
-}
-
 async function conclude(
   s3: S3Client,
   { result, error }: Progress,
+  { done = 'evaluated' }: RunRequest,
   options: RunOptions,
   io: Io,
 ): Promise<ExitCode> {
@@ -216,7 +185,7 @@ async function conclude(
     throw new Failure(error.message);
   }
   const end = parseValue(endSchema, result, 'the answer of the function');
-  if ('ignored' in end) throw new GateInputError(`nothing was evaluated: ${end.ignored}`);
+  if ('ignored' in end) throw new GateInputError(`nothing was ${done}: ${end.ignored}`);
   if ('error' in end) throw new GateInputError(end.message);
 
   const { evidence } = end;
