@@ -79,9 +79,10 @@ export function nextRound(
 ): Plan | null {
   if (rounds.length === 0) return firstRound(alarm, drill, facts);
   if (!drill.value.narrow || rounds.length >= MOST_ROUNDS) return null;
-  const times = furtherTimes(alarm, drill, rounds);
+  const planner = new Planner(alarm, drill, facts);
+  const times = furtherTimes(alarm, drill, rounds).filter((candidate) => planner.isPossible(candidate));
   if (times.length === 0) return null;
-  const planned = new Planner(alarm, drill, facts).plan(times, {
+  const planned = planner.plan(times, {
     healthy: quietEnough(drill, times, rounds),
     complete: false,
   });

@@ -90,10 +90,7 @@ export async function climb(
   let operations = 0;
   for (;;) {
     const round = rounds.length + 1;
-    // In a step, since it takes its time, and a replay comes with every tick.
-    const plan = await workflow.step(`round ${round}: plan`, async () =>
-      nextRound(facts.alarm, run.drill, facts, rounds),
-    );
+    const plan = await planOf(workflow, run, facts, rounds);
     if (plan === null) return rounds;
     const ticks = ticksOf(plan);
     operations += 2 * Math.ceil(ticks / batchOf(plan, ticks));
@@ -105,6 +102,24 @@ export async function climb(
     }
     inbox ??= await open(MOST_ROUNDS * lengthOf(plan));
     rounds.push(await runRound(workflow, run, facts.alarm, plan, round, inbox, deps));
+  }
+}
+
+async function planOf(
+  workflow: Workflow,
+  { drill }: Run,
+  facts: MetricAlarmFacts,
+  rounds: readonly Round[],
+): Promise<Plan | null> {
+  try {
+    // In a step, since it takes its time, and a replay comes with every tick.
+    return await workflow.step(`round ${rounds.length + 1}: plan`, async () =>
+      nextRound(facts.alarm, drill, facts, rounds),
+    );
+  } catch (error) {
+    // What cannot be narrowed is known as far as the rounds before have shown it.
+    if (error instanceof GateInputError && rounds.length > 0) return null;
+    throw error;
   }
 }
 

@@ -126,6 +126,7 @@ function configOf(one: Case): string {
           within: `${Math.ceil(withinMs / 1000)}s`,
           whenSilent: keeps ? 'OK' : 'not OK',
           ...(told && { every: `${everyMs / 1000}s` }),
+          ...(expression?.startsWith('100 *') && { range: { from: 0, to: 100 } }),
         },
         ...(expression !== undefined && { drive: 'm1', ...(told && { hold: { m2: 50 } }) }),
       },
