@@ -70,6 +70,7 @@ export class AlarmDrill extends Construct {
     });
     this.gate.environment('WORKFLOW', config.workflow);
     this.gate.readConfiguration(textBundleOf(config));
+    this.gate.notifyPeople();
     this.gate.emitEvents(EVENT_SOURCE);
     work.connect(this.gate);
     // Synthetic records are drawn from what is usual.

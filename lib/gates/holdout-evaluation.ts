@@ -49,6 +49,7 @@ export class HoldoutEvaluation extends Construct {
     });
     this.gate.environment('WORKFLOW', config.workflow);
     this.gate.readConfiguration(textBundleOf(config));
+    this.gate.notifyPeople();
     this.gate.emitEvents(EVENT_SOURCE);
     evidence.connect(this.gate, GATE);
     runner.connect(this.gate, models, groups);

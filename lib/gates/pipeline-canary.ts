@@ -49,6 +49,7 @@ export class PipelineCanary extends Construct {
     });
     this.gate.environment('WORKFLOW', config.workflow);
     this.gate.readConfiguration(textBundleOf(config));
+    this.gate.notifyPeople();
     this.gate.emitEvents(EVENT_SOURCE);
     evidence.connect(this.gate, `${GATE}/canary-*`);
     runner.connect(this.gate, models, groups);

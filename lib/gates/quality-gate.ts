@@ -47,6 +47,7 @@ export class QualityGate extends Construct {
       notifications,
     });
     this.gate.readConfiguration(bundleOf(config));
+    this.gate.notifyPeople();
     this.gate.emitEvents(EVENT_SOURCE);
     evidence.connect(this.gate, GATE, { baselines: true });
     this.#startPipelines(config.datasets);

@@ -56,7 +56,7 @@ export interface GateFunctionProps {
   /** Invocations at a time, reserved from the account's quota; `unreserved` takes what the account has. */
   concurrency: number | 'unreserved';
   layers: ILayerVersion[];
-  /** Where its alarms and its verdicts go. */
+  /** Where its alarms go, and its verdicts where it has some. */
   notifications: Notifications;
   /** What it means that an event was not judged, as alarms say it: `its data stays locked`. */
   unjudged: string;
@@ -143,8 +143,6 @@ export class GateFunction extends Construct {
     if (executionTimeout !== undefined) this.#keepState();
     this.#admitRules();
 
-    this.environment('TOPIC_ARN', props.notifications.topic.topicArn);
-    props.notifications.grantPublish(this.role);
     this.#addAlarms();
 
     acknowledgeWildcards(this.role, ['*'], 'X-Ray takes segments on no narrower resource.');
@@ -171,6 +169,13 @@ export class GateFunction extends Construct {
     this.environment('CONFIG_BUCKET', asset.s3BucketName);
     this.environment('CONFIG_KEY', asset.s3ObjectKey);
     this.allow({ actions: ['s3:GetObject'], resources: [asset.bucket.arnForObjects(asset.s3ObjectKey)] });
+  }
+
+  /** Lets it tell people of its verdicts; alarms tell them by themselves. */
+  notifyPeople(): void {
+    const { notifications } = this.#props;
+    this.environment('TOPIC_ARN', notifications.topic.topicArn);
+    notifications.grantPublish(this.role);
   }
 
   /** Lets it emit events of one source to the default bus. */

@@ -99,13 +99,11 @@ function tableOf(statements: readonly Statement[]): Record<string, string[]> {
   return table;
 }
 
-/** What every gate function may do besides; without the event bus for one that emits nothing. */
+/** What every function may do besides. */
 function surroundings(prefix: string, table: Record<string, string[]>): Record<string, string[]> {
   const config = Object.keys(table).find((resource) => resource.includes('cdk-hnb659fds-assets'));
   return {
     [config ?? 'the configuration']: ['s3:GetObject'],
-    [`arn:aws:sns:${local}:notificationstopic`]: ['sns:Publish'],
-    [`arn:aws:kms:${local}:key/notificationskey`]: ['kms:Decrypt', 'kms:GenerateDataKey'],
     [`arn:aws:sqs:${local}:${prefix}gatedeadletters`]: ['sqs:SendMessage'],
     [`arn:aws:logs:${local}:log-group:${prefix}gatelogs:*`]: ['logs:CreateLogStream', 'logs:PutLogEvents'],
   };
@@ -185,6 +183,8 @@ describe('the role of the drill', () => {
     const table = tableOf(policy.Statement);
     expect(table).toEqual({
       ...surroundings('alarmdrill', table),
+      [`arn:aws:sns:${local}:notificationstopic`]: ['sns:Publish'],
+      [`arn:aws:kms:${local}:key/notificationskey`]: ['kms:Decrypt', 'kms:GenerateDataKey'],
       [`arn:aws:events:${local}:event-bus/default`]: ['events:PutEvents'],
       '*': [
         'cloudwatch:DescribeAlarmHistory',
@@ -381,6 +381,8 @@ describe('the functions', () => {
     expect(monitorEnvironmentSchema.parse(lambda.Environment.Variables)).toMatchObject({
       EVIDENCE_BUCKET: 'evidencebucket',
     });
+    // It has no verdicts: what it measures is for alarms to judge.
+    expect(lambda.Environment.Variables).not.toHaveProperty('TOPIC_ARN');
   });
 
   test('say in their alarms what was not judged', () => {
