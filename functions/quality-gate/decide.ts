@@ -957,7 +957,13 @@ class Judging {
   }
 }
 
-function effectOf(
+/**
+ * The effect of one drift measure on one column.
+ *
+ * @param counted the batch over the cells of the baseline
+ * @returns undefined where it cannot be computed: a side is missing, has no value, or does not vary
+ */
+export function effectOf(
   measure: DriftCheck['measure'],
   limit: number,
   confidence: number,

@@ -513,6 +513,9 @@ export const monitorEnvironmentSchema = environmentSchema.pick({
   ENGINE_MEMORY_BYTES: true,
 });
 
+/** Direct invocation of the drift monitor, and the input of its schedules. */
+export const monitorRequestSchema = strict({ monitor: name });
+
 /** CloudWatch namespace of what drift monitors see, and its metrics. */
 export const DRIFT_NAMESPACE = 'Tocsin/Drift';
 /** Dimensions `Monitor` and `Feature`: the drift of one feature. */

@@ -125,16 +125,27 @@ export class FakeAws {
     });
     this.s3.on(ListObjectsV2Command).callsFake((input) => {
       this.alive();
-      const keys = [...this.objects.keys()]
-        .filter((name) => name.startsWith(`${input.Bucket}/${input.Prefix}`))
-        .map((name) => name.slice(input.Bucket.length + 1))
-        .sort();
-      const from = input.ContinuationToken === undefined ? 0 : Number(input.ContinuationToken);
+      const { Bucket, Prefix = '', Delimiter, ContinuationToken } = input;
+      // What shares its beginning up to the delimiter is listed once, as a folder.
+      const entries = this.keys(Bucket, Prefix).map((key) => {
+        const end = Delimiter === undefined ? -1 : key.indexOf(Delimiter, Prefix.length);
+        return end < 0 ? key : key.slice(0, end + 1);
+      });
+      const listed = [...new Set(entries)];
+      const from = ContinuationToken === undefined ? 0 : Number(ContinuationToken);
       const to = from + this.pageSize;
+      const page = listed.slice(from, to);
+      const isFolder = (entry: string) => Delimiter !== undefined && entry.endsWith(Delimiter);
       return {
-        Contents: keys.slice(from, to).map((Key) => ({ Key })),
-        IsTruncated: to < keys.length,
-        ...(to < keys.length && { NextContinuationToken: String(to) }),
+        Contents: page
+          .filter((entry) => !isFolder(entry))
+          .map((Key) => {
+            const { etag, body, modifiedAt } = this.get(Bucket, Key);
+            return { Key, ETag: etag, Size: body.length, LastModified: modifiedAt };
+          }),
+        CommonPrefixes: page.filter(isFolder).map((entry) => ({ Prefix: entry })),
+        IsTruncated: to < listed.length,
+        ...(to < listed.length && { NextContinuationToken: String(to) }),
       };
     });
     this.s3.on(GetObjectTaggingCommand).callsFake((input) => {
