@@ -148,8 +148,8 @@ export function changesOf({ alarm, initial, points }: Explanation): Change[] {
   return changes;
 }
 
-function whyOf({ breaching, window }: ExplainedPoint, alarm: Evaluated): string {
-  const { evaluationPeriods: n, missingData } = alarm;
+function whyOf({ breaching, states, window }: ExplainedPoint, alarm: Evaluated): string {
+  const { datapointsToAlarm: m, evaluationPeriods: n, missingData } = alarm;
   const treated = { breaching: 'breaching', notBreaching: 'fine', missing: undefined, ignore: undefined }[
     missingData
   ];
@@ -160,7 +160,10 @@ function whyOf({ breaching, window }: ExplainedPoint, alarm: Evaluated): string 
   const one = window.missing === 1;
   const counts = treated === undefined ? '' : ` and ${one ? 'counts' : 'count'} as ${treated}`;
   const missing = window.missing === 0 ? '' : `, ${window.missing} ${one ? 'is' : 'are'} missing${counts}`;
-  return `${window.breaching} of the ${n} newest ${window.breaching === 1 ? 'breaches' : 'breach'}${missing}`;
+  // Fewer than M are enough where nothing else is there, once the first of them is as old as M periods.
+  const old = states.join() === 'ALARM' && missingData === 'missing' && window.breaching < m;
+  const alone = old ? `; nothing but breaching ones for ${window.oldest} periods` : '';
+  return `${window.breaching} of the ${n} newest ${window.breaching === 1 ? 'breaches' : 'breach'}${missing}${alone}`;
 }
 
 // ---------------------------------------------------------------------------------------------------------
@@ -400,7 +403,7 @@ function changeLines(stream: Writable, explanation: Explanation): string[] {
   if (initial !== 'ALARM' && !points.some(({ states }) => states.includes('ALARM'))) {
     const most = Math.max(...points.map(({ window }) => window.breaching));
     lines.push(
-      n === 1
+      most === 0
         ? `Never ALARM: no data point is ${beyond}.`
         : `Never ALARM: at most ${most} of ${n} data points ${most === 1 ? 'is' : 'are'} ${beyond}, and it takes ${m}.`,
     );
