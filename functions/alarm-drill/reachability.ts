@@ -4,8 +4,9 @@ import type { Alarm, MetricAlarm, StatisticQuery } from './alarm.ts';
 import { drivenQuery } from './driving.ts';
 import type { Facts } from './measurements.ts';
 import { proveActions, proveGuardrail } from './reach-actions.ts';
-import { asIntended, proveMetrics, proveRange, proveSamples, proveThreshold } from './reach-metric.ts';
+import { proveMetrics } from './reach-metric.ts';
 import { listed, Proof } from './reach-proof.ts';
+import { asIntended, proveRange, proveSamples, proveThreshold } from './reach-threshold.ts';
 import { proveTiming, type Timing } from './reach-timing.ts';
 import type { LocatedDrill } from './schema.ts';
 
