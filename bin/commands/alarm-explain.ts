@@ -66,7 +66,8 @@ export function alarmExplainCommand(io: Io): Command {
     .addHelpText(
       'after',
       `
-Options override what was read: what if M were 2? Only with a name does it talk to AWS, and it changes nothing.
+Options override what was read: what if M were 2? It talks to AWS only for a name without --from, and
+changes nothing.
 
 Exit code 0: explained. 2: the series or an option is wrong, or the alarm cannot be explained. 3: something broke.
 
@@ -89,7 +90,7 @@ Examples:
  * @throws GateInputError where the series or an option is wrong, there is no such alarm, or nobody can say what it does
  * @throws GateDependencyError where CloudWatch does not answer
  */
-export async function explainAlarm(
+async function explainAlarm(
   name: string | undefined,
   options: ExplainOptions,
   io: Io,
@@ -103,7 +104,8 @@ export async function explainAlarm(
   if (options.json === true) {
     io.stdout.write(`${JSON.stringify(await plain(explanation, read?.name), null, 2)}\n`);
   } else {
-    const { columns = 80 } = io.stdout as { columns?: number };
+    // Some terminals say that they have no columns.
+    const columns = (io.stdout as { columns?: number }).columns || 80;
     io.stdout.write(
       renderPicture(io.stdout, explanation, { columns, ...(read !== undefined && { name: read.name }) }),
     );

@@ -1,5 +1,4 @@
-import type { Io } from './cli.ts';
-import { printable, style } from './cli.ts';
+import { type Io, printable, style } from './cli.ts';
 
 /*
  * Where a run is, as its phases say it: on a terminal the present one, redrawn; elsewhere a line for each change.
@@ -64,8 +63,8 @@ export class RunScreen {
 
   /** A line that the terminal wrapped would be two when it is erased. */
   #fit(line: string): string {
-    const { columns } = this.#stderr as { columns?: number };
-    return columns === undefined || line.length < columns ? line : `${line.slice(0, columns - 2)}…`;
+    const { columns = 0 } = this.#stderr as { columns?: number };
+    return columns === 0 || line.length < columns ? line : `${line.slice(0, columns - 2)}…`;
   }
 
   #paint(line: string): string {
