@@ -90,11 +90,7 @@ Examples:
  * @throws GateInputError where the series or an option is wrong, there is no such alarm, or nobody can say what it does
  * @throws GateDependencyError where CloudWatch does not answer
  */
-async function explainAlarm(
-  name: string | undefined,
-  options: ExplainOptions,
-  io: Io,
-): Promise<ExitCode> {
+async function explainAlarm(name: string | undefined, options: ExplainOptions, io: Io): Promise<ExitCode> {
   const { explain, renderPicture } = await import('../shared/alarm-picture.ts');
   const given = await givenBy(options.series);
   const read = await readAlarm(name, options.from);
