@@ -27,8 +27,8 @@ export interface Judged {
   notChecked: NotChecked[];
 }
 
-/** Seconds of a notification that nobody worries about; what CloudWatch's and SNS's clocks may differ by is below it. */
-const SAME_MOMENT_MS = 2_000;
+/** By how much the time of a transition may differ between the history of an alarm and its message. */
+const SAME_MOMENT_MS = 5_000;
 
 /**
  * Judges the rounds of the ladder, in whatever order their parts come.
@@ -180,13 +180,14 @@ class Ladder implements Judged {
       return;
     }
     if (quiet >= loud) {
-      const inverted = this.#configured.every(({ rung, loud: fired }) => fired === rung.times! <= loud);
+      const quietest = this.#configured.find(({ loud: fired }) => !fired)?.rung.times ?? 0;
+      const inverted = this.#configured.every(({ rung, loud: fired }) => fired === rung.times! < quietest);
       this.#add({
         ...finding,
         outcome: inverted || this.#misconfigured ? 'fail' : 'inconclusive',
         message: inverted
-          ? `${name} fires the wrong way round: at ${loud} times the intended threshold it is in ALARM and at ${quiet} times it is not, and it is to fire at ${intended} (${at}).`
-          : `${name} fires at ${loud} times the intended threshold and is quiet at ${quiet} times: the rungs contradict each other${listed}.`,
+          ? `${name} fires the wrong way round: at ${textOf(loud)} times the intended threshold it is in ALARM and at ${textOf(quiet)} times it is not, and it is to fire at ${intended} (${at}).`
+          : `${name} fires at ${textOf(loud)} times the intended threshold and is quiet at ${textOf(quiet)} times: the rungs contradict each other${listed}.`,
         observed: inverted ? 'the wrong way round' : 'contradictory',
         limit,
         help,
@@ -252,11 +253,11 @@ class Ladder implements Judged {
     const at = place(this.#drill, ['intended', 'fires']);
     const help = `The threshold is as intended, so look at the rest: ${conditionText(this.#alarm)}.`;
     if (rung.expects === 'quiet') {
-      const when = afterMs === null ? 'all the time' : `after ${formatDuration(afterMs)}`;
+      const when = afterMs === null ? 'from the beginning' : `after ${formatDuration(afterMs)}`;
       return {
         ...finding,
         outcome: 'fail',
-        message: `${name} fires at ${text}, ${when}, and is to stay quiet below ${this.#intendedText()} (${at}).`,
+        message: `${name} fires at ${text} ${when}, and is to stay quiet there: it is to fire at ${this.#intendedText()} (${at}).`,
         observed: `ALARM ${when}`,
         help,
       };
@@ -589,19 +590,19 @@ class Ladder implements Judged {
     return `${COMPARISONS[comparison]} ${threshold}`;
   }
 
-  /** `0.19, 0.95 times the intended 0.2` */
+  /** `0.19 (0.95 times the intended 0.2)` */
   #timesText(times: number, value: number): string {
     const { threshold } = this.#drill.value.intended.fires;
     if (times === 1) return `exactly the intended ${threshold}`;
-    const text = formatNumber(value, threshold);
-    return threshold === 0 ? `${text}, rung ${times}x` : `${text}, ${times} times the intended ${threshold}`;
+    const what = threshold === 0 ? `rung ${times}x` : `${textOf(times)} times the intended ${threshold}`;
+    return `${formatNumber(value, threshold)} (${what})`;
   }
 
   #bracketText(quiet: number, loud: number): string {
     const { threshold } = this.#drill.value.intended.fires;
     return threshold === 0
       ? `rungs ${quiet}x to ${loud}x`
-      : `${quiet} to ${loud} times the intended ${threshold}`;
+      : `${textOf(quiet)} to ${textOf(loud)} times the intended ${threshold}`;
   }
 
   #add({ path, ...finding }: RungFinding): void {
@@ -614,6 +615,11 @@ const WITHIN = ['intended', 'within'];
 
 /** A finding that knows the path of its rule. */
 export type RungFinding = Omit<Finding, 'rule'> & { path: readonly PropertyKey[] };
+
+/** How many times the threshold, as people write it: narrowing goes by four digits. */
+function textOf(times: number): string {
+  return times.toLocaleString('en-US', { maximumSignificantDigits: 5 });
+}
 
 function inOrder(observations: readonly Observation[]): Observation[] {
   return observations.toSorted(

@@ -194,8 +194,11 @@ class PhasesJudged implements Judged {
     const from = phase.drift === undefined ? phase.startedAt : (beyond?.at ?? phase.startedAt);
     const afterMs = Math.max(0, fired.at - from);
     const late = afterMs > within + grainMs(this.#alarm);
-    const since = phase.drift === undefined ? '' : ' after the metric was first beyond it';
-    const fires = `${name} fires at ${what}, ${formatDuration(afterMs)}${since}`;
+    const after = formatDuration(afterMs);
+    const fires =
+      phase.drift === undefined
+        ? `${name} fires at ${what} after ${after}`
+        : `${name} fires at ${what}, ${after} after its metric was first beyond the threshold`;
     this.#add({
       ...finding,
       outcome: late ? 'fail' : afterMs > within ? 'warn' : 'pass',

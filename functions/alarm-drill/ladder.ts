@@ -548,7 +548,9 @@ function furtherTimes(alarm: MetricAlarm, drill: LocatedDrill, rounds: readonly 
   const configured = sameWay ? timesOf(drill, alarm.threshold) : Number.POSITIVE_INFINITY;
   const around = inside(Number.isFinite(configured) ? [0.95 * configured, 1.05 * configured] : []);
   if (quiet !== null && loud !== null) return around.length > 0 ? around : inside(between(quiet, loud));
-  if (isMatterOfTime(alarm, rounds)) return [];
+  // No times of the intended threshold come to a configured one behind zero.
+  const reachable = !sameWay || (configured > 0 && Number.isFinite(configured));
+  if (!reachable || isMatterOfTime(alarm, rounds)) return [];
   const ends = endsOf(drill);
   const outside =
     quiet === null
