@@ -1,5 +1,4 @@
 import * as z from 'zod';
-import { messageOf } from '../shared/errors.ts';
 import type { Window } from './monitor-request.ts';
 
 /*
@@ -130,11 +129,9 @@ function jsonRecords(text: string, features: readonly string[]): RecordTexts[] {
 function jsonOf(text: string, what: string): unknown {
   try {
     return JSON.parse(text);
-  } catch (error) {
+  } catch {
     // The message of JSON.parse quotes the text.
-    throw new CapturedLineError(
-      `${what} is not JSON${/end of/.test(messageOf(error)) ? ': it is cut off' : ''}`,
-    );
+    throw new CapturedLineError(`${what} is not JSON`);
   }
 }
 

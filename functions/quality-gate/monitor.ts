@@ -1,4 +1,4 @@
-import type { Profile } from '../shared/profile.ts';
+import type { ColumnProfile, Distribution, Profile } from '../shared/profile.ts';
 import { effectOf } from './decide.ts';
 import type { Window } from './monitor-request.ts';
 import type { Measurements } from './profile.ts';
@@ -56,26 +56,71 @@ export function driftsOf(
   const notCompared: MonitorAnswer['notCompared'] = {};
   const limit = value.alarm?.threshold ?? SOME_LIMIT;
   const confidence = 1 - (1 - contract.value.confidence) / value.features.length;
+  let isLost = false;
   for (const feature of value.features) {
     const now = measured.profile.columns[feature];
     const before = Object.hasOwn(baseline.columns, feature) ? baseline.columns[feature] : undefined;
-    const counted = measured.columns[feature]?.onBaseline;
-    const effect = effectOf(value.measure, limit, confidence, now, before, counted);
+    const reference = before && withUnusable(before);
+    const counted = countsOf(measured, feature, before);
+    const effect = effectOf(value.measure, limit, confidence, now, reference, counted);
     if (effect !== undefined) {
       const { estimate, low, high } = effect;
       features[feature] = { estimate, low, high };
-    } else if (before === undefined) notCompared[feature] = 'the baseline does not have it';
-    else if (before.pii === true) notCompared[feature] = 'it is personal data, of which nothing is kept';
-    else if (before.count === 0) notCompared[feature] = 'it has no value in the baseline';
-    else if ((now?.count ?? 0) === 0) notCompared[feature] = 'no record has a value of its type';
-    else notCompared[feature] = `${value.measure} does not compare columns of its type, or it does not vary`;
+      continue;
+    }
+    notCompared[feature] = whyNot(now, before, value.measure);
+    isLost ||= before?.distribution !== undefined && now?.count === 0;
   }
   const [largest] = Object.entries(features).sort(([, a], [, b]) => b.estimate - a.estimate);
   return {
     features,
     notCompared,
-    largest: largest === undefined ? null : { feature: largest[0], estimate: largest[1].estimate },
+    // Of a feature without any value left nobody can say how far it has moved, nor that another has moved most.
+    largest: largest === undefined || isLost ? null : { feature: largest[0], estimate: largest[1].estimate },
   };
+}
+
+function whyNot(now: ColumnProfile | undefined, before: ColumnProfile | undefined, measure: string): string {
+  if (before === undefined) return 'the baseline does not have it';
+  if (before.pii === true) return 'it is personal data, of which nothing is kept';
+  if (before.count === 0) return 'it has no value in the baseline';
+  if ((now?.count ?? 0) === 0) return 'no record has a value of its type';
+  return `${measure} does not compare columns of its type, or it does not vary`;
+}
+
+/** A feature counted over the cells of its baseline; where no value is left, all records are in the cell of nulls. */
+function countsOf(
+  { profile, columns }: Measurements,
+  feature: string,
+  before: ColumnProfile | undefined,
+): Distribution | undefined {
+  const now = profile.columns[feature];
+  if (now === undefined) return undefined;
+  const counted = columns[feature]?.onBaseline;
+  if (counted !== undefined) return unusableAsNull(counted, now);
+  const reference = before?.distribution;
+  if (now.count > 0 || reference === undefined) return undefined;
+  const none = (counts: readonly number[]) => counts.map(() => 0);
+  const empty: Distribution =
+    reference.kind === 'numeric'
+      ? { ...reference, cells: none(reference.cells), atomCounts: none(reference.atomCounts) }
+      : { ...reference, counts: none(reference.counts), other: 0 };
+  return unusableAsNull({ ...empty, nulls: now.nulls }, now);
+}
+
+/**
+ * Nobody judges the records of an endpoint by a contract, so what does not convert has to show as drift: it counts as null,
+ * which is what most models take it for.
+ */
+function unusableAsNull(counts: Distribution, { invalid, nan = 0 }: ColumnProfile): Distribution {
+  return { ...counts, nulls: counts.nulls + invalid + nan };
+}
+
+function withUnusable(column: ColumnProfile): ColumnProfile {
+  const { distribution } = column;
+  return distribution === undefined
+    ? column
+    : { ...column, distribution: unusableAsNull(distribution, column) };
 }
 
 /** One value of a metric. */
