@@ -46,6 +46,10 @@ export function phaseText(
     return { state, text: `${state}${after}` };
   };
   const rungs = plan.rungs.map((rung) => ({ ...rung, ...stateOf(rung.id) }));
+  const head = `${roundText(of.round)}${phase}, ${timeText(Math.max(0, now - since))}: `;
+  // What they do without data yet means nothing.
+  if (now < onset)
+    return `${head}${rungs.filter(({ state }) => state === 'OK').length} of ${rungs.length} OK`;
   const quiet = rungs.filter(({ expects }) => expects === 'quiet');
   const others = rungs.filter(({ expects }) => expects !== 'quiet');
   const restless = quiet.filter(({ state }) => state !== 'OK');
@@ -55,7 +59,7 @@ export function phaseText(
     ...(named.length > NAMED ? [`${named.length - NAMED} more`] : []),
     ...(quiet.length > 0 && restless.length === 0 ? ['quiet ones OK'] : []),
   ];
-  return `${roundText(of.round)}${phase}, ${timeText(Math.max(0, now - since))}: ${parts.join(', ')}`;
+  return `${head}${parts.join(', ')}`;
 }
 
 /** What has rung comes first. */

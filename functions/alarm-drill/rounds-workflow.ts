@@ -31,6 +31,7 @@ import { DRILL_NAMESPACE } from './schema.ts';
 import type { Transition } from './series.ts';
 import {
   type RoundOf,
+  readsMetric,
   shadowData,
   shadowInput,
   shadowMetrics,
@@ -54,6 +55,12 @@ const SHORTEST_STEP_MS = 5_000;
 
 /** CloudWatch takes three new alarms a second. */
 const ALARMS_AT_A_TIME = 2;
+
+/**
+ * Statistics that a tick counts for twice where it was published twice, as after a crash: of all others a period has the
+ * same value whether it has a sample once or twice.
+ */
+const COUNTING = /^(Sum|SampleCount|tc|TC|ts|TS)/;
 
 /** The names of shadow alarms are of one run alone: looking back further than a round shows nothing else. */
 const LOOK_BACK_MS = 3_600_000;
@@ -137,7 +144,7 @@ async function runRound(
   const of: RoundOf = { drill: run.drill.name, run: run.execution, token: run.token, round };
   const alarms = plan.rungs.map(({ id }) => shadowName(run.token, round, id));
 
-  const { madeAt, startedAt } = await workflow.step(name('make the shadow alarms'), async () => {
+  const { madeAt, startedAt, waitMs } = await workflow.step(name('make the shadow alarms'), async () => {
     await run.report(`${roundText(round)}making ${plan.rungs.length} shadow alarms`);
     const until = await hold(run, lengthOf(plan), deps);
     const madeAt = now();
@@ -153,9 +160,12 @@ async function runRound(
         }),
       ),
     );
-    return { madeAt, startedAt: startOf(plan, now()) };
+    const time = now();
+    const startedAt = startOf(plan, time);
+    return { madeAt, startedAt, waitMs: startedAt - time };
   });
   const begun: Begun = { alarm, plan, of, startedAt };
+  await workflow.wait(name('wait for its start'), waitMs);
   const lateTicks = await feed(workflow, run, begun, deps);
   const samples = await samplesOfRungs(workflow, name, begun, deps);
 
@@ -207,14 +217,9 @@ async function feed(workflow: Workflow, run: Run, begun: Begun, deps: DrillDepen
   const ticks = ticksOf(plan);
   const batch = batchOf(plan, ticks);
   const timeOf = (tick: number) => startedAt + tick * plan.cadenceMs;
-  let { waitMs } = await workflow.step(name('look at the clock'), async () => ({
-    waitMs: Math.max(0, startedAt - deps.now()),
-  }));
-  let tick = 0;
   let late = 0;
-  while (tick < ticks) {
+  for (let tick = 0; tick < ticks; ) {
     const from = tick;
-    await workflow.wait(name(`wait for tick ${from}`), waitMs);
     const done = await workflow.step(name(`tick ${from}`), async () => {
       const published = await publishFrom(from, Math.min(from + batch, ticks), begun, deps);
       await tell(run, begun, deps);
@@ -223,9 +228,8 @@ async function feed(workflow: Workflow, run: Run, begun: Begun, deps: DrillDepen
     });
     tick = done.next;
     late += done.late;
-    waitMs = done.waitMs;
+    await workflow.wait(name(tick < ticks ? `wait for tick ${tick}` : 'let it settle'), done.waitMs);
   }
-  await workflow.wait(name('let the last tick settle'), waitMs);
   return late;
 }
 
@@ -299,15 +303,17 @@ async function samplesSeen(
   { alarm, plan, of, startedAt }: Begun,
 ): Promise<Record<string, RungResult['samples']>> {
   const ticks = ticksOf(plan);
-  const watched = plan.rungs.flatMap((rung) =>
-    Object.entries(shadowMetrics(alarm, { ...of, rung: rung.id })).flatMap(([query, metric]) => {
-      const samples = Array.from({ length: ticks }, (_, tick) => samplesAt(plan, rung, tick)[query] ?? null);
+  const watched = plan.rungs.flatMap((rung) => {
+    const metrics = shadowMetrics(alarm, { ...of, rung: rung.id });
+    return alarm.queries.filter(readsMetric).flatMap(({ id, statistic }) => {
+      const samples = Array.from({ length: ticks }, (_, tick) => samplesAt(plan, rung, tick)[id] ?? null);
       const published = samples.filter((sample) => sample !== null);
       // Nothing is published for a metric that the alarm has and does not use.
       if (published.length === 0) return [];
-      return { rung: rung.id, metric, ticks: published.length, count: sum(published) };
-    }),
-  );
+      const counts = COUNTING.test(statistic);
+      return { rung: rung.id, metric: metrics[id]!, counts, ticks: published.length, count: sum(published) };
+    });
+  });
   const seen = await sampleCounts(
     cloudwatch,
     watched.map(({ metric }) => metric),
@@ -315,8 +321,9 @@ async function samplesSeen(
     startedAt + ticks * plan.cadenceMs,
   );
   const result: Record<string, RungResult['samples']> = {};
-  for (const [index, { rung, ticks: published, count }] of watched.entries()) {
-    const one = { published, seen: ticksSeen(published, seen[index]! / count) };
+  for (const [index, { rung, counts, ticks: published, count }] of watched.entries()) {
+    const found = ticksSeen(published, seen[index]! / count);
+    const one = { published, seen: counts ? found : Math.min(found, published) };
     const worst = result[rung];
     // Of metric math that metric counts which is the furthest from what was published.
     if (worst === undefined || off(one) > off(worst)) result[rung] = one;

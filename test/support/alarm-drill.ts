@@ -1,8 +1,4 @@
-import {
-  CloudWatchClient,
-  PutMetricAlarmCommand,
-  type PutMetricAlarmCommandInput,
-} from '@aws-sdk/client-cloudwatch';
+import { PutMetricAlarmCommand, type PutMetricAlarmCommandInput } from '@aws-sdk/client-cloudwatch';
 import { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
 import { KMSClient } from '@aws-sdk/client-kms';
 import { LambdaClient } from '@aws-sdk/client-lambda';
@@ -267,10 +263,11 @@ export class DrillWorld {
     return this.start(workflow, config, event, overrides);
   }
 
-  /** Durable executions, which may crash anywhere. */
+  /** Durable executions, which may crash anywhere: also with any change to the account. */
   durable(config: string, overrides: Partial<DrillDependencies> = {}): DurableService {
-    return new DurableService(
+    const service = new DurableService(
       durableHandler(async (event, workflow) => {
+        this.revive();
         await this.catchUp();
         return this.start(workflow, config, event, overrides);
       }),
@@ -278,6 +275,17 @@ export class DrillWorld {
         vi.setSystemTime(Date.now() + ms);
       },
     );
+    service.dies = () => (this.#isDead ? 'before it is kept' : undefined);
+    return service;
+  }
+
+  /** Another process, where the last one has died. */
+  revive(): void {
+    if (this.#isDead) this.aws.diesAfter = Number.POSITIVE_INFINITY;
+  }
+
+  get #isDead(): boolean {
+    return this.aws.changes.length >= this.aws.diesAfter;
   }
 
   // What came of it ---------------------------------------------------------------------------------------
@@ -351,5 +359,3 @@ const CLOUDWATCH_MAY_PUBLISH = JSON.stringify({
     },
   ],
 });
-
-export { CloudWatchClient };

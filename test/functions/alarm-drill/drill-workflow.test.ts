@@ -1,0 +1,698 @@
+import {
+  DeleteAlarmsCommand,
+  PutCompositeAlarmCommand,
+  PutMetricAlarmCommand,
+  type PutMetricAlarmCommandInput,
+} from '@aws-sdk/client-cloudwatch';
+import { S3Client } from '@aws-sdk/client-s3';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { DrillAnswer } from '../../../functions/alarm-drill/drill-workflow.ts';
+import { bracketOf } from '../../../functions/alarm-drill/ladder.ts';
+import { batchOf } from '../../../functions/alarm-drill/rounds-workflow.ts';
+import { DRILL_NAMESPACE, DRILL_TAG, SHADOW, UNTIL_TAG } from '../../../functions/alarm-drill/schema.ts';
+import { GateDependencyError } from '../../../functions/shared/errors.ts';
+import { WorkBucket } from '../../../functions/shared/work.ts';
+import { OutOfTimeError } from '../../../functions/shared/workflow.ts';
+import { DrillWorld } from '../../support/alarm-drill.ts';
+import type { Death, DurableService } from '../../support/durable-service.ts';
+
+/*
+ * The whole workflow over an account on a virtual clock, with both implementations of the port: the local CloudWatch over
+ * its wire protocol, topics and queues in memory.
+ */
+
+const MINUTE = 60_000;
+
+const CONFIG = `alarmDrills:
+  drift:
+    alarm: drift-alarm
+    intended: { fires: '>= 0.2', within: 5m }
+`;
+
+/** The same with further lines of the drill. */
+const configOf = (...lines: string[]) => CONFIG + lines.map((line) => `    ${line}\n`).join('');
+
+let world: DrillWorld;
+
+/** An account with the alarm that the drill is about, and its metric, which is emitted each minute. */
+async function arrange(alarm: Partial<PutMetricAlarmCommandInput> = {}): Promise<void> {
+  world = await DrillWorld.start();
+  world.emits({
+    metric: { namespace: 'ML', name: 'psi', dimensions: { Endpoint: 'churn' } },
+    everyMs: MINUTE,
+    value: () => 0.05,
+  });
+  await world.alarm({ AlarmName: 'drift-alarm', ...alarm });
+}
+
+beforeEach(() => arrange());
+afterEach(() => world.close());
+
+/** Another account in place of that of the test. */
+async function arrangeAnew(alarm: Partial<PutMetricAlarmCommandInput> = {}): Promise<void> {
+  await world.close();
+  await arrange(alarm);
+}
+
+const PORTS: Record<string, (config: string, event?: object) => Promise<DrillAnswer>> = {
+  'in process': (config, event = { drill: 'drift' }) => world.run(config, { event }),
+  durable: async (config, event = { drill: 'drift' }) => {
+    const ended = await world.durable(config).run(event);
+    if ('result' in ended) return ended.result as DrillAnswer;
+    throw Object.assign(new Error(ended.error.message), { name: ended.error.name });
+  },
+};
+
+const subjects = () => world.messages.map(({ Subject }) => Subject);
+const findings = (check: string) => world.verdict.findings.filter((one) => one.check === check);
+const outcomes = (check: string) => findings(check).map(({ outcome }) => outcome);
+
+/** An error as CloudWatch answers it. */
+const refusal = (name: string, status = 400) =>
+  Object.assign(new Error(`${name} of the test`), { name, $metadata: { httpStatusCode: status } });
+
+describe.each(Object.entries(PORTS))('a drill, %s', (_port, run) => {
+  test('passes where the alarm fires as it is meant to', async () => {
+    const answer = await run(CONFIG);
+    const { id, subject, gate, inputs } = world.verdict;
+    expect(answer).toEqual({
+      drill: 'drift',
+      alarm: 'drift-alarm',
+      outcome: 'pass',
+      reason: expect.stringMatching(/^Drill drift: alarm drift-alarm fires as intended/),
+      verdict: id,
+      evidence: `s3://evidence/evidence/alarm-drill/drift/${id}/verdict.json`,
+      findings: [],
+    });
+    expect({ subject, gate, mode: inputs.mode, drilled: inputs.drilled }).toEqual({
+      subject: 'drift',
+      gate: 'alarm-drill',
+      mode: 'shadow',
+      drilled: true,
+    });
+    expect(subjects()).toEqual(['Tocsin: alarm drill drift passed']);
+    expect(world.events).toEqual([
+      {
+        Entries: [
+          {
+            EventBusName: 'default',
+            Source: 'tocsin',
+            DetailType: 'Alarm Drill Finished',
+            Detail: JSON.stringify(answer),
+            Resources: ['arn:aws:cloudwatch:us-east-1:000000000000:alarm:drift-alarm'],
+          },
+        ],
+      },
+    ]);
+    expect(world.recorded).toEqual([['drift', { outcome: 'pass', durationMs: expect.any(Number) }]]);
+    expect(world.warned).toEqual([]);
+    expect(world.messaging.delivered, 'people hear nothing').toEqual([]);
+    world.expectClean();
+  });
+
+  test('names the threshold that an alarm really has', async () => {
+    await arrangeAnew({ Threshold: 1 });
+    expect(await run(CONFIG)).toMatchObject({ outcome: 'fail' });
+    const { quiet, loud } = bracketOf(world.measurements.rounds);
+    expect([quiet, loud]).toEqual([4.75, 5]);
+    expect(findings('effective-threshold')).toMatchObject([
+      { outcome: 'fail', message: expect.stringContaining('times the intended 0.2') },
+    ]);
+    expect(subjects()).toEqual(['Tocsin: alarm drill drift failed']);
+    world.expectClean();
+  });
+
+  test('says that an alarm is too slow', async () => {
+    await arrangeAnew({ EvaluationPeriods: 10, DatapointsToAlarm: 10 });
+    expect(await run(CONFIG)).toMatchObject({ outcome: 'fail' });
+    const [late] = findings('ladder-loud').filter(({ outcome }) => outcome === 'fail');
+    expect(late?.message).toMatch(/within 5 min/);
+    world.expectClean();
+  });
+
+  test('that only judges the configuration touches nothing, and waits for nobody', async () => {
+    await new WorkBucket(new S3Client({}), 'work').claim('claims/alarm-drill-drift.json', 'another', MINUTE);
+    expect(await run(CONFIG, { drill: 'drift', only: 'proof' })).toMatchObject({ outcome: 'pass' });
+    expect(world.verdict.notChecked).toContainEqual({
+      subject: 'drift-alarm',
+      check: 'drill',
+      why: 'only the configuration was to be judged',
+    });
+    expect(world.written).toEqual([]);
+    expect(world.left).toEqual(['claims/alarm-drill-drift.json']);
+  });
+});
+
+describe('a drill', () => {
+  test('clones the alarm onto metrics of its own, with tags and the probe topic', async () => {
+    await world.run(CONFIG);
+    const puts = world.calls.filter(({ operation }) => operation === 'PutMetricAlarm');
+    expect(puts).toHaveLength(6);
+    const [token] = /[0-9a-f]{8}/.exec(String(puts[0]?.input.AlarmName)) ?? [];
+    expect(puts[0]?.input).toEqual({
+      AlarmName: `${SHADOW}${token}-1-0.5x`,
+      AlarmDescription: 'Shadow of drift-alarm in the alarm drill drift, removed when it is over.',
+      Namespace: DRILL_NAMESPACE,
+      MetricName: `${token}-1-0-0.5x`,
+      Dimensions: [
+        { Name: 'Drill', Value: 'drift' },
+        { Name: 'Run', Value: 'run-1' },
+        { Name: 'Rung', Value: '0.5x' },
+      ],
+      Statistic: 'Average',
+      Period: 60,
+      EvaluationPeriods: 3,
+      DatapointsToAlarm: 2,
+      Threshold: 0.2,
+      ComparisonOperator: 'GreaterThanOrEqualToThreshold',
+      TreatMissingData: 'breaching',
+      ActionsEnabled: true,
+      AlarmActions: [world.probe],
+      OKActions: [world.probe],
+      Tags: [
+        { Key: DRILL_TAG, Value: 'drift' },
+        { Key: 'tocsin:run', Value: 'run-1' },
+        { Key: UNTIL_TAG, Value: expect.stringMatching(/^2026-01-05T1[34]/) },
+      ],
+    });
+  });
+
+  test('tells whoever follows it what the alarms do', async () => {
+    const phases: string[] = [];
+    class Followed extends WorkBucket {
+      override async report(run: string | undefined, progress: Parameters<WorkBucket['report']>[1]) {
+        phases.push(progress.phase);
+        await super.report(run, progress);
+      }
+    }
+    const work = new Followed(new S3Client({}), 'work');
+    const answer = await world.run(CONFIG, { event: { drill: 'drift', run: 'mine' }, overrides: { work } });
+    expect(phases).toMatchInlineSnapshot(`
+      [
+        "looking for leftovers",
+        "reading the configuration of the alarm",
+        "making 6 shadow alarms",
+        "warm-up, 0 s: 0 of 6 OK",
+        "warm-up, 60 s: 0 of 6 OK",
+        "warm-up, 2 min: 6 of 6 OK",
+        "warm-up, 3 min: 6 of 6 OK",
+        "drift, 0 s: 1.05x OK, 2x OK, 5x OK, silence OK, quiet ones OK",
+        "drift, 60 s: 1.05x OK, 2x OK, 5x OK, silence OK, quiet ones OK",
+        "drift, 2 min: 1.05x ALARM after 115 s, 2x ALARM after 115 s, 5x ALARM after 115 s, silence OK, quiet ones OK",
+        "drift, 3 min: 1.05x ALARM after 115 s, 2x ALARM after 115 s, 5x ALARM after 115 s, silence OK, quiet ones OK",
+        "drift, 4 min: 1.05x ALARM after 115 s, 2x ALARM after 115 s, 5x ALARM after 115 s, silence ALARM after 3 min 55 s, quiet ones OK",
+        "drift, 5 min: 1.05x ALARM after 115 s, 2x ALARM after 115 s, 5x ALARM after 115 s, silence ALARM after 3 min 55 s, quiet ones OK",
+        "drift, 6 min: 1.05x ALARM after 115 s, 2x ALARM after 115 s, 5x ALARM after 115 s, silence ALARM after 3 min 55 s, quiet ones OK",
+        "recovery, 0 s: 1.05x ALARM, 2x ALARM, 5x ALARM, silence ALARM, quiet ones OK",
+        "recovery, 60 s: 1.05x ALARM, 2x ALARM, 5x ALARM, silence ALARM, quiet ones OK",
+        "recovery, 2 min: silence ALARM, 1.05x OK after 115 s, 2x OK after 115 s, 5x OK after 115 s, quiet ones OK",
+        "recovery, 3 min: silence ALARM, 1.05x OK after 115 s, 2x OK after 115 s, 5x OK after 115 s, quiet ones OK",
+        "reading what the alarms did",
+        "publishing the verdict",
+        "cleaning up",
+        "done",
+      ]
+    `);
+    expect(JSON.parse(world.aws.get('work', 'runs/mine.json').body.toString('utf8'))).toMatchObject({
+      run: 'mine',
+      phase: 'done',
+      result: answer,
+    });
+  });
+
+  test('runs once at a time', async () => {
+    const work = new WorkBucket(new S3Client({}), 'work');
+    await work.claim('claims/alarm-drill-drift.json', 'another', MINUTE);
+    expect(await world.run(CONFIG)).toEqual({
+      ignored: 'the drill drift is being run by the execution another',
+    });
+    expect([world.calls, world.messages]).toEqual([[], []]);
+    await world.sleep(MINUTE);
+    expect(await world.run(CONFIG, { id: 'run-2' })).toMatchObject({ outcome: 'pass' });
+    world.expectClean();
+  });
+
+  test('that has ended is not run again by a retry', async () => {
+    const answer = await world.run(CONFIG);
+    const calls = world.calls.length;
+    expect(await world.run(CONFIG)).toEqual(answer);
+    const again = world.calls.slice(calls).map(({ operation }) => operation);
+    expect(again.filter((operation) => !operation.startsWith('Describe'))).toEqual([]);
+    expect([world.messages.length, world.events.length, world.evidence('verdict.json').length]).toEqual([
+      1, 1, 1,
+    ]);
+    world.expectClean();
+  });
+
+  test('of another run has another verdict', async () => {
+    await world.run(CONFIG);
+    expect(await world.run(CONFIG, { id: 'run-2' })).toMatchObject({ outcome: 'pass' });
+    expect(world.evidence('verdict.json')).toHaveLength(2);
+    expect(world.messages).toHaveLength(2);
+  });
+
+  test.each<[string, () => Promise<void>, string, RegExp]>([
+    [
+      'that does not exist',
+      async () => {
+        await world.cloudwatch.client.send(new DeleteAlarmsCommand({ AlarmNames: ['drift-alarm'] }));
+      },
+      'fail',
+      /drift-alarm/,
+    ],
+    [
+      'that is a composite',
+      async () => {
+        await world.cloudwatch.client.send(new DeleteAlarmsCommand({ AlarmNames: ['drift-alarm'] }));
+        await world.cloudwatch.client.send(
+          new PutMetricAlarmCommand({
+            AlarmName: 'child',
+            Namespace: 'ML',
+            MetricName: 'psi',
+            Statistic: 'Average',
+            Period: 60,
+            EvaluationPeriods: 1,
+            Threshold: 0.2,
+            ComparisonOperator: 'GreaterThanThreshold',
+          }),
+        );
+        await world.cloudwatch.client.send(
+          new PutCompositeAlarmCommand({ AlarmName: 'drift-alarm', AlarmRule: 'ALARM("child")' }),
+        );
+      },
+      'fail',
+      /child/,
+    ],
+  ])('of an alarm %s is judged without being drilled', async (_what, prepare, outcome, message) => {
+    await prepare();
+    world.calls.length = 0;
+    expect(await world.run(CONFIG)).toMatchObject({ outcome, reason: expect.stringMatching(message) });
+    expect(world.written).toEqual([]);
+    world.expectClean();
+  });
+
+  test('of an alarm that cannot be driven says why, and what its configuration shows', async () => {
+    await arrangeAnew({ Statistic: undefined, ExtendedStatistic: 'p90' });
+    const negative = CONFIG.replace('>= 0.2', '>= -0.2');
+    expect(await world.run(negative)).toMatchObject({ outcome: 'fail' });
+    expect(findings('drill')).toMatchObject([
+      { outcome: 'inconclusive', message: expect.stringContaining('cannot be driven to') },
+    ]);
+    expect(findings('threshold')).toMatchObject([{ outcome: 'fail' }]);
+    world.expectClean();
+  });
+
+  test('feeds metric math through the query that is driven, and holds the others', async () => {
+    await world.close();
+    world = await DrillWorld.start();
+    for (const [name, value] of [
+      ['errors', 1],
+      ['requests', 400],
+    ] as const) {
+      world.emits({ metric: { namespace: 'ML', name, dimensions: {} }, everyMs: MINUTE, value: () => value });
+    }
+    const metric = (Id: string, MetricName: string) => ({
+      Id,
+      ReturnData: false,
+      MetricStat: { Metric: { Namespace: 'ML', MetricName }, Period: 60, Stat: 'Sum' },
+    });
+    await world.alarm({
+      AlarmName: 'drift-alarm',
+      Namespace: undefined,
+      MetricName: undefined,
+      Dimensions: undefined,
+      Statistic: undefined,
+      Period: undefined,
+      Threshold: 5,
+      Metrics: [
+        metric('m1', 'errors'),
+        metric('m2', 'requests'),
+        { Id: 'share', Expression: '100 * m1 / m2', ReturnData: true },
+      ],
+    });
+    expect(await world.run(CONFIG.replace('0.2', '5'))).toMatchObject({ outcome: 'pass' });
+    const [round] = world.measurements.rounds;
+    expect(round?.plan.published.find(({ value }) => value === 10)?.samples).toEqual({
+      m1: { value: expect.closeTo(40), count: 1 },
+      m2: { value: 400, count: 1 },
+    });
+    world.expectClean();
+  });
+
+  test('of an alarm of ten seconds publishes several ticks in a step where there are many', async () => {
+    await world.close();
+    world = await DrillWorld.start();
+    world.emits(
+      {
+        metric: { namespace: 'ML', name: 'psi', dimensions: { Endpoint: 'churn' } },
+        everyMs: 10_000,
+        value: () => 0.05,
+        fine: true,
+      },
+      120 * MINUTE,
+    );
+    await world.alarm({ AlarmName: 'drift-alarm', Period: 10 });
+    let pauses = 0;
+    world.before = () => {
+      pauses += 1;
+    };
+    expect(await world.run(CONFIG.replace('5m', '40m'))).toMatchObject({ outcome: 'pass' });
+    const [round] = world.measurements.rounds;
+    expect(round?.plan.drift).toBeGreaterThan(240);
+    expect(round?.lateTicks).toBe(0);
+    // A pause before each tick, however many of them are in one step.
+    expect(pauses).toBeGreaterThan(240);
+    world.expectClean();
+  });
+});
+
+test.each([
+  [1_000, 60, 5],
+  [1_000, 600, 5],
+  [2_000, 60, 3],
+  [10_000, 60, 1],
+  [10_000, 600, 3],
+  [60_000, 600, 3],
+  [300_000, 600, 1],
+  [3_600_000, 600, 1],
+])('with a tick every %i ms, %i of them, a step publishes %i', (cadenceMs, ticks, batch) => {
+  expect(batchOf({ cadenceMs }, ticks)).toBe(batch);
+});
+
+describe('with few operations', () => {
+  test('a drill that is too long is not begun', async () => {
+    expect(await world.run(CONFIG, { overrides: { operations: 10 } })).toMatchObject({
+      outcome: 'inconclusive',
+      reason: expect.stringContaining('which are too many here'),
+    });
+    expect(world.written).toEqual([]);
+  });
+
+  test('what was found out before they ran out counts', async () => {
+    await arrangeAnew({ Threshold: 1 });
+    expect(await world.run(CONFIG, { overrides: { operations: 40 } })).toMatchObject({ outcome: 'fail' });
+    expect(world.measurements.rounds).toHaveLength(1);
+  });
+});
+
+describe('deliver: real', () => {
+  const REAL = configOf('deliver: real');
+
+  test('sends one message down the path of the alarm, marked as a drill', async () => {
+    expect(await world.run(REAL)).toMatchObject({ outcome: 'pass' });
+    expect(world.messaging.delivered.map(({ endpoint }) => endpoint)).toEqual(['oncall@example.com']);
+    const [{ message = '' } = {}] = world.messaging.delivered;
+    expect(JSON.parse(message)).toMatchObject({
+      AlarmName: expect.stringMatching(/^tocsin-drill-[0-9a-f]{8}-0-real-1$/),
+      AlarmDescription: expect.stringMatching(/^DRILL: nothing is wrong\. .* the alarm drift-alarm/),
+      NewStateValue: 'ALARM',
+    });
+    expect(world.measurements.deliveries).toEqual([
+      {
+        topic: world.oncall,
+        alarm: expect.stringMatching(/-0-real-1$/),
+        receipt: expect.objectContaining({ topic: world.oncall, state: 'ALARM' }),
+        subscribers: 1,
+        failedActions: [],
+      },
+    ]);
+    expect(outcomes('delivery')).toEqual(['pass']);
+    world.expectClean();
+  });
+
+  test('reaches the topics of composite alarms above it, too, however many there are', async () => {
+    const topics = [1, 2, 3, 4, 5].map((number) =>
+      world.messaging.topic(`team-${number}`, {
+        attributes: { Policy: world.messaging.topics.get(world.oncall)!.attributes.Policy! },
+      }),
+    );
+    for (const topic of topics) world.messaging.subscribe(topic, 'email', `${topic.slice(-6)}@example.com`);
+    await world.cloudwatch.client.send(
+      new PutCompositeAlarmCommand({
+        AlarmName: 'anything',
+        AlarmRule: 'ALARM("drift-alarm")',
+        AlarmActions: topics,
+      }),
+    );
+    expect(await world.run(REAL)).toMatchObject({ outcome: 'pass' });
+    expect(world.messaging.delivered).toHaveLength(6);
+    expect(outcomes('delivery')).toEqual(Array(6).fill('pass'));
+    world.expectClean();
+  });
+
+  test('says that a topic refuses CloudWatch', async () => {
+    world.messaging.topics.get(world.oncall)!.refuses = 'not authorized to perform: SNS:Publish';
+    expect(await world.run(REAL)).toMatchObject({ outcome: 'fail' });
+    expect(findings('delivery')).toMatchObject([
+      { outcome: 'fail', message: expect.stringContaining('SNS:Publish') },
+    ]);
+    world.expectClean();
+  });
+
+  test('says that nobody is subscribed', async () => {
+    world.messaging.topics.get(world.oncall)!.subscriptions = [];
+    await world.run(REAL);
+    expect(outcomes('delivery')).toEqual(['fail']);
+    world.expectClean();
+  });
+
+  test('is not known of a topic that nobody may subscribe to; the rest is drilled', async () => {
+    world.messaging.fails = (operation, input) =>
+      operation === 'Subscribe' && (input as { TopicArn: string }).TopicArn === world.oncall
+        ? refusal('AuthorizationError', 403)
+        : undefined;
+    expect(await world.run(REAL)).toMatchObject({
+      outcome: 'inconclusive',
+      reason: expect.stringContaining('AuthorizationError'),
+    });
+    expect(outcomes('ladder-loud')).toEqual(['pass', 'pass', 'pass']);
+    world.expectClean();
+  });
+});
+
+describe('an alarm that changes while it is drilled', () => {
+  /** Happens once, in the middle of the first round. */
+  function meanwhile(change: () => Promise<unknown>): void {
+    let waits = 0;
+    world.before = async () => {
+      waits += 1;
+      if (waits === 6) await change();
+    };
+  }
+
+  test('has no verdict on what it was', async () => {
+    meanwhile(() =>
+      world.cloudwatch.client.send(
+        new PutMetricAlarmCommand({
+          AlarmName: 'drift-alarm',
+          Namespace: 'ML',
+          MetricName: 'psi',
+          Dimensions: [{ Name: 'Endpoint', Value: 'churn' }],
+          Statistic: 'Average',
+          Period: 60,
+          EvaluationPeriods: 2,
+          Threshold: 0.2,
+          ComparisonOperator: 'GreaterThanOrEqualToThreshold',
+          TreatMissingData: 'breaching',
+          AlarmActions: [world.oncall],
+        }),
+      ),
+    );
+    expect(await world.run(CONFIG)).toMatchObject({
+      outcome: 'inconclusive',
+      reason: expect.stringMatching(/its configuration was changed while it was drilled, at 2026-01-05T12:/),
+    });
+    expect(world.left).toEqual([]);
+  });
+
+  test('and is gone in the end fails', async () => {
+    meanwhile(() => world.cloudwatch.client.send(new DeleteAlarmsCommand({ AlarmNames: ['drift-alarm'] })));
+    expect(await world.run(CONFIG)).toMatchObject({ outcome: 'fail' });
+    expect(findings('drill')).toMatchObject([
+      { message: expect.stringContaining('it was deleted while it was drilled') },
+    ]);
+    expect(world.left).toEqual([]);
+  });
+});
+
+describe('trouble', () => {
+  test.each<[string, string, Error]>([
+    ['PutMetricAlarm is denied', 'PutMetricAlarm', refusal('AccessDenied', 403)],
+    ['PutMetricData is throttled', 'PutMetricData', refusal('ThrottlingException')],
+    ['DescribeAlarmHistory fails', 'DescribeAlarmHistory', refusal('InternalFailure', 500)],
+  ])('%s: no verdict, people are told why, nothing is left', async (_what, operation, error) => {
+    world.fails = (called) => (called === operation ? error : undefined);
+    await expect(world.run(CONFIG)).rejects.toThrow(GateDependencyError);
+    expect(subjects()).toEqual(['Tocsin: alarm drill drift not run']);
+    expect(world.messages[0]?.Message).toContain(error.message);
+    expect(world.evidence('verdict.json')).toEqual([]);
+    world.expectClean();
+  });
+
+  test('that passes is no matter', async () => {
+    let calls = 0;
+    world.fails = () => {
+      calls += 1;
+      return calls % 13 === 0 ? refusal('ThrottlingException') : undefined;
+    };
+    expect(await world.run(CONFIG)).toMatchObject({ outcome: 'pass' });
+    world.expectClean();
+  });
+
+  test('a probe topic that CloudWatch may not use: the receipts are missed, with its words', async () => {
+    world.messaging.topics.get(world.probe)!.refuses = 'no key for CloudWatch';
+    expect(await world.run(CONFIG)).toMatchObject({ outcome: 'fail' });
+    expect(
+      findings('receipts')
+        .map(({ message }) => message)
+        .join(),
+    ).toContain('no key for CloudWatch');
+    world.expectClean();
+  });
+
+  test('a queue that never receives: the receipts are missed', async () => {
+    world.before = () => {
+      for (const queue of world.messaging.queues.values()) queue.messages.length = 0;
+    };
+    expect(await world.run(CONFIG)).toMatchObject({ outcome: 'fail' });
+    expect(outcomes('receipts')).toContain('fail');
+    world.expectClean();
+  });
+
+  test('a probe topic that is gone: no verdict', async () => {
+    world.messaging.topics.delete(world.probe);
+    await expect(world.run(CONFIG)).rejects.toThrow('NotFound');
+    world.expectClean();
+  });
+
+  test('a shadow alarm that somebody removes: no verdict', async () => {
+    let waits = 0;
+    world.before = () => {
+      waits += 1;
+      const names = [...world.cloudwatch.cloudwatch.alarms.keys()];
+      const shadow = names.find((name) => name.endsWith('-2x'));
+      if (waits === 6 && shadow !== undefined) world.cloudwatch.cloudwatch.deleteAlarms([shadow]);
+    };
+    await expect(world.run(CONFIG)).rejects.toThrow(/somebody removed tocsin-drill-.*-2x during the drill/);
+    world.expectClean();
+  });
+
+  test('one process that runs out of time leaves nothing behind', async () => {
+    await expect(world.run(CONFIG, { deadline: world.now() + 6 * MINUTE })).rejects.toThrow(OutOfTimeError);
+    expect(world.messages.at(-1)?.Message).toContain('out of time');
+    world.expectClean();
+  });
+
+  test('a clean-up that fails is known; the next run removes what is left', async () => {
+    world.messaging.fails = (operation) => (operation === 'DeleteQueue' ? refusal('Denied', 403) : undefined);
+    await expect(world.run(CONFIG)).rejects.toThrow('DeleteQueue');
+    expect(world.left).toHaveLength(1);
+    world.messaging.fails = () => undefined;
+    expect(await world.run(CONFIG, { id: 'run-2' })).toMatchObject({ outcome: 'pass' });
+    world.expectClean();
+  });
+});
+
+describe('crashes', () => {
+  const SMALL = configOf('ladder: [0.95, 1.05]').replace('5m', '2m');
+  const QUICK = { EvaluationPeriods: 1, DatapointsToAlarm: 1 };
+
+  /** What does not depend on how often the process died. */
+  const end = () => ({
+    outcome: world.verdict.outcome,
+    findings: world.verdict.findings.map(({ check, outcome }) => [check, outcome]),
+    announced: world.evidence('announced.json').length,
+    notified: world.evidence('notified.json').length,
+  });
+
+  async function execute({ dies, change }: { dies?: DurableService['dies']; change?: number }) {
+    await arrangeAnew(QUICK);
+    if (change !== undefined) world.aws.diesAfter = change;
+    const service = world.durable(SMALL);
+    if (dies !== undefined) service.dies = dies;
+    expect(await service.run({ drill: 'drift' })).toMatchObject({ result: { outcome: 'pass' } });
+    world.expectClean();
+    return service;
+  }
+
+  test('after any step of a durable execution end in the same verdict, told once', async () => {
+    const ends: [checkpoint: number, step: string][] = [];
+    await execute({
+      dies: (checkpoint, updates) => {
+        const step = updates.find(({ Type, Action }) => Type === 'STEP' && Action === 'SUCCEED');
+        if (step !== undefined) ends.push([checkpoint, step.Name ?? '']);
+        return undefined;
+      },
+    });
+    const plain = end();
+    expect(plain).toMatchObject({ outcome: 'pass', announced: 1, notified: 1 });
+    expect(ends.length).toBeGreaterThan(25);
+    for (const [index, [at, step]] of ends.entries()) {
+      // Each of both in turn: all of them take their time.
+      const death: Death = index % 2 === 0 ? 'before it is kept' : 'after it is kept';
+      const service = await execute({ dies: (checkpoint) => (checkpoint === at ? death : undefined) });
+      const what = `${death}: ${step}`;
+      expect(service.deaths, what).toBe(1);
+      expect(end(), what).toEqual(plain);
+      expect([world.messages.length, world.events.length], what).toEqual([1, 1]);
+    }
+  });
+
+  test('with any change to the account, in a durable execution', async () => {
+    await execute({});
+    const [plain, changes] = [end(), [...world.aws.changes]];
+    expect(changes.length).toBeGreaterThan(25);
+    for (const [index, what] of changes.entries()) {
+      const service = await execute({ change: index + 1 });
+      expect(service.deaths, what).toBe(1);
+      expect(end(), what).toEqual(plain);
+      // Between a message and the note of it nothing can be known.
+      expect(world.messages.length, what).toBeLessThanOrEqual(2);
+    }
+  });
+
+  test('with any change to the account, in one process that Lambda tries again', async () => {
+    await arrangeAnew(QUICK);
+    await world.run(SMALL);
+    const [plain, changes] = [end(), [...world.aws.changes]];
+    for (const [index, what] of changes.entries()) {
+      await arrangeAnew(QUICK);
+      world.aws.diesAfter = index + 1;
+      await expect(world.run(SMALL), what).rejects.toThrow('the process died');
+      world.revive();
+      expect(await world.run(SMALL), what).toMatchObject({ outcome: 'pass' });
+      world.expectClean();
+      expect(end(), what).toEqual(plain);
+      expect(world.messages.length, what).toBeLessThanOrEqual(2);
+    }
+  });
+
+  test('for good leave what the next run removes, once the claim is over', async () => {
+    world.aws.diesAfter = 14;
+    await expect(world.run(CONFIG)).rejects.toThrow('the process died');
+    world.revive();
+    const left = world.left;
+    expect(left).toContainEqual(expect.stringMatching(/^tocsin-drill-[0-9a-f]{8}-1-0\.5x$/));
+    expect(left).toContainEqual(expect.stringMatching(/^tocsin-drill-[0-9a-f]{8}$/));
+    expect(left).toContain('claims/alarm-drill-drift.json');
+    expect(await world.run(CONFIG, { id: 'run-2' })).toEqual({
+      ignored: 'the drill drift is being run by the execution run-1',
+    });
+    await world.sleep(180 * MINUTE);
+    expect(await world.run(CONFIG, { id: 'run-3' })).toMatchObject({ outcome: 'pass' });
+    world.expectClean();
+  });
+
+  test('of other drills are swept up when they are over, and not before', async () => {
+    const other = CONFIG.replace('drift:', 'other:');
+    world.aws.diesAfter = 14;
+    await expect(world.run(other, { event: { drill: 'other' }, id: 'dead' })).rejects.toThrow('died');
+    world.revive();
+    const left = world.left;
+    expect(await world.run(CONFIG)).toMatchObject({ outcome: 'pass' });
+    expect(world.left).toEqual(left);
+    await world.sleep(180 * MINUTE);
+    expect(await world.run(CONFIG, { id: 'run-2' })).toMatchObject({ outcome: 'pass' });
+    expect(world.left).toEqual(['claims/alarm-drill-other.json']);
+  });
+});
