@@ -5,9 +5,8 @@ import {
   driftAlarmName,
   type MonitorConfig,
 } from '../functions/quality-gate/schema.ts';
-import { didYouMean, placeOf } from '../functions/shared/schema.ts';
+import { didYouMean, placeOf, secondsOf } from '../functions/shared/schema.ts';
 import type { Complain, Loaded } from './model-checks.ts';
-import { secondsOf } from './shared/rate.ts';
 
 /*
  * What alarm drills and drift monitors say of datasets and of each other: mistakes that no schema of one section can

@@ -1,5 +1,5 @@
 import { GateInputError } from '../shared/errors.ts';
-import { didYouMean, parseValue, placeOf } from '../shared/schema.ts';
+import { didYouMean, parseValue, placeOf, secondsOf } from '../shared/schema.ts';
 import {
   type LocatedContract,
   type LocatedMonitor,
@@ -32,8 +32,6 @@ const HOUR_MS = 3_600_000;
 
 /** How late SageMaker writes what it captures, at most. */
 const CAPTURE_MS = 5 * 60_000;
-
-const SECONDS = { minute: 60, hour: 3_600, day: 86_400 } as const;
 
 /**
  * Reads an invocation.
@@ -104,8 +102,8 @@ function featuresOnly(contract: LocatedContract, { features, dataset }: MonitorC
  * the data point.
  */
 export function windowOf({ window, schedule }: MonitorConfig, now: number): Window {
-  const [, count = '', unit] = /^rate\((\d+) (minute|hour|day)s?\)$/.exec(schedule) ?? [];
-  const every = unit === undefined ? window : 1000 * Number(count) * SECONDS[unit as keyof typeof SECONDS];
+  const seconds = secondsOf(schedule);
+  const every = seconds === undefined ? window : 1000 * seconds;
   const late = Math.min(CAPTURE_MS, window / 4, every / 4);
   // What is captured knows its time to the second.
   const to = Math.floor((now - late) / 1000) * 1000;

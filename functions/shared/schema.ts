@@ -225,6 +225,14 @@ export const schedule = z
   .regex(/^(rate|cron)\(.+\)$/, 'rate(7 days), or cron(...)')
   .optional();
 
+const SECONDS = { minute: 60, hour: 3_600, day: 86_400 } as const;
+
+/** Seconds between two starts of a schedule such as `rate(15 minutes)`; undefined of `cron(...)`, which has no one answer. */
+export function secondsOf(schedule: string): number | undefined {
+  const [, count, unit] = /^rate\((\d+) (minute|hour|day)s?\)$/.exec(schedule) ?? [];
+  return unit === undefined ? undefined : Number(count) * SECONDS[unit as keyof typeof SECONDS];
+}
+
 /** CloudFormation stacks whose deployment starts something. */
 export const stackNames = z
   .array(z.string().regex(/^[A-Za-z][A-Za-z0-9-]{0,127}$/, 'the name of a CloudFormation stack'))

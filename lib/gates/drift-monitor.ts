@@ -8,13 +8,13 @@ import {
   LARGEST_DRIFT_METRIC,
   type LocatedMonitor,
 } from '../../functions/quality-gate/schema.ts';
+import { secondsOf } from '../../functions/shared/schema.ts';
 import { type Config, monitorBundleOf } from '../config.ts';
 import { measuringFunction } from '../shared/engine.ts';
 import { allowList, type EvidenceStore } from '../shared/evidence-store.ts';
 import type { GateFunction } from '../shared/gate-function.ts';
 import type { Notifications } from '../shared/notifications.ts';
 import { Places } from '../shared/places.ts';
-import { secondsOf } from '../shared/rate.ts';
 
 export interface DriftMonitorProps {
   /** As {@link loadConfig} returns it; with at least one monitor. */
