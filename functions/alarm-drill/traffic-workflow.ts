@@ -86,6 +86,9 @@ const EVALUATING_FAST_MS = 20_000;
 
 const MINUTE_S = 60;
 
+/** Times its cadence, within which a monitor has emitted what it saw: it may do so a while after its window. */
+const CYCLE = 1.25;
+
 /** Data points of a phase that are kept. */
 const POINTS = 100;
 
@@ -208,6 +211,12 @@ interface Seen {
   over: boolean;
 }
 
+/** A moment, and the samples of the alarm's metric in the period around it that were there already. */
+interface Mark {
+  at: number;
+  samples: number;
+}
+
 /** One sending, and the first records of its requests that failed. */
 interface Sent {
   sending: number;
@@ -220,35 +229,33 @@ async function runPhase(
   phase: Phase,
   deps: TrafficDependencies,
 ): Promise<LivePhase> {
-  const startedAt = await workflow.step(`begin ${phase}`, async () => deps.now());
+  const started = await workflow.step(`begin ${phase}`, () => markNow(chain, deps));
   const sendings: Sent[] = [];
   for (let sending = 1, over = false; sending <= SENDINGS && !over; sending++) {
-    const { failed, at: sentAt } = await send(workflow, chain, phase, sending, deps);
+    const { failed, mark } = await send(workflow, chain, phase, sending, deps);
     sendings.push({ sending, failed });
     const seen = await workflow.waitUntil(
       `see what comes of ${phase} ${sending}`,
       async () => {
         await chain.report(`${phase}: ${sentText(chain, phase)} sent, waiting for the monitor and the alarm`);
-        const found = await look(chain, phase, { startedAt, sentAt, sending }, deps);
+        const found = await look(chain, phase, { started, sent: mark, sending }, deps);
         return found.over || (found.fresh && sending < SENDINGS) ? found : undefined;
       },
       patienceOf(chain),
     );
     over = seen?.over ?? true;
   }
-  if (phase === 'under') {
-    await workflow.wait(
-      'until the alarm has looked at the last of under',
-      evaluatingMs(chain) - pauseMs(chain),
-    );
+  const looking = evaluatingMs(chain) - pauseMs(chain);
+  if (phase === 'under' && looking > 0) {
+    await workflow.wait('until the alarm has looked at the last of under', looking);
   }
-  return workflow.step(`take down ${phase}`, () => takeDown(chain, phase, startedAt, sendings, deps));
+  return workflow.step(`take down ${phase}`, () => takeDown(chain, phase, started, sendings, deps));
 }
 
 async function takeDown(
   chain: Chain,
   phase: Phase,
-  startedAt: number,
+  started: Mark,
   sendings: readonly Sent[],
   deps: TrafficDependencies,
 ): Promise<LivePhase> {
@@ -256,12 +263,12 @@ async function takeDown(
   const { profile } = await baselineOf(traffic, deps.store, chain.baselineSha256);
   const delivered = sendings.map((sent) => deliveredOf(chain, profile, phase, sent));
   const endedAt = deps.now();
-  const metric = await observed(chain, startedAt, endedAt, deps);
-  const { transitions } = await historyOf(deps.cloudwatch, alarm.name, startedAt, endedAt);
+  const metric = await observed(chain, started, endedAt, deps);
+  const { transitions } = await historyOf(deps.cloudwatch, alarm.name, started.at, endedAt);
   const current = await readAlarm(deps.cloudwatch, alarm.name);
   return {
     phase,
-    startedAt,
+    startedAt: started.at,
     endedAt,
     drift: { asked: asked[phase], sent: meanDrift(profile, traffic, delivered) },
     records: delivered.reduce((sum, records) => sum + records.length, 0),
@@ -298,26 +305,28 @@ function sentText({ traffic, asked }: Chain, phase: Phase): string {
 async function look(
   chain: Chain,
   phase: Phase,
-  { startedAt, sentAt, sending }: { startedAt: number; sentAt: number; sending: number },
+  { started, sent, sending }: { started: Mark; sent: Mark; sending: number },
   deps: TrafficDependencies,
 ): Promise<Seen> {
   const { alarm, drill, cadenceMs } = chain;
   const at = deps.now();
-  const fresh = await hasEmitted(chain, sentAt, at, deps);
+  const fresh = await hasEmitted(chain, sent, at, deps);
   const state = (await readAlarm(deps.cloudwatch, alarm.name))?.state;
-  const { transitions } = await historyOf(deps.cloudwatch, alarm.name, startedAt, at);
+  const { transitions } = await historyOf(deps.cloudwatch, alarm.name, started.at, at);
   const fired = state === 'ALARM' || transitions.some(({ to }) => to === 'ALARM');
   const lateAfter = (since: number) => at > since + drill.value.intended.within + 2 * cadenceMs;
   switch (phase) {
     case 'under':
-      return { fresh, over: fired || (fresh && sending >= alarm.datapointsToAlarm) || lateAfter(sentAt) };
+      return { fresh, over: fired || (fresh && sending >= alarm.datapointsToAlarm) || lateAfter(sent.at) };
     case 'over': {
-      const points = await observed(chain, startedAt, at, deps);
+      const points = await observed(chain, started, at, deps);
       const beyond = points.find(({ value }) => breaches(value, alarm));
-      return { fresh, over: fired || lateAfter(beyond?.at ?? startedAt) };
+      return { fresh, over: fired || lateAfter(beyond?.at ?? started.at) };
     }
-    case 'healthy':
-      return { fresh, over: (fresh && state === 'OK') || lateAfter(startedAt) };
+    case 'healthy': {
+      const isBack = transitions.at(-1)?.to === 'OK';
+      return { fresh, over: (state === 'OK' && (isBack || fresh)) || lateAfter(started.at) };
+    }
   }
 }
 
@@ -332,7 +341,7 @@ async function send(
   phase: Phase,
   sending: number,
   deps: TrafficDependencies,
-): Promise<{ at: number; failed: number[] }> {
+): Promise<{ mark: Mark; failed: number[] }> {
   const { traffic, token } = chain;
   const requests = Math.ceil(traffic.records / traffic.perRequest);
   const size = Math.max(REQUESTS_OF_STEP, Math.ceil(requests / STEPS_OF_SENDING));
@@ -347,11 +356,11 @@ async function send(
       return {
         failed: await sendBodies(deps.runtime, own, { ...traffic, mark }),
         isLast: bodies.length <= (part + 1) * size,
-        at: deps.now(),
+        mark: await markNow(chain, deps),
       };
     });
     failed.push(...sent.failed);
-    if (sent.isLast) return { at: sent.at, failed };
+    if (sent.isLast) return { mark: sent.mark, failed };
   }
 }
 
@@ -403,45 +412,85 @@ function valuesAt(records: readonly Value[][], index: number): Value[] {
 // The metric
 // ---------------------------------------------------------------------------------------------------------
 
-/**
- * Whether there is a data point of traffic that ended at `since`, and the alarm has had the time to look at it. A period
- * that began before may have a data point of what was there before.
- */
-async function hasEmitted(
-  chain: Chain,
+/** Seconds of the finest periods that the metric has. */
+function grainOf({ periodS }: MetricAlarm): number {
+  return Math.min(periodS, MINUTE_S);
+}
+
+async function markNow(chain: Chain, deps: TrafficDependencies): Promise<Mark> {
+  const at = deps.now();
+  const counts = await sampleCounts(chain, at, at, deps);
+  return { at, samples: counts.get(floorTo(at, grainOf(chain.alarm))) ?? 0 };
+}
+
+/** Samples of all metrics of the alarm by the beginning of their period, from the period of `since` to that of `at`. */
+async function sampleCounts(
+  { alarm }: Chain,
   since: number,
   at: number,
   { cloudwatch }: TrafficDependencies,
-): Promise<boolean> {
-  const { alarm } = chain;
-  const periodS = Math.min(alarm.periodS, MINUTE_S);
-  const from = ceilTo(since, periodS);
-  const queries = alarm.queries.filter((query) => 'metric' in query);
-  const points = await Promise.all(
-    queries.map((query) => dataPoints(cloudwatch, { ...query, periodS }, from, ceilTo(at, periodS))),
-  );
-  return points.flat().some((point) => at >= point.at + pauseMs(chain));
+): Promise<Map<number, number>> {
+  const periodS = grainOf(alarm);
+  const counts = new Map<number, number>();
+  for (const query of alarm.queries) {
+    if (!('metric' in query)) continue;
+    const points = await dataPoints(
+      cloudwatch,
+      { ...query, statistic: 'SampleCount', periodS },
+      floorTo(since, periodS),
+      floorTo(at, periodS) + 1000 * periodS,
+    );
+    for (const { at: end, value } of points) {
+      const from = end - 1000 * periodS;
+      counts.set(from, (counts.get(from) ?? 0) + value);
+    }
+  }
+  return counts;
+}
+
+/** Beginnings of the periods with data points that came since. */
+async function emittedSince(
+  chain: Chain,
+  since: Mark,
+  at: number,
+  deps: TrafficDependencies,
+): Promise<number[]> {
+  const counts = await sampleCounts(chain, since.at, at, deps);
+  return [...counts].flatMap(([from, count]) => (from >= since.at || count > since.samples ? [from] : []));
 }
 
 /**
- * Data points as the alarm sees them. Where the monitor emits less often than once a period, each of its own minute, which
- * is then the same and has the better time; else the whole periods since the phase began.
+ * Whether there is a data point of the traffic that was sent until then, and the alarm has had the time to look at it. One
+ * in the very period in which the sending ended may be of the time before: it counts once the monitor must have emitted.
+ */
+async function hasEmitted(chain: Chain, sent: Mark, at: number, deps: TrafficDependencies): Promise<boolean> {
+  const periodMs = 1000 * grainOf(chain.alarm);
+  const cycleMs = CYCLE * chain.cadenceMs;
+  return (await emittedSince(chain, sent, at, deps)).some((from) =>
+    from >= sent.at ? at >= from + periodMs + pauseMs(chain) : at >= sent.at + cycleMs,
+  );
+}
+
+/**
+ * Data points since a phase began, as the alarm sees them. Where the monitor emits less often than once a period, each is
+ * that of its own minute, which is the same and has the better time.
  */
 async function observed(
-  { alarm, cadenceMs }: Chain,
-  startedAt: number,
+  chain: Chain,
+  started: Mark,
   at: number,
-  { cloudwatch }: TrafficDependencies,
+  deps: TrafficDependencies,
 ): Promise<LivePhase['metric']> {
-  const { periodS: own, queries, returns } = alarm;
-  const periodS = cadenceMs >= own * 1000 ? Math.min(own, MINUTE_S) : own;
-  const [from, to] = [ceilTo(startedAt, periodS), ceilTo(at, periodS)];
-  const length = Math.max(0, (to - from) / (periodS * 1000));
+  const { alarm, cadenceMs } = chain;
+  const { queries, returns } = alarm;
+  const periodS = cadenceMs >= alarm.periodS * 1000 ? grainOf(alarm) : alarm.periodS;
+  const [from, to] = [floorTo(started.at, periodS), floorTo(at, periodS) + 1000 * periodS];
+  const length = (to - from) / (periodS * 1000);
   const metrics: Record<string, (number | null)[]> = {};
   for (const query of queries) {
     if (!('metric' in query)) continue;
     const values = Array<number | null>(length).fill(null);
-    for (const point of await dataPoints(cloudwatch, { ...query, periodS }, from, to)) {
+    for (const point of await dataPoints(deps.cloudwatch, { ...query, periodS }, from, to)) {
       values[(point.at - from) / (periodS * 1000) - 1] = point.value;
     }
     metrics[query.id] = values;
@@ -454,11 +503,14 @@ async function observed(
     const inputs = [...idsIn(expression, ids), ...ids].map((input) => [input, valuesOf(input)] as const);
     return evaluateExpression(expression, Object.fromEntries(inputs), { periodS, metrics: ids });
   };
+  // The first period may have nothing but what was there before the phase.
+  const emitted = await emittedSince(chain, started, at, deps);
+  const first = emitted.some((start) => floorTo(start, periodS) === from) ? 0 : 1;
   return valuesOf(returns).flatMap((value, index) =>
-    value === null ? [] : [{ at: from + (index + 1) * periodS * 1000, value }],
+    value === null || index < first ? [] : [{ at: Math.min(at, from + (index + 1) * periodS * 1000), value }],
   );
 }
 
-function ceilTo(ms: number, periodS: number): number {
-  return Math.ceil(ms / (periodS * 1000)) * periodS * 1000;
+function floorTo(ms: number, periodS: number): number {
+  return Math.floor(ms / (periodS * 1000)) * periodS * 1000;
 }

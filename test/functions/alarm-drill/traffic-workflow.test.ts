@@ -64,6 +64,8 @@ class Staging {
   /** What it publishes of a window; undefined: nothing. */
   emits: (drift: number) => number | undefined = (drift) => drift;
   cadenceMs = 5 * MINUTE;
+  /** How long before it runs its window ends. */
+  lateMs = 0;
 
   async start(): Promise<void> {
     this.cloudwatch = await LocalCloudWatch.start();
@@ -92,7 +94,7 @@ class Staging {
   }
 
   async #monitor(): Promise<void> {
-    const { time } = this.cloudwatch;
+    const time = this.cloudwatch.time - this.lateMs;
     const lines = this.requests
       .filter(({ at }) => at >= time - this.cadenceMs && at < time)
       .flatMap(({ body }) => body.split('\n'));
@@ -143,6 +145,7 @@ class Staging {
     alarm: MetricAlarm,
     traffic: Partial<NonNullable<DrillInput['traffic']>> = {},
     workflow = this.workflow(),
+    metric: Parameters<typeof factsOf>[2] = {},
   ): Promise<LivePhase[]> {
     const drill = drillOf({
       mode: 'traffic',
@@ -155,7 +158,7 @@ class Staging {
         ...traffic,
       },
     });
-    const run = { drill, facts: factsOf(alarm), token: '0a1b2c3d', seed: '5eed' };
+    const run = { drill, facts: factsOf(alarm, {}, metric), token: '0a1b2c3d', seed: '5eed' };
     return runTraffic(
       workflow,
       run,
@@ -259,6 +262,45 @@ describe('the whole chain', () => {
     expect(phases.map(({ records }) => records)).toEqual([4000, 4000, 4000]);
     expect(phases[0]!.metric).toHaveLength(2);
     expect(phases[1]!.drift!.sent).toBeCloseTo(0.4, 2);
+  });
+
+  it.each([5, 20, 50])('follows a monitor of one minute that sees %d s past', async (second) => {
+    staging.cadenceMs = MINUTE;
+    staging.lateMs = 15_000;
+    await staging.advance(MINUTE - (staging.cloudwatch.time % MINUTE) + 1000 * second);
+    const alarm = await staging.alarm({ Period: 60 });
+    const phases = await staging.run(alarm, {}, undefined, { everyMs: MINUTE });
+    expect(states(phases)).toEqual(['under OK', 'over ALARM', 'healthy OK']);
+    for (const [index, drift] of [0.1, 0.4, 0].entries()) {
+      const { metric, records } = phases[index]!;
+      // Sent again where the alarm has not looked yet when the next window begins.
+      expect(records).toBeLessThanOrEqual(4000);
+      expect(metric.length).toBeGreaterThanOrEqual(1);
+      for (const { value } of metric) expect(Math.abs(value - drift)).toBeLessThan(0.03);
+    }
+    expect(phases[2]!.endedAt - phases[0]!.startedAt).toBeLessThan(9 * MINUTE);
+  });
+
+  it('sees a metric that is emitted several times a period', async () => {
+    staging.cadenceMs = MINUTE;
+    const alarm = await staging.alarm({ Period: 600 });
+    const phases = await staging.run(alarm, {}, undefined, { everyMs: MINUTE });
+    expect(phases.map(changes).slice(0, 2)).toEqual([['OK'], ['ALARM']]);
+    for (const { metric, endedAt } of phases.slice(0, 2)) {
+      expect(metric).toHaveLength(1);
+      expect(metric[0]!.at).toBeLessThanOrEqual(endedAt);
+    }
+  });
+
+  it('takes nothing for new that was there before', async () => {
+    const alarm = await staging.alarm();
+    for (const line of Array.from({ length: 200 }, (_, index) => `${21 + 11 * (index % 180)},ATL`)) {
+      staging.requests.push({ at: staging.cloudwatch.time, body: line, id: '' });
+    }
+    await staging.advance(5 * MINUTE - (staging.cloudwatch.time % (5 * MINUTE)) + 2_000);
+    staging.emits = () => undefined;
+    const phases = await staging.run(alarm);
+    expect(phases.map(({ metric }) => metric)).toEqual([[], [], []]);
   });
 
   it('shows an alarm that fires at five times the drift', async () => {
