@@ -44,7 +44,7 @@ export function proveGuardrail(proof: Proof, alarm: MetricAlarm, { delay }: Timi
     return;
   }
   const above = new Above(proof, alarm);
-  const [via] = [alarm.name, ...above.firing.map(({ name }) => name)].filter((name) =>
+  const via = [alarm.name, ...above.firing.map(({ name }) => name)].find((name) =>
     guardrail.alarms.includes(name),
   );
   if (via === undefined) {
@@ -161,11 +161,13 @@ function provePaths(proof: Proof, alarm: MetricAlarm, above: Above): Route[] {
   }
   if (loud.length > 0) above.explain(told);
   else {
+    // A composite alarm that could not be read may well have the action.
+    const open = proof.facts.unread.some(({ what }) => what.includes('composite alarm'));
     proof.add({
       check: 'actions',
       ...told,
-      outcome: 'fail',
-      message: `Alarm ${name} tells nobody: it has no action for ALARM${proof.facts.parents.length > 0 ? ', nor has a composite alarm above it' : ''}.`,
+      outcome: open ? 'inconclusive' : 'fail',
+      message: `Alarm ${name} ${open ? 'may tell' : 'tells'} nobody: it has no action for ALARM${above.isThere ? ', nor has a composite alarm above it' : ''}.`,
       observed: 'no action',
       help: 'Add the topic of those on call: --alarm-actions of aws cloudwatch put-metric-alarm, in CDK alarm.addAlarmAction(new SnsAction(topic)).',
     });
@@ -227,6 +229,10 @@ class Above {
     this.firing = this.firingOn('ALARM');
   }
 
+  get isThere(): boolean {
+    return this.#proof.facts.parents.length > 0;
+  }
+
   /** Those that are in ALARM while the alarm is in a state, and would not be with it in OK. */
   firingOn(state: AlarmState): CompositeAlarm[] {
     const otherwise = this.#ringing('OK');
@@ -248,15 +254,15 @@ class Above {
     const found = this.#proof.facts.parents
       .filter(({ actions }) => actions.alarm.length > 0)
       .map((parent) => ({ parent, ...this.#obstacle(parent) }));
-    // What can be told apart, first; where all are open, nothing is proved.
-    const first = found.find(({ open }) => !open) ?? found[0]!;
+    const open = found.find((one) => one.open);
+    const { parent, why, help } = open ?? found[0]!;
     this.#proof.add({
       check: 'composite',
       ...told,
-      outcome: found.some(({ open }) => open) ? 'inconclusive' : 'fail',
-      message: `Alarm ${name} tells nobody: composite alarm ${first.parent.name}, which has the actions, ${first.why}.`,
-      observed: first.why,
-      help: first.help,
+      outcome: open ? 'inconclusive' : 'fail',
+      message: `Alarm ${name} ${open ? 'may tell' : 'tells'} nobody: composite alarm ${parent.name}, which has the actions, ${why}.`,
+      observed: why,
+      help,
     });
   }
 
@@ -317,6 +323,14 @@ class Above {
         help: `${own} correct the rule of ${name}: ALARM("${child}") has to be enough.`,
       };
     }
+    const unknown = names.filter((masker) => this.#present(masker) === undefined && !this.#isGone(masker));
+    if (unknown.length > 0) {
+      return {
+        why: `hangs on ${listed(unknown)}, of which the state is not known: its rule is ${text}`,
+        help: `${own} let the role of the drill read all alarms.`,
+        open: true as const,
+      };
+    }
     const states = names.map((masker) => {
       const state = this.#present(masker);
       return state ? `${masker} is ${state === 'ALARM' ? 'in ALARM' : state}` : `there is no alarm ${masker}`;
@@ -351,6 +365,10 @@ class Above {
       if (parent) return ringing.has(parent) ? 'ALARM' : 'OK';
       return this.#present(name);
     };
+  }
+
+  #isGone(alarm: string): boolean {
+    return this.#proof.facts.others[alarm] === null;
   }
 
   #present(alarm: string): AlarmState | undefined {

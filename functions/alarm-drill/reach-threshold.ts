@@ -172,7 +172,7 @@ export function proveSamples(proof: Proof, alarm: MetricAlarm, driven: Statistic
   const wanted = samplesWanted(statistic);
   const inAll = count * alarm.evaluationPeriods;
   const common = {
-    check: 'samples',
+    check: 'low-samples',
     subject,
     allowed: `at least ${countOf(wanted, 'sample')}`,
     observed: `${countOf(count, 'sample')} a period`,

@@ -1,6 +1,6 @@
 import { GateInputError } from '../shared/errors.ts';
 import { formatDuration } from '../shared/format.ts';
-import { type AlarmState, type MetricAlarm, MISSING_DATA, type StatisticQuery } from './alarm.ts';
+import type { AlarmState, MetricAlarm, MissingData, StatisticQuery } from './alarm.ts';
 import { howToSet, listed, type Proof, type Setting, windowText } from './reach-proof.ts';
 import { type Silence, Trials } from './reach-trials.ts';
 
@@ -167,12 +167,12 @@ function proveSilence(proof: Proof, alarm: MetricAlarm, trials: Trials): Silence
   const silence = trials.silent(alarm);
   const { states, after } = silence;
   const right = states.filter((state) => isAsSilent(whenSilent, state));
-  const said = `intended is ${whenSilent} (${proof.at(path)})`;
+  const said = `intended is ${whenSilent === 'not OK' ? 'any state but OK' : whenSilent} (${proof.at(path)})`;
   const [state = 'OK'] = states;
-  const comes = state === 'OK' ? 'stays OK' : `goes to ${state} ${formatDuration(after)}`;
-  const stops = 'after the last sample of a metric that falls silent';
+  const comes = state === 'OK' ? 'stays OK after' : `goes to ${state} within ${formatDuration(after)} of`;
+  const stops = 'the last sample of a metric that falls silent';
   const common = {
-    check: 'silence',
+    check: 'missing-data',
     subject: `alarm ${alarm.name}`,
     allowed: whenSilent,
     observed: states.join(' or '),
@@ -188,19 +188,17 @@ function proveSilence(proof: Proof, alarm: MetricAlarm, trials: Trials): Silence
     return silence;
   }
   const certain = right.length === 0;
-  const fitting = MISSING_DATA.map((missingData) => ({ ...alarm, missingData })).filter((changed) =>
+  const fitting = TREATMENTS.map((missingData) => ({ ...alarm, missingData })).filter((changed) =>
     isSilentAsWanted(proof, changed, trials),
   );
-  const better =
-    fitting.toReversed().find((changed) => isInTime(proof.intended.within, changed, trials)) ??
-    fitting.at(-1);
+  const better = fitting.find((changed) => isInTime(proof.intended.within, changed, trials)) ?? fitting[0];
   const hides = state === 'OK' ? ': a dead emitter looks healthy' : '';
   proof.add({
     ...common,
     outcome: certain ? 'fail' : 'inconclusive',
     message: certain
       ? `Alarm ${alarm.name} ${comes} ${stops}, as it treats missing data as ${alarm.missingData}, ${said}${hides}.`
-      : `Alarm ${alarm.name} ends in ${listed(states, 'or')} ${stops}, ${said}: how CloudWatch reads that is not documented.`,
+      : `Alarm ${alarm.name} ends in ${listed(states, 'or')} after ${stops}, ${said}: how CloudWatch reads that is not documented.`,
     help: better
       ? howToSet(alarm, { name: 'treatMissingData', value: better.missingData })
       : 'Watch for silence with an alarm of its own: SampleCount < 1, with missing data breaching.',
@@ -211,6 +209,9 @@ function proveSilence(proof: Proof, alarm: MetricAlarm, trials: Trials): Silence
 // ---------------------------------------------------------------------------------------------------------
 // Mending
 // ---------------------------------------------------------------------------------------------------------
+
+/** What is advised first. */
+const TREATMENTS: readonly MissingData[] = ['breaching', 'notBreaching', 'missing', 'ignore'];
 
 /** One setting, changed as little as makes the alarm right. */
 interface Mend {
@@ -252,7 +253,7 @@ function mendsWithin(within: number, proof: Proof, alarm: MetricAlarm, trials: T
   const silent = isSilentAsWanted(proof, alarm, trials);
   const mends = (changed: MetricAlarm) =>
     isInTime(within, changed, trials) && (!silent || isSilentAsWanted(proof, changed, trials));
-  const treatments = MISSING_DATA.filter((value) => value !== missingData).map(
+  const treatments = TREATMENTS.filter((value) => value !== missingData).map(
     (value): Mend => ({ setting: { name: 'treatMissingData', value }, distance: 0 }),
   );
   const candidates = [
@@ -282,7 +283,7 @@ function mendsWithin(within: number, proof: Proof, alarm: MetricAlarm, trials: T
 function changedBy(alarm: MetricAlarm, { name, value }: Mend['setting']): MetricAlarm {
   switch (name) {
     case 'treatMissingData':
-      return { ...alarm, missingData: value as MetricAlarm['missingData'] };
+      return { ...alarm, missingData: value as MissingData };
     case 'period':
       return { ...alarm, periodS: value };
     default:

@@ -2,6 +2,7 @@ import { GateInputError } from '../shared/errors.ts';
 import type { Finding, NotChecked } from '../shared/verdict.ts';
 import type { Alarm, MetricAlarm, StatisticQuery } from './alarm.ts';
 import { drivenQuery } from './driving.ts';
+import { UnsupportedExpressionError } from './expression.ts';
 import type { Facts } from './measurements.ts';
 import { proveActions, proveGuardrail } from './reach-actions.ts';
 import { proveMetrics } from './reach-metric.ts';
@@ -60,23 +61,8 @@ function proveAlarm(proof: Proof, alarm: MetricAlarm): void {
 /** What depends on the metric that is driven. */
 function proveData(proof: Proof, alarm: MetricAlarm): Timing {
   const unknown: Timing = { delay: null, silence: null };
-  let driven: StatisticQuery;
-  try {
-    driven = drivenQuery(alarm, proof.drill);
-  } catch (error) {
-    if (!(error instanceof GateInputError)) throw error;
-    proof.add({
-      check: 'driven',
-      subject: `alarm ${alarm.name}`,
-      outcome: 'fail',
-      message: `The metric that drifts is not known: ${error.message}.`,
-      allowed: 'a metric of the alarm',
-      observed: proof.drill.value.drive ?? 'none',
-      path: ['drive'],
-      help: `Set drive in ${proof.drill.file} to a metric of the alarm.`,
-    });
-    return unknown;
-  }
+  const driven = drivenOf(proof, alarm);
+  if (!driven) return unknown;
   proveMetrics(proof, alarm, driven);
   const inRange = proveRange(proof, alarm, driven);
   proveSamples(proof, alarm, driven);
@@ -85,15 +71,35 @@ function proveData(proof: Proof, alarm: MetricAlarm): Timing {
   return unknown;
 }
 
+function drivenOf(proof: Proof, alarm: MetricAlarm): StatisticQuery | undefined {
+  try {
+    return drivenQuery(alarm, proof.drill);
+  } catch (error) {
+    if (!(error instanceof GateInputError)) throw error;
+    const first = alarm.queries.find((query) => 'metric' in query);
+    // What its metrics are can be said without understanding its metric math; that time cannot be, is said there.
+    if (error instanceof UnsupportedExpressionError && first) return first;
+    proof.add({
+      check: 'driven',
+      subject: `alarm ${alarm.name}`,
+      outcome: 'fail',
+      message: `It is not known which metric drifts: ${error.message}.`,
+      allowed: 'a metric of the alarm',
+      observed: proof.drill.value.drive ?? 'none',
+      path: ['drive'],
+      help: `Set drive in ${proof.drill.file} to a metric that the alarm depends on.`,
+    });
+    return undefined;
+  }
+}
+
 function noMetricAlarm(proof: Proof, alarm: Exclude<Alarm, MetricAlarm> | null): void {
-  const { near, unread } = proof.facts;
+  const { near } = proof.facts;
   const { alarm: name } = proof.drill.value;
   const path = ['alarm'];
   const common = { check: 'alarm', subject: `alarm ${name}`, path, allowed: 'a metric alarm' };
   const at = proof.at(path);
   if (alarm === null) {
-    // An alarm that could not be read may well be there.
-    if (unread.length > 0 && near.length === 0) return;
     proof.add({
       ...common,
       outcome: 'fail',

@@ -167,16 +167,16 @@ describe('15 kinds of mistakes: one finding each, in one sentence, with the fix'
 
   test('missing data is taken for healthy', () => {
     expect(mistaken({ missingData: 'notBreaching' })).toMatchInlineSnapshot(`
-      "silence fail
-      Alarm psi-distance stays OK after the last sample of a metric that falls silent, as it treats missing data as notBreaching, intended is not OK (tocsin.yaml:4): a dead emitter looks healthy.
+      "missing-data fail
+      Alarm psi-distance stays OK after the last sample of a metric that falls silent, as it treats missing data as notBreaching, intended is any state but OK (tocsin.yaml:4): a dead emitter looks healthy.
       Set --treat-missing-data breaching of aws cloudwatch put-metric-alarm, in CDK treatMissingData: TreatMissingData.BREACHING."
     `);
   });
 
   test('missing data keeps the state', () => {
     expect(mistaken({ missingData: 'ignore' })).toMatchInlineSnapshot(`
-      "silence fail
-      Alarm psi-distance stays OK after the last sample of a metric that falls silent, as it treats missing data as ignore, intended is not OK (tocsin.yaml:4): a dead emitter looks healthy.
+      "missing-data fail
+      Alarm psi-distance stays OK after the last sample of a metric that falls silent, as it treats missing data as ignore, intended is any state but OK (tocsin.yaml:4): a dead emitter looks healthy.
       Set --treat-missing-data breaching of aws cloudwatch put-metric-alarm, in CDK treatMissingData: TreatMissingData.BREACHING."
     `);
   });
