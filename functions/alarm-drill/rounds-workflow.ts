@@ -69,7 +69,7 @@ const LOOK_BACK_MS = 3_600_000;
 const KEPT = 160;
 
 /** How long a round takes at most before the next one can begin, milliseconds. */
-export function lengthOf(plan: Plan): number {
+function lengthOf(plan: Plan): number {
   return (ticksOf(plan) + 1) * plan.cadenceMs + plan.settleMs + 2 * ARRIVING.timeoutMs;
 }
 

@@ -7,6 +7,7 @@ import { SageMakerClient } from '@aws-sdk/client-sagemaker';
 import { SageMakerRuntimeClient } from '@aws-sdk/client-sagemaker-runtime';
 import { PublishCommand, SNSClient } from '@aws-sdk/client-sns';
 import { SQSClient } from '@aws-sdk/client-sqs';
+import { mockClient } from 'aws-sdk-client-mock';
 import { expect, vi } from 'vitest';
 import type { MetricName } from '../../functions/alarm-drill/alarm.ts';
 import { type DrillAnswer, runDrill } from '../../functions/alarm-drill/drill-workflow.ts';
@@ -30,6 +31,9 @@ const MINUTE = 60_000;
 /** Calls of CloudWatch that change something. */
 const CHANGES = ['PutMetricAlarm', 'PutMetricData', 'DeleteAlarms', 'TagResource'];
 
+/** What is different about the alarm of a test. */
+export type AlarmChange = Partial<Omit<PutMetricAlarmCommandInput, 'AlarmName'>>;
+
 /** Whoever emits a metric, whether a drill goes on or not. */
 export interface Emitter {
   metric: MetricName;
@@ -48,6 +52,8 @@ export interface Emitter {
  */
 export class DrillWorld {
   readonly aws = new FakeAws();
+  /** Endpoints. */
+  readonly runtime = mockClient(SageMakerRuntimeClient);
   readonly messaging: FakeMessaging;
   readonly emitters: Emitter[] = [];
   /** Every call of CloudWatch, in order. */
@@ -113,6 +119,7 @@ export class DrillWorld {
   async close(): Promise<void> {
     await this.#local.close();
     this.messaging.restore();
+    this.runtime.restore();
     this.aws.restore();
     vi.useRealTimers();
   }
@@ -172,7 +179,7 @@ export class DrillWorld {
   }
 
   /** Makes an alarm, which tells {@link oncall}, and waits until it is OK. */
-  async alarm(input: Partial<PutMetricAlarmCommandInput> & { AlarmName: string }): Promise<void> {
+  async alarm(input: AlarmChange & { AlarmName: string }): Promise<void> {
     await this.#local.client.send(
       new PutMetricAlarmCommand({
         Namespace: 'ML',

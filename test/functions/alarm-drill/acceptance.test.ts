@@ -1,4 +1,3 @@
-import type { PutMetricAlarmCommandInput } from '@aws-sdk/client-cloudwatch';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import {
@@ -9,7 +8,7 @@ import {
 } from '../../../functions/alarm-drill/alarm.ts';
 import { bracketOf } from '../../../functions/alarm-drill/ladder.ts';
 import type { DrillResult } from '../../../functions/alarm-drill/schema.ts';
-import { DrillWorld } from '../../support/alarm-drill.ts';
+import { type AlarmChange, DrillWorld } from '../../support/alarm-drill.ts';
 import { createRandom } from '../../support/random.ts';
 
 /*
@@ -134,7 +133,7 @@ function configOf(one: Case): string {
   });
 }
 
-function alarmOf(one: Case): Partial<PutMetricAlarmCommandInput> & { AlarmName: string } {
+function alarmOf(one: Case): AlarmChange & { AlarmName: string } {
   const { statistic, expression, periodS } = one;
   const common = {
     AlarmName: 'drift-alarm',

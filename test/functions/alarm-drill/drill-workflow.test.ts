@@ -2,18 +2,20 @@ import {
   DeleteAlarmsCommand,
   PutCompositeAlarmCommand,
   PutMetricAlarmCommand,
-  type PutMetricAlarmCommandInput,
 } from '@aws-sdk/client-cloudwatch';
 import { S3Client } from '@aws-sdk/client-s3';
+import { DescribeEndpointCommand } from '@aws-sdk/client-sagemaker';
+import { InvokeEndpointCommand } from '@aws-sdk/client-sagemaker-runtime';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { DrillAnswer } from '../../../functions/alarm-drill/drill-workflow.ts';
 import { bracketOf } from '../../../functions/alarm-drill/ladder.ts';
 import { batchOf } from '../../../functions/alarm-drill/rounds-workflow.ts';
 import { DRILL_NAMESPACE, DRILL_TAG, SHADOW, UNTIL_TAG } from '../../../functions/alarm-drill/schema.ts';
 import { GateDependencyError } from '../../../functions/shared/errors.ts';
+import type { Profile } from '../../../functions/shared/profile.ts';
 import { WorkBucket } from '../../../functions/shared/work.ts';
 import { OutOfTimeError } from '../../../functions/shared/workflow.ts';
-import { DrillWorld } from '../../support/alarm-drill.ts';
+import { type AlarmChange, DrillWorld } from '../../support/alarm-drill.ts';
 import type { Death, DurableService } from '../../support/durable-service.ts';
 
 /*
@@ -35,7 +37,7 @@ const configOf = (...lines: string[]) => CONFIG + lines.map((line) => `    ${lin
 let world: DrillWorld;
 
 /** An account with the alarm that the drill is about, and its metric, which is emitted each minute. */
-async function arrange(alarm: Partial<PutMetricAlarmCommandInput> = {}): Promise<void> {
+async function arrange(alarm: AlarmChange = {}): Promise<void> {
   world = await DrillWorld.start();
   world.emits({
     metric: { namespace: 'ML', name: 'psi', dimensions: { Endpoint: 'churn' } },
@@ -49,7 +51,7 @@ beforeEach(() => arrange());
 afterEach(() => world.close());
 
 /** Another account in place of that of the test. */
-async function arrangeAnew(alarm: Partial<PutMetricAlarmCommandInput> = {}): Promise<void> {
+async function arrangeAnew(alarm: AlarmChange = {}): Promise<void> {
   await world.close();
   await arrange(alarm);
 }
@@ -470,6 +472,88 @@ describe('deliver: real', () => {
   });
 });
 
+describe('mode: traffic', () => {
+  const TRAFFIC = configOf(
+    'mode: traffic',
+    'traffic: { endpoint: staging, dataset: flights, features: [distance], feature: distance, records: 400 }',
+  ).replace('5m', '10m');
+
+  const PROFILE: Profile = {
+    profile: 1,
+    dataset: 'flights',
+    tocsin: '0.1.0',
+    rows: 100_000,
+    sha256: 'ab'.repeat(32),
+    columns: {
+      distance: {
+        type: 'number',
+        physical: 'DOUBLE',
+        count: 100_000,
+        nulls: 0,
+        invalid: 0,
+        distinct: { value: 90_000, exact: true },
+        min: 0,
+        max: 1000,
+        distribution: {
+          kind: 'numeric',
+          edges: [200, 400, 600, 800],
+          cells: Array(5).fill(20_000),
+          atoms: [],
+          atomCounts: [],
+          nulls: 0,
+        },
+      },
+    },
+  };
+
+  /** A monitor that says each minute what the traffic was marked as. */
+  async function arrangeStaging(): Promise<void> {
+    await world.close();
+    world = await DrillWorld.start();
+    let drift = 0.05;
+    world.emits({
+      metric: { namespace: 'ML', name: 'psi', dimensions: { Endpoint: 'churn' } },
+      everyMs: MINUTE,
+      value: () => drift,
+    });
+    await world.alarm({ AlarmName: 'drift-alarm' });
+    world.aws.put('evidence', 'baselines/flights/current.json', JSON.stringify(PROFILE));
+    world.aws.sagemaker.on(DescribeEndpointCommand).resolves({ EndpointStatus: 'InService' });
+    world.runtime.on(InvokeEndpointCommand).callsFake(({ InferenceId = '' }) => {
+      drift = InferenceId.includes('-over-') ? 0.4 : InferenceId.includes('-under-') ? 0.1 : 0.05;
+      return {};
+    });
+  }
+
+  test('drills the whole chain, and holds the claim while it does', async () => {
+    await arrangeStaging();
+    const until: number[] = [];
+    world.before = () => {
+      const claim = world.aws.get('work', 'claims/alarm-drill-drift.json').body.toString('utf8');
+      until.push(JSON.parse(claim).until);
+    };
+    expect(await world.run(TRAFFIC)).toMatchObject({ outcome: 'pass' });
+    expect(world.measurements.phases.map(({ phase, state }) => [phase, state])).toEqual([
+      ['under', 'OK'],
+      ['over', 'ALARM'],
+      ['healthy', 'OK'],
+    ]);
+    expect(until.at(-1)).toBeGreaterThan(until[0]! + 10 * MINUTE);
+    expect(world.written).toEqual([]);
+    world.expectClean();
+  });
+
+  test('is refused where there is nothing to draw records from', async () => {
+    await arrangeStaging();
+    world.aws.objects.delete('evidence/baselines/flights/current.json');
+    expect(await world.run(TRAFFIC)).toMatchObject({
+      error: 'GateInputError',
+      message: expect.stringContaining('flights has no baseline'),
+    });
+    world.expectClean();
+  });
+});
+
 describe('an alarm that changes while it is drilled', () => {
   /** Happens once, in the middle of the first round. */
   function meanwhile(change: () => Promise<unknown>): void {
@@ -562,6 +646,44 @@ describe('trouble', () => {
   test('a probe topic that is gone: no verdict', async () => {
     world.messaging.topics.delete(world.probe);
     await expect(world.run(CONFIG)).rejects.toThrow('NotFound');
+    world.expectClean();
+  });
+
+  test('a machine that oversleeps: what came too late shows nothing', async () => {
+    let waits = 0;
+    world.before = async () => {
+      waits += 1;
+      if (waits === 7) await world.cloudwatch.advance(4 * MINUTE);
+    };
+    expect(await world.run(CONFIG)).toMatchObject({
+      outcome: 'inconclusive',
+      reason: expect.stringContaining('were published too late'),
+    });
+    expect(world.measurements.rounds[0]?.lateTicks).toBe(4);
+    world.expectClean();
+  });
+
+  test('a tick that a crash has published twice: its sum shows nothing', async () => {
+    await world.close();
+    world = await DrillWorld.start();
+    world.emits({
+      metric: { namespace: 'ML', name: 'psi', dimensions: { Endpoint: 'churn' } },
+      everyMs: MINUTE,
+      value: () => 5,
+    });
+    await world.alarm({ AlarmName: 'drift-alarm', Statistic: 'Sum', Threshold: 20 });
+    const service = world.durable(CONFIG.replace('0.2', '20'));
+    service.dies = (_checkpoint, updates) =>
+      service.deaths === 0 &&
+      updates.some(({ Name, Action }) => Name === 'round 1: tick 6' && Action === 'SUCCEED')
+        ? 'before it is kept'
+        : undefined;
+    expect(await service.run({ drill: 'drift' })).toMatchObject({ result: { outcome: 'inconclusive' } });
+    expect(world.measurements.rounds[0]?.results.map(({ samples }) => samples)).toEqual([
+      ...Array(5).fill({ published: 15, seen: 16 }),
+      // Silence has nothing after the warm-up.
+      { published: 4, seen: 4 },
+    ]);
     world.expectClean();
   });
 
