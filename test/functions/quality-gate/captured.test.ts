@@ -1,4 +1,6 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { bodiesOf } from '../../../functions/alarm-drill/adapters/endpoint.ts';
 import { CapturedLineError, recordsOf } from '../../../functions/quality-gate/captured.ts';
 
 const FEATURES = ['date', 'distance', 'origin'];
@@ -94,6 +96,35 @@ describe('records', () => {
   ])('of a request at %s: %s', (time, inside) => {
     expect(read(line('x,1,ATL', { time })) !== undefined).toBe(inside);
   });
+});
+
+it('the records of a drill come back as they were sent', () => {
+  const text = fc.string({ unit: 'grapheme' }).filter((value) => !/[\r\n\0]/.test(value));
+  const value = fc.oneof(
+    text,
+    fc.double({ noNaN: true, noDefaultInfinity: true }),
+    fc.boolean(),
+    fc.constant(null),
+  );
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(value, value, value), { minLength: 1, maxLength: 5 }),
+      fc.constantFrom<['text/csv' | 'application/jsonlines', string]>(
+        ['text/csv', 'CSV'],
+        ['text/csv', 'BASE64'],
+        ['application/jsonlines', 'JSON'],
+        ['application/jsonlines', 'BASE64'],
+      ),
+      (records, [content, encoding]) => {
+        const [body] = bodiesOf(records, { features: FEATURES, content, perRequest: 10 });
+        const data = encoding === 'BASE64' ? base64(body!.text) : body!.text;
+        expect(read(line(data, { encoding, type: content }))).toEqual(
+          records.map((record) => record.map((item) => (item === null ? null : String(item)))),
+        );
+      },
+    ),
+    { seed: 4, numRuns: 300 },
+  );
 });
 
 describe('a damaged line', () => {
