@@ -11,7 +11,7 @@ import { type Silence, Trials } from './reach-trials.ts';
  */
 
 /** When an alarm fires just over the intended threshold, milliseconds after the first such sample. */
-export interface Delay {
+interface Delay {
   earliest: number;
   latest: number;
 }

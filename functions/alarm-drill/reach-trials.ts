@@ -33,7 +33,7 @@ export interface Silence {
 }
 
 /** When an alarm fires, milliseconds after the first sample beyond the threshold. */
-export interface Loud {
+interface Loud {
   /** In the most favourable reading of what is not documented; null: in no reading. */
   earliest: number | null;
   /** In the least favourable one; null: in some reading never. */
