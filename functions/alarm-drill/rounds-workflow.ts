@@ -66,7 +66,7 @@ const COUNTING = /^(Sum|SampleCount|tc|TC|ts|TS)/;
 const LOOK_BACK_MS = 3_600_000;
 
 /** Transitions, and as many receipts, of all rungs of a round: the result of a step is bounded. */
-const KEPT = 160;
+const KEPT = 120;
 
 /** How long a round takes at most before the next one can begin, milliseconds. */
 function lengthOf(plan: Plan): number {
