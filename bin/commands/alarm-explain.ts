@@ -7,6 +7,7 @@ import {
   type MetricAlarm,
   MISSING_DATA,
   type MissingData,
+  readsMetric,
 } from '../../functions/alarm-drill/alarm.ts';
 import { GateInputError } from '../../functions/shared/errors.ts';
 import type { Explanation, Given } from '../shared/alarm-picture.ts';
@@ -204,7 +205,7 @@ function assertPossible({ datapointsToAlarm: m, evaluationPeriods: n, periodS }:
 
 /** What the picture leaves out, as sentences. */
 function notesOn({ queries, returns, lowSamples }: Evaluated, given: Given): string[] {
-  const metrics = queries.filter((query) => 'metric' in query).map(({ id }) => id);
+  const metrics = queries.filter(readsMetric).map(({ id }) => id);
   const isMath = !metrics.includes(returns);
   const named = Array.isArray(given) ? undefined : Object.keys(given);
   const without = named === undefined || !isMath ? [] : metrics.filter((id) => !named.includes(id));

@@ -5,6 +5,9 @@ import {
   COMPARISONS,
   conditionText,
   type Evaluated,
+  firesUpwards,
+  readsMetric,
+  thresholdText,
 } from '../../functions/alarm-drill/alarm.ts';
 import { forecast, seriesOf } from '../../functions/alarm-drill/simulate.ts';
 import { GateInputError } from '../../functions/shared/errors.ts';
@@ -118,7 +121,7 @@ function withoutMath({ lowSamples: _, ...alarm }: Evaluated): Evaluated {
 /** Expressions read data points as they are given, whatever statistic makes them. */
 function withoutStatistics({ lowSamples: _, ...alarm }: Evaluated): Evaluated {
   const queries = alarm.queries.map((query) =>
-    'metric' in query ? { id: query.id, metric: query.metric, statistic: 'Average' } : query,
+    readsMetric(query) ? { id: query.id, metric: query.metric, statistic: 'Average' } : query,
   );
   return { ...alarm, queries };
 }
@@ -323,11 +326,11 @@ function shortly(value: number, digits: number): string {
     : String(Number(value.toPrecision(Math.max(digits, Math.ceil(Math.log10(size + 1))))));
 }
 
-function columnOf(points: readonly ExplainedPoint[], { comparison }: Evaluated): Column {
+function columnOf(points: readonly ExplainedPoint[], alarm: Evaluated): Column {
   const values = points.flatMap(({ value }) => value ?? []).toSorted((a, b) => a - b);
   const marks = points.map(({ breaching }) => (breaching === null ? '_' : breaching ? '!' : '.'));
   return {
-    value: values.at(comparison.startsWith('Greater') ? -1 : 0) ?? null,
+    value: values.at(firesUpwards(alarm) ? -1 : 0) ?? null,
     mark: worst(MARKS, marks),
     state: worst(
       STATES,
@@ -380,8 +383,8 @@ function legendOf(stream: Writable, shown: readonly Column[], perColumn: number)
 
 function changeLines(stream: Writable, explanation: Explanation): string[] {
   const { alarm, points, initial } = explanation;
-  const { threshold, comparison, datapointsToAlarm: m, evaluationPeriods: n } = alarm;
-  const beyond = `${COMPARISONS[comparison]} ${threshold}`;
+  const { datapointsToAlarm: m, evaluationPeriods: n } = alarm;
+  const beyond = thresholdText(alarm);
   const changes = changesOf(explanation);
   const labels = changes.map(({ to }) => to.join(' or '));
   const width = Math.max(0, ...labels.slice(0, MAX_CHANGES).map((label) => label.length));

@@ -46,6 +46,11 @@ export interface ExpressionQuery {
 
 export type Query = StatisticQuery | ExpressionQuery;
 
+/** Whether a query reads a metric, rather than being an expression over others. */
+export function readsMetric(query: Query): query is StatisticQuery {
+  return 'metric' in query;
+}
+
 /** What evaluation depends on. */
 export interface Evaluated {
   queries: Query[];
@@ -144,8 +149,26 @@ export function breaches(
   }
 }
 
+/** Whether an alarm is about values that are too high, rather than too low. */
+export function firesUpwards({ comparison }: Pick<Evaluated, 'comparison'>): boolean {
+  return comparison.startsWith('Greater');
+}
+
+/** `>= 0.2` */
+export function thresholdText({
+  comparison,
+  threshold,
+}: Pick<Evaluated, 'comparison' | 'threshold'>): string {
+  return `${COMPARISONS[comparison]} ${threshold}`;
+}
+
 /** `3 of 5 data points of 60 s >= 0.2` */
 export function conditionText(alarm: Evaluated): string {
-  const { datapointsToAlarm: m, evaluationPeriods: n, periodS, comparison, threshold } = alarm;
-  return `${m} of ${n} data point${n === 1 ? '' : 's'} of ${periodS} s ${COMPARISONS[comparison]} ${threshold}`;
+  const { datapointsToAlarm: m, evaluationPeriods: n, periodS } = alarm;
+  return `${m} of ${n} data point${n === 1 ? '' : 's'} of ${periodS} s ${thresholdText(alarm)}`;
+}
+
+/** The name of an alarm in its ARN, which rules and suppressors may give; of a name itself. */
+export function alarmNameOf(nameOrArn: string): string {
+  return /^arn:[^:]*:cloudwatch:[^:]*:[^:]*:alarm:(.*)$/s.exec(nameOrArn)?.[1] ?? nameOrArn;
 }

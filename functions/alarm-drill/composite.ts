@@ -1,5 +1,5 @@
 import { GateInputError } from '../shared/errors.ts';
-import { ALARM_STATES, type AlarmState } from './alarm.ts';
+import { ALARM_STATES, type AlarmState, alarmNameOf } from './alarm.ts';
 import type { Evaluation, Transition } from './series.ts';
 
 /*
@@ -167,7 +167,7 @@ export function holds(rule: Rule, stateOf: StateOf): boolean {
     case 'constant':
       return rule.value;
     case 'state':
-      return stateOf(nameOf(rule.alarm)) === rule.state;
+      return stateOf(alarmNameOf(rule.alarm)) === rule.state;
     case 'not':
       return !holds(rule.of, stateOf);
     case 'and':
@@ -175,7 +175,9 @@ export function holds(rule: Rule, stateOf: StateOf): boolean {
     case 'or':
       return rule.of.some((part) => holds(part, stateOf));
     case 'atLeast': {
-      const inState = rule.alarms.filter((alarm) => (stateOf(nameOf(alarm)) === rule.state) !== rule.negated);
+      const inState = rule.alarms.filter(
+        (alarm) => (stateOf(alarmNameOf(alarm)) === rule.state) !== rule.negated,
+      );
       return inState.length >= wanted(rule);
     }
   }
@@ -190,7 +192,7 @@ export function holds(rule: Rule, stateOf: StateOf): boolean {
  * @throws GateInputError for a rule in which too many alarms stand more than once to try all of their states
  */
 export function maskers(rule: Rule, alarm: string, stateOf: StateOf): string[] | null {
-  const fires = nameOf(alarm);
+  const fires = alarmNameOf(alarm);
   const all = mentions(rule);
   const repeated = alarmsIn(rule).filter(
     (name) => name !== fires && all.indexOf(name) !== all.lastIndexOf(name),
@@ -228,13 +230,13 @@ export function simulateComposite(
   } = {},
 ): CompositeTransition[] {
   const changes = Object.entries(children)
-    .flatMap(([alarm, states]) => states.map(({ at, state }) => ({ at, state, alarm: nameOf(alarm) })))
+    .flatMap(([alarm, states]) => states.map(({ at, state }) => ({ at, state, alarm: alarmNameOf(alarm) })))
     .filter(({ at }) => at <= until)
     .toSorted((a, b) => a.at - b.at);
 
   const states = new Map<string, AlarmState>();
   const stateOf: StateOf = (alarm) => states.get(alarm) ?? before(alarm);
-  const suppressed = () => suppressor !== undefined && stateOf(nameOf(suppressor.alarm)) === 'ALARM';
+  const suppressed = () => suppressor !== undefined && stateOf(alarmNameOf(suppressor.alarm)) === 'ALARM';
 
   const transitions: CompositeTransition[] = [];
   /** When to act; undefined: nothing is waited for. */
@@ -304,24 +306,19 @@ function quoted(alarm: string): string {
   return `"${alarm.replace(/["\\]/g, '\\$&')}"`;
 }
 
-/** `arn:aws:cloudwatch:eu-central-1:111122223333:alarm:name` */
-function nameOf(alarm: string): string {
-  return /^arn:[^:]*:cloudwatch:[^:]*:[^:]*:alarm:(.*)$/s.exec(alarm)?.[1] ?? alarm;
-}
-
 function mentions(rule: Rule): string[] {
   switch (rule.kind) {
     case 'constant':
       return [];
     case 'state':
-      return [nameOf(rule.alarm)];
+      return [alarmNameOf(rule.alarm)];
     case 'not':
       return mentions(rule.of);
     case 'and':
     case 'or':
       return rule.of.flatMap(mentions);
     case 'atLeast':
-      return rule.alarms.map(nameOf);
+      return rule.alarms.map(alarmNameOf);
   }
 }
 
@@ -374,7 +371,7 @@ function fewestChanges(
 /** The fewest alarms whose state must change for a rule to become `value`; null where that cannot be. */
 function changesFor(rule: Rule, value: boolean, given: Given, stateOf: StateOf): string[] | null {
   const alarm = (reference: string, state: AlarmState, wantsState: boolean): string[] | null => {
-    const name = nameOf(reference);
+    const name = alarmNameOf(reference);
     if (given.has(name)) return (given.get(name) === state) === wantsState ? [] : null;
     return (stateOf(name) === state) === wantsState ? [] : [name];
   };

@@ -1,7 +1,7 @@
 import { clip, countOf, formatDuration, formatNumber } from '../shared/format.ts';
 import { type Finding, type Judgement, type NotChecked, outcomeOf, sortFindings } from '../shared/verdict.ts';
 import { COMPARISONS } from './alarm.ts';
-import { place } from './driving.ts';
+import { place } from './intended.ts';
 import { judgeLadder } from './judge-ladder.ts';
 import { judgePhases } from './judge-phases.ts';
 import type { Delivery, Measurements } from './measurements.ts';

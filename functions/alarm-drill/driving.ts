@@ -1,77 +1,19 @@
 import { GateInputError } from '../shared/errors.ts';
 import { formatNumber } from '../shared/format.ts';
-import { breaches, type Evaluated, type MetricAlarm, type StatisticQuery } from './alarm.ts';
+import { type Evaluated, type MetricAlarm, readsMetric, type StatisticQuery } from './alarm.ts';
 import { idsIn, parseExpression } from './expression.ts';
-import type { Facts } from './measurements.ts';
+import { place } from './intended.ts';
+import type { Facts, TickSample } from './measurements.ts';
 import type { LocatedDrill } from './schema.ts';
 import { simulate } from './simulate.ts';
 import { dataPoint, fewSamples } from './statistic.ts';
 
 /*
- * What a metric has to show for so many times the intended threshold, and which samples make it show that.
+ * Which samples make an alarm see a value: by its statistic, and of metric math by solving it for the metric that drifts.
  */
 
-/** Whether a drill is about values that are too high, rather than too low. */
-export function isUpwards({ value: { intended } }: LocatedDrill): boolean {
-  return intended.fires.comparison.startsWith('Greater');
-}
-
-/**
- * So many times the intended threshold, as a value: the more, the louder, whichever way the alarm is meant to fire and
- * whatever sign the threshold has. Of a threshold of 0 one "times" is `scale`.
- *
- * @param times above 0
- */
-export function valueAt(drill: LocatedDrill, times: number): number {
-  const { threshold } = drill.value.intended.fires;
-  const upwards = isUpwards(drill);
-  if (threshold === 0) return (upwards ? times - 1 : 1 - times) * (drill.value.scale ?? 1);
-  return threshold > 0 === upwards ? times * threshold : threshold / times;
-}
-
-/**
- * The reverse of {@link valueAt}: 0 for values that are quieter than any times of the threshold, infinity for those
- * that are louder, as behind the zero that dividing a threshold never comes to.
- */
-export function timesOf(drill: LocatedDrill, value: number): number {
-  const { threshold } = drill.value.intended.fires;
-  const upwards = isUpwards(drill);
-  if (threshold === 0) return Math.max(0, 1 + (upwards ? value : -value) / (drill.value.scale ?? 1));
-  if (threshold > 0 === upwards) return Math.max(0, value / threshold);
-  return value * threshold > 0 ? threshold / value : Number.POSITIVE_INFINITY;
-}
-
-/** What an alarm that is as intended does at so many times the threshold: exactly there its strictness decides. */
-export function expectationAt({ value: { intended } }: LocatedDrill, times: number): 'quiet' | 'loud' {
-  const loud = times === 1 ? breaches(intended.fires.threshold, intended.fires) : times > 1;
-  return loud ? 'loud' : 'quiet';
-}
-
-/** Whether the metric is ever there. */
-export function isInRange({ value: { intended } }: LocatedDrill, value: number): boolean {
-  const { from = Number.NEGATIVE_INFINITY, to = Number.POSITIVE_INFINITY } = intended.range ?? {};
-  return value >= from && value <= to;
-}
-
-/** The ends of what the metric ever shows; infinite where nothing is said of it. */
-export function endsOf(drill: LocatedDrill): { quiet: number; loud: number } {
-  const { from = Number.NEGATIVE_INFINITY, to = Number.POSITIVE_INFINITY } = drill.value.intended.range ?? {};
-  return isUpwards(drill) ? { quiet: from, loud: to } : { quiet: to, loud: from };
-}
-
-/**
- * A usual value: the configured one, else a quarter of the way to the threshold from the quiet end of its range, else a
- * quarter "times" the threshold.
- */
-export function healthyOf(drill: LocatedDrill): number {
-  const { healthy, intended } = drill.value;
-  if (healthy !== undefined) return healthy;
-  const { quiet } = endsOf(drill);
-  return Number.isFinite(quiet) ? quiet + (intended.fires.threshold - quiet) / 4 : valueAt(drill, 0.25);
-}
-
-/** Samples of one tick. */
-export type Samples = Record<string, { value: number; count: number }>;
+/** Samples of one tick, by the id of the query that reads them. */
+export type Samples = Record<string, TickSample>;
 
 /** Makes an alarm see what it is to see. */
 export interface Driver {
@@ -112,7 +54,7 @@ export function driverOf(alarm: MetricAlarm, drill: LocatedDrill, facts: Facts, 
   const samples = ({ id, statistic }: StatisticQuery, value: number) =>
     sampleOf(statistic, value, ticks, countOf(alarm, statistic, facts.metrics[id]?.samplesPerPeriod, ticks));
   const returned = alarm.queries.find(({ id }) => id === alarm.returns);
-  if (returned === undefined || 'metric' in returned) {
+  if (returned === undefined || readsMetric(returned)) {
     return {
       driven,
       through: `the statistic ${driven.statistic}`,
@@ -153,7 +95,7 @@ export function driverOf(alarm: MetricAlarm, drill: LocatedDrill, facts: Facts, 
 }
 
 function metricsOf({ queries }: Evaluated): StatisticQuery[] {
-  return queries.filter((query) => 'metric' in query);
+  return queries.filter(readsMetric);
 }
 
 /** The queries that one depends on, itself included. */
@@ -201,13 +143,8 @@ const PRECISION = 1e-9;
  * The sample that, published each tick, gives a whole period this data point: the value itself, its part of a sum, or
  * its part of a count (PutMetricData takes counts that are no whole numbers). Null where none of them does.
  */
-function sampleOf(
-  statistic: string,
-  value: number,
-  ticks: number,
-  count: number,
-): { value: number; count: number } | null {
-  const pointOf = (sample: { value: number; count: number }) =>
+function sampleOf(statistic: string, value: number, ticks: number, count: number): TickSample | null {
+  const pointOf = (sample: TickSample) =>
     dataPoint(statistic, [{ at: 0, value: sample.value, count: sample.count * ticks }]);
   const ofOnes = pointOf({ value: 1, count });
   const candidates = [{ value, count }];
@@ -292,7 +229,7 @@ function resultsOf(
   held: Record<string, number>,
 ): (value: number) => number | null {
   const queries = alarm.queries.map((query) =>
-    'metric' in query ? { id: query.id, metric: query.metric, statistic: 'Average' } : query,
+    readsMetric(query) ? { id: query.id, metric: query.metric, statistic: 'Average' } : query,
   );
   const [periods, asked] = [8, 3];
   const plain: Evaluated = { ...alarm, queries, evaluationPeriods: asked, datapointsToAlarm: 1 };
@@ -312,10 +249,4 @@ function resultsOf(
       ? newest
       : null;
   };
-}
-
-/** `tocsin.yaml:12` */
-export function place({ locate }: LocatedDrill, path: readonly PropertyKey[]): string {
-  const { file, line } = locate(path);
-  return `${file}:${line}`;
 }

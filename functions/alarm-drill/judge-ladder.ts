@@ -1,7 +1,7 @@
 import { clip, countOf, formatDuration, formatNumber } from '../shared/format.ts';
 import type { Finding, NotChecked } from '../shared/verdict.ts';
-import { type AlarmState, COMPARISONS, conditionText, type MetricAlarm } from './alarm.ts';
-import { expectationAt, healthyOf, isInRange, place, valueAt } from './driving.ts';
+import { type AlarmState, conditionText, type MetricAlarm, thresholdText } from './alarm.ts';
+import { expectationAt, healthyOf, isInRange, place, valueAt } from './intended.ts';
 import {
   bracketOf,
   evaluationMs,
@@ -48,7 +48,7 @@ export function grainMs(alarm: MetricAlarm): number {
 }
 
 /** Whether an alarm has another threshold, another direction or another strictness than intended. */
-export function isMisconfigured(alarm: MetricAlarm, { value: { intended } }: LocatedDrill): boolean {
+function isMisconfigured(alarm: MetricAlarm, { value: { intended } }: LocatedDrill): boolean {
   const { comparison, threshold } = intended.fires;
   const distance = Math.abs(alarm.threshold - threshold);
   return (
@@ -58,7 +58,7 @@ export function isMisconfigured(alarm: MetricAlarm, { value: { intended } }: Loc
 }
 
 /** What makes the threshold of an alarm the intended one. */
-export function thresholdHelp({ value: { intended } }: LocatedDrill): string {
+function thresholdHelp({ value: { intended } }: LocatedDrill): string {
   const { comparison, threshold } = intended.fires;
   return `Set the threshold of the alarm to ${threshold} and its comparison to ${comparison} (--threshold and --comparison-operator of aws cloudwatch put-metric-alarm; threshold and comparisonOperator in the CDK).`;
 }
@@ -586,8 +586,7 @@ class Ladder implements Judged {
 
   /** `>= 0.2` */
   #intendedText(): string {
-    const { comparison, threshold } = this.#drill.value.intended.fires;
-    return `${COMPARISONS[comparison]} ${threshold}`;
+    return thresholdText(this.#drill.value.intended.fires);
   }
 
   /** `0.19 (0.95 times the intended 0.2)` */

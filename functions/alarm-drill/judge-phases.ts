@@ -1,6 +1,6 @@
 import { countOf, formatDuration, formatNumber, formatShare } from '../shared/format.ts';
-import { breaches, COMPARISONS, type MetricAlarm } from './alarm.ts';
-import { place } from './driving.ts';
+import { breaches, type MetricAlarm, thresholdText } from './alarm.ts';
+import { isUpwards, place } from './intended.ts';
 import { grainMs, type Judged, type RungFinding } from './judge-ladder.ts';
 import type { LivePhase } from './measurements.ts';
 import type { LocatedDrill } from './schema.ts';
@@ -243,8 +243,7 @@ class PhasesJudged implements Judged {
   #peakText({ drift, metric }: LivePhase): string {
     if (drift === undefined || metric.length === 0) return '';
     const values = metric.map(({ value }) => value);
-    const upwards = this.#drill.value.intended.fires.comparison.startsWith('Greater');
-    const peak = upwards ? Math.max(...values) : Math.min(...values);
+    const peak = isUpwards(this.#drill) ? Math.max(...values) : Math.min(...values);
     return `; its metric came to ${formatNumber(peak, this.#threshold())}`;
   }
 
@@ -259,7 +258,7 @@ class PhasesJudged implements Judged {
   }
 
   #intendedText(): string {
-    return `${COMPARISONS[this.#drill.value.intended.fires.comparison]} ${this.#threshold()}`;
+    return thresholdText(this.#drill.value.intended.fires);
   }
 
   #at(path: readonly PropertyKey[]): string {

@@ -1,20 +1,17 @@
 import { GateInputError } from '../shared/errors.ts';
 import { formatDuration, formatNumber } from '../shared/format.ts';
 import { type AlarmState, breaches, type Evaluated, type MetricAlarm } from './alarm.ts';
+import { type Driver, drivenQuery, driverOf, type Samples } from './driving.ts';
 import {
-  type Driver,
-  drivenQuery,
-  driverOf,
   endsOf,
   expectationAt,
   healthyOf,
   isInRange,
   isUpwards,
   place,
-  type Samples,
   timesOf,
   valueAt,
-} from './driving.ts';
+} from './intended.ts';
 import type { Facts, Plan, Round, Rung, RungResult } from './measurements.ts';
 import type { LocatedDrill } from './schema.ts';
 import type { Sample, Series, Transition } from './series.ts';

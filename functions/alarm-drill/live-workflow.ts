@@ -3,23 +3,20 @@ import { formatNumber, formatTime } from '../shared/format.ts';
 import type { Workflow } from '../shared/workflow.ts';
 import { dataPoints, historyOf, publishData, readAlarm } from './adapters/alarms.ts';
 import { type MetricAlarm, metricText, type StatisticQuery, sameMetric } from './alarm.ts';
-import { drivenQuery, place } from './driving.ts';
+import { drivenQuery } from './driving.ts';
+import { JUST_OVER, JUST_UNDER, place } from './intended.ts';
 import { evaluationMs, nextRound } from './ladder.ts';
-import type { LivePhase, Plan } from './measurements.ts';
+import { type LivePhase, PHASE_POINTS, type Plan, type TickSample } from './measurements.ts';
 import { timeText } from './progress.ts';
 import { batchOf } from './rounds-workflow.ts';
 import { type DrillDependencies, hold, type MetricAlarmFacts, type Run } from './run-workflow.ts';
 import type { LocatedDrill } from './schema.ts';
-import { type Datum, metricShape, type TickSample } from './shadow.ts';
+import { type Datum, metricShape } from './shadow.ts';
 
 /*
  * `mode: live`: values just under and just over the intended threshold go to the real metric, in staging, so that the
  * real alarm itself fires. The one place of a drill that writes outside of its own namespace.
  */
-
-/** What is injected, times the intended threshold. */
-const UNDER = 0.95;
-const OVER = 1.05;
 
 /**
  * Samples of ours for one of the real emitter's: whatever it goes on to say, an average or a percentile of both is ours
@@ -29,9 +26,6 @@ const OUTNUMBER = 10_000;
 
 /** By how much sums of the real emitter may vary, as a share of the threshold. */
 const STEADY = 0.01;
-
-/** Data points of a phase that are kept. */
-const POINTS = 100;
 
 /** Looking after the alarm once nothing is injected any more. */
 const LOOKING = { firstPauseMs: 10_000, longestPauseMs: 60_000 };
@@ -91,11 +85,11 @@ function injectionOf(drill: LocatedDrill, facts: MetricAlarmFacts): Injection {
   }
   const plan = nextRound(
     alarm,
-    { ...drill, value: { ...drill.value, ladder: [UNDER, OVER] } },
+    { ...drill, value: { ...drill.value, ladder: [JUST_UNDER, JUST_OVER] } },
     facts,
     [],
   ) as Plan;
-  const [under, over] = [UNDER, OVER].map((times) => {
+  const [under, over] = [JUST_UNDER, JUST_OVER].map((times) => {
     const value = plan.rungs.find((rung) => rung.times === times)?.value;
     const samples = plan.published.find((one) => one.value === value)?.samples[query.id];
     if (value === undefined || value === null || samples === undefined) {
@@ -285,5 +279,5 @@ async function phaseOf(
   );
   const { transitions } = await historyOf(cloudwatch, alarm.name, startedAt, endedAt);
   const { state } = await present(alarm.name, deps);
-  return { phase, startedAt, endedAt, metric: points.slice(-POINTS), transitions, state };
+  return { phase, startedAt, endedAt, metric: points.slice(-PHASE_POINTS), transitions, state };
 }

@@ -101,6 +101,13 @@ export interface Facts {
 // Drilled: shadow alarms on a ladder
 // ---------------------------------------------------------------------------------------------------------
 
+/** What is published of one metric at one tick: `count` times `value`. */
+export interface TickSample {
+  value: number;
+  /** Above 0; need not be whole. */
+  count: number;
+}
+
 /** One shadow alarm of the ladder, and what its metric does. */
 export interface Rung {
   /** `0.95x`, `silence`; of a later round `3.2x`. Unique in a round. */
@@ -129,10 +136,10 @@ export interface Plan {
   /** Pause after the last tick, until every evaluation of it has happened. */
   settleMs: number;
   /**
-   * What is published for a value, by id of the query: `values[i]` with `counts[i]` a tick. Of metric math the driven
-   * query is solved for; of `Sum` a value is spread over the ticks of a period.
+   * What is published each tick so that the alarm sees a value, by id of the query. Of metric math the driven query is
+   * solved for; of `Sum` a value is spread over the ticks of a period.
    */
-  published: { value: number; samples: Record<string, { value: number; count: number }> }[];
+  published: { value: number; samples: Record<string, TickSample> }[];
 }
 
 /** A message that came out of the receipt queue. */
@@ -188,6 +195,9 @@ export interface Delivery {
 // Drilled: the real metric, and the whole chain
 // ---------------------------------------------------------------------------------------------------------
 
+/** Data points that are kept of a phase. */
+export const PHASE_POINTS = 100;
+
 /** One phase of a drill of the real alarm. */
 export interface LivePhase {
   /** What is injected or sent. */
@@ -201,7 +211,7 @@ export interface LivePhase {
   /** Of `mode: traffic`: records that were sent, and requests that failed. */
   records?: number;
   failedRequests?: number;
-  /** Data points of the alarm's metric that came since the phase began, as the alarm sees them, at most 100. */
+  /** Data points of the alarm's metric that came since the phase began, as the alarm sees them: the newest {@link PHASE_POINTS}. */
   metric: { at: number; value: number }[];
   /** Of the real alarm, during the phase. */
   transitions: Transition[];

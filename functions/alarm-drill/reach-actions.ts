@@ -1,6 +1,6 @@
 import { GateInputError, messageOf } from '../shared/errors.ts';
 import { formatDuration, formatTime } from '../shared/format.ts';
-import type { Alarm, AlarmState, CompositeAlarm, MetricAlarm } from './alarm.ts';
+import { type Alarm, type AlarmState, alarmNameOf, type CompositeAlarm, type MetricAlarm } from './alarm.ts';
 import { alarmsIn, holds, maskers, parseRule, type Rule } from './composite.ts';
 import { listed, type Proof } from './reach-proof.ts';
 import { nameOf, proveTarget } from './reach-targets.ts';
@@ -277,8 +277,8 @@ class Above {
     }
     if (this.firing.includes(parent)) {
       return {
-        why: `holds them back while its suppressor ${lastPart(suppressor!.alarm)} is in ALARM`,
-        help: `Find out why ${lastPart(suppressor!.alarm)} is in ALARM, or correct ActionsSuppressor of ${name}.`,
+        why: `holds them back while its suppressor ${alarmNameOf(suppressor!.alarm)} is in ALARM`,
+        help: `Find out why ${alarmNameOf(suppressor!.alarm)} is in ALARM, or correct ActionsSuppressor of ${name}.`,
       };
     }
     const rule = this.#rules.get(parent);
@@ -372,13 +372,8 @@ class Above {
   }
 
   #present(alarm: string): AlarmState | undefined {
-    const name = lastPart(alarm);
+    const name = alarmNameOf(alarm);
     const all: Alarm[] = [this.#alarm, ...this.#proof.facts.parents];
     return all.find((one) => one.name === name)?.state ?? this.#proof.facts.others[name] ?? undefined;
   }
-}
-
-/** The name of an alarm in an ARN, or the name itself. */
-function lastPart(alarm: string): string {
-  return /^arn:[^:]*:cloudwatch:[^:]*:[^:]*:alarm:(.*)$/s.exec(alarm)?.[1] ?? alarm;
 }

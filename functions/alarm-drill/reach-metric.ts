@@ -1,6 +1,13 @@
 import { countOf, formatDuration } from '../shared/format.ts';
-import { type MetricAlarm, type MetricName, metricText, type StatisticQuery, sameMetric } from './alarm.ts';
-import { isUpwards } from './driving.ts';
+import {
+  type MetricAlarm,
+  type MetricName,
+  metricText,
+  readsMetric,
+  type StatisticQuery,
+  sameMetric,
+} from './alarm.ts';
+import { isUpwards } from './intended.ts';
 import type { MetricFacts } from './measurements.ts';
 import { howToSet, listed, type Proof } from './reach-proof.ts';
 
@@ -12,7 +19,7 @@ import { howToSet, listed, type Proof } from './reach-proof.ts';
 export function proveMetrics(proof: Proof, alarm: MetricAlarm, driven: StatisticQuery): void {
   const { metric, statistic } = proof.intended;
   for (const query of alarm.queries) {
-    if (!('metric' in query)) continue;
+    if (!readsMetric(query)) continue;
     const subject = `metric ${metricText(query.metric)}`;
     const facts = proof.facts.metrics[query.id];
     const other = query.id === driven.id && metric !== undefined && !sameMetric(metric, query.metric);

@@ -1,6 +1,7 @@
 import { formatDuration } from '../shared/format.ts';
 import type { Finding, FindingOutcome, NotChecked } from '../shared/verdict.ts';
-import { COMPARISONS, type Evaluated, type MetricAlarm } from './alarm.ts';
+import { type Evaluated, type MetricAlarm, thresholdText } from './alarm.ts';
+import { place } from './intended.ts';
 import type { Facts } from './measurements.ts';
 import type { LocatedDrill } from './schema.ts';
 
@@ -32,8 +33,7 @@ export class Proof {
 
   /** `tocsin.yaml:12` */
   at(path: readonly PropertyKey[]): string {
-    const { file, line } = this.drill.locate(path);
-    return `${file}:${line}`;
+    return place(this.drill, path);
   }
 
   add({ path, ...finding }: Draft): FindingOutcome {
@@ -47,8 +47,7 @@ export class Proof {
 
   /** `>= 0.2` */
   fires(): string {
-    const { comparison, threshold } = this.intended.fires;
-    return `${COMPARISONS[comparison]} ${threshold}`;
+    return thresholdText(this.intended.fires);
   }
 }
 

@@ -1,13 +1,15 @@
 import { countOf, formatNumber } from '../shared/format.ts';
 import {
   breaches,
-  COMPARISONS,
   type Comparison,
   type Evaluated,
+  firesUpwards,
   type MetricAlarm,
+  readsMetric,
   type StatisticQuery,
+  thresholdText,
 } from './alarm.ts';
-import { isUpwards, timesOf } from './driving.ts';
+import { isUpwards, timesOf } from './intended.ts';
 import type { MetricFacts } from './measurements.ts';
 import { howToSet, type Proof } from './reach-proof.ts';
 import { attainable, fewSamples, percentileOf } from './statistic.ts';
@@ -25,12 +27,12 @@ export function proveThreshold(proof: Proof, alarm: MetricAlarm): void {
   const path = ['intended', 'fires'];
   const { fires } = proof.intended;
   const said = `intended is ${proof.fires()} (${proof.at(path)})`;
-  const is = `${COMPARISONS[alarm.comparison]} ${alarm.threshold}`;
+  const is = thresholdText(alarm);
   const upwards = isUpwards(proof.drill);
   const sense = { subject, allowed: proof.fires(), observed: is, path };
   const help = howToSet(alarm, { name: 'comparisonOperator', value: fires.comparison });
 
-  const sameWay = alarm.comparison.startsWith('Greater') === upwards;
+  const sameWay = firesUpwards(alarm) === upwards;
   proof.add({
     check: 'direction',
     ...sense,
@@ -249,7 +251,7 @@ function missed(proof: Proof, { name, threshold, queries, returns }: MetricAlarm
   const query = queries.find(({ id }) => id === returns);
   if (!louder) return `${between} ring although they are meant to be quiet`;
   const configured = { ...intended.fires, threshold };
-  if (query && 'metric' in query) {
+  if (query && readsMetric(query)) {
     const reach = attainableValues(proof, { name, queries, returns }, query);
     if (reach && reachVerdict(configured, reach) === 'never') return 'the metric never gets there at all';
   }
@@ -306,7 +308,7 @@ function observedDoubt(
 
 function statisticOf({ queries, returns }: MetricAlarm): string {
   const query = queries.find(({ id }) => id === returns);
-  return query && 'metric' in query ? query.statistic : '';
+  return query && readsMetric(query) ? query.statistic : '';
 }
 
 /** The fewest samples that a percentile is worth looking at. */

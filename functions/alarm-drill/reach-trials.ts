@@ -1,5 +1,7 @@
 import { type AlarmState, type MetricAlarm, type StatisticQuery, sameMetric } from './alarm.ts';
-import { driverOf, endsOf, healthyOf, isUpwards, type Samples, valueAt } from './driving.ts';
+import { driverOf, type Samples } from './driving.ts';
+import { endsOf, healthyOf, isUpwards, JUST_OVER, JUST_UNDER, valueAt } from './intended.ts';
+import { evaluationMs } from './ladder.ts';
 import type { Proof } from './reach-proof.ts';
 import type { Sample } from './series.ts';
 import { type Forecast, firstAt, forecast } from './simulate.ts';
@@ -8,10 +10,6 @@ import { type Forecast, firstAt, forecast } from './simulate.ts';
  * Alarms on trial: simulated with samples at the real cadence, just under the intended threshold, just over it, and
  * without any.
  */
-
-/** Just under the intended threshold, and just over it, in times. */
-const UNDER = 0.95;
-const OVER = 1.05;
 
 /** Ticks of a period: more of them change nothing. */
 const MOST_TICKS = 60;
@@ -182,8 +180,8 @@ export class Trials {
       const sampled = (value: number) => driver.samplesOf(Math.min(Math.max(value, low), high));
       levels = {
         healthy: sampled(healthyOf(drill)),
-        under: sampled(valueAt(drill, UNDER)),
-        over: sampled(valueAt(drill, OVER)),
+        under: sampled(valueAt(drill, JUST_UNDER)),
+        over: sampled(valueAt(drill, JUST_OVER)),
       };
       this.#levels.set(alarm.periodS, levels);
     }
@@ -191,7 +189,7 @@ export class Trials {
   }
 
   #phases(alarm: MetricAlarm, phases: Phases): number[] {
-    const step = stepOf(alarm);
+    const step = evaluationMs(alarm);
     // In long windows a part of a minute decides nothing.
     return phases === 'first' || !this.isQuick(alarm) ? [0] : [0, step / 2, step - 1];
   }
@@ -212,7 +210,7 @@ export class Trials {
 
   /** After how long evaluations find samples in the same places again; bounded for cadences that never quite do. */
   #pattern(alarm: MetricAlarm): number {
-    const [step, tick] = [stepOf(alarm), this.#tick(alarm)];
+    const [step, tick] = [evaluationMs(alarm), this.#tick(alarm)];
     const ticks = step / divisor(step, Math.round(tick));
     return Math.min(ticks, MOST_TICKS) * tick + step;
   }
@@ -223,7 +221,7 @@ export class Trials {
   }
 
   #slots(alarm: MetricAlarm): number {
-    return (this.#span(alarm) / stepOf(alarm)) * (alarm.evaluationPeriods + 3);
+    return (this.#span(alarm) / evaluationMs(alarm)) * (alarm.evaluationPeriods + 3);
   }
 }
 
@@ -242,10 +240,6 @@ function falls(states: readonly AlarmState[]): boolean {
 /** Whether a percentile has enough samples is another check. */
 function withoutLowSamples({ lowSamples: _, ...alarm }: MetricAlarm): MetricAlarm {
   return alarm;
-}
-
-function stepOf({ periodS }: MetricAlarm): number {
-  return periodS < 60 ? 10_000 : MINUTE;
 }
 
 function divisor(a: number, b: number): number {

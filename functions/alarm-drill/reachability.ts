@@ -1,6 +1,6 @@
 import { GateInputError } from '../shared/errors.ts';
 import type { Finding, NotChecked } from '../shared/verdict.ts';
-import type { Alarm, MetricAlarm, StatisticQuery } from './alarm.ts';
+import { type Alarm, type MetricAlarm, readsMetric, type StatisticQuery } from './alarm.ts';
 import { drivenQuery } from './driving.ts';
 import { UnsupportedExpressionError } from './expression.ts';
 import type { Facts } from './measurements.ts';
@@ -76,7 +76,7 @@ function drivenOf(proof: Proof, alarm: MetricAlarm): StatisticQuery | undefined 
     return drivenQuery(alarm, proof.drill);
   } catch (error) {
     if (!(error instanceof GateInputError)) throw error;
-    const first = alarm.queries.find((query) => 'metric' in query);
+    const first = alarm.queries.find(readsMetric);
     // What its metrics are can be said without understanding its metric math; that time cannot be, is said there.
     if (error instanceof UnsupportedExpressionError && first) return first;
     proof.add({

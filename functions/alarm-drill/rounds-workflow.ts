@@ -12,9 +12,9 @@ import {
   sampleCounts,
 } from './adapters/alarms.ts';
 import { collectReceipts } from './adapters/receipts.ts';
-import type { MetricAlarm } from './alarm.ts';
+import { type MetricAlarm, readsMetric } from './alarm.ts';
 import { MOST_ROUNDS, nextRound, phasesOf, samplesAt, startOf, ticksOf } from './ladder.ts';
-import type { Plan, Receipt, Round, RungResult } from './measurements.ts';
+import type { Plan, Receipt, Round, RungResult, TickSample } from './measurements.ts';
 import { type BegunRound, phaseText, roundText } from './progress.ts';
 import {
   ARRIVING,
@@ -29,16 +29,7 @@ import {
 } from './run-workflow.ts';
 import { DRILL_NAMESPACE } from './schema.ts';
 import type { Transition } from './series.ts';
-import {
-  type RoundOf,
-  readsMetric,
-  shadowData,
-  shadowInput,
-  shadowMetrics,
-  shadowName,
-  shadowPrefix,
-  type TickSample,
-} from './shadow.ts';
+import { type RoundOf, shadowData, shadowInput, shadowMetrics, shadowName, shadowPrefix } from './shadow.ts';
 
 /*
  * The ladder: rounds of shadow alarms, each on metrics of its own, fed tick by tick. Outside of steps there is no clock:

@@ -10,7 +10,7 @@ import {
   stackNames,
   strict,
 } from '../shared/schema.ts';
-import { ALARM_STATES, COMPARISONS, type Comparison } from './alarm.ts';
+import { ALARM_STATES, COMPARISONS, type Comparison, firesUpwards } from './alarm.ts';
 import { isStatistic } from './statistic.ts';
 
 /*
@@ -170,7 +170,7 @@ export const drillSchema = drillShape.check(({ value, issues }) => {
   const complain = (path: PropertyKey[], message: string) =>
     issues.push({ code: 'custom', input: value, path, message });
   const { intended, mode, live, traffic, ladder, scale, healthy } = value;
-  const { comparison, threshold } = intended.fires;
+  const { threshold } = intended.fires;
   const { from = Number.NEGATIVE_INFINITY, to = Number.POSITIVE_INFINITY } = intended.range ?? {};
   if (from > to) complain(['intended', 'range', 'from'], `${from} is above to, ${to}`);
   else if (threshold < from || threshold > to) {
@@ -183,7 +183,7 @@ export const drillSchema = drillShape.check(({ value, issues }) => {
   if (threshold !== 0 && scale !== undefined)
     complain(['scale'], `says nothing of a threshold of ${threshold}`);
   if (healthy !== undefined) {
-    const above = comparison.startsWith('Greater');
+    const above = firesUpwards(intended.fires);
     if (above ? healthy >= threshold : healthy <= threshold) {
       complain(['healthy'], `${healthy} is no usual value: the alarm is meant to fire at it`);
     }
@@ -205,7 +205,7 @@ export const drillSchema = drillShape.check(({ value, issues }) => {
     if (new Set(features).size < features.length) complain(['traffic', 'features'], 'one is there twice');
     if (drift === undefined && threshold <= 0)
       complain(['traffic', 'intended'], 'expected the intended drift');
-    if (!comparison.startsWith('Greater')) {
+    if (!firesUpwards(intended.fires)) {
       complain(['intended', 'fires'], 'drift is watched from above: expected > or >=');
     }
   }

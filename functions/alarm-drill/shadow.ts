@@ -1,4 +1,5 @@
-import type { MetricAlarm, MetricName, Query, StatisticQuery } from './alarm.ts';
+import { type MetricAlarm, type MetricName, readsMetric } from './alarm.ts';
+import type { TickSample } from './measurements.ts';
 import { DRILL_NAMESPACE, DRILL_TAG, RUN_TAG, SHADOW, UNTIL_TAG } from './schema.ts';
 
 /*
@@ -86,12 +87,6 @@ export interface Datum {
   Counts: number[];
   Unit?: string;
   StorageResolution: 1 | 60;
-}
-
-/** Samples of one tick: `count` times `value`. */
-export interface TickSample {
-  value: number;
-  count: number;
 }
 
 /** Statistics that PutMetricAlarm takes as `Statistic`; all others are extended ones. */
@@ -270,9 +265,4 @@ export function metricShape({ namespace, name, dimensions }: MetricName): {
       .toSorted(([a], [b]) => (a < b ? -1 : 1))
       .map(([Name, Value]) => ({ Name, Value })),
   };
-}
-
-/** Whether a query reads a metric, rather than being an expression over others. */
-export function readsMetric(query: Query): query is StatisticQuery {
-  return 'metric' in query;
 }

@@ -10,7 +10,7 @@ import { randomOf, seedOf } from '../shared/random.ts';
 import type { Patience, Workflow } from '../shared/workflow.ts';
 import { dataPoints, historyOf, readAlarm } from './adapters/alarms.ts';
 import { bodiesOf, requireInService, sendBodies } from './adapters/endpoint.ts';
-import { breaches, type MetricAlarm } from './alarm.ts';
+import { breaches, type MetricAlarm, readsMetric } from './alarm.ts';
 import { evaluateExpression, idsIn, parseExpression } from './expression.ts';
 import {
   baselineLaw,
@@ -22,7 +22,7 @@ import {
   sampleRecords,
   type Value,
 } from './generator.ts';
-import type { Facts, LivePhase } from './measurements.ts';
+import { type Facts, type LivePhase, PHASE_POINTS } from './measurements.ts';
 import type { LocatedDrill } from './schema.ts';
 
 /*
@@ -88,9 +88,6 @@ const MINUTE_S = 60;
 
 /** Times its cadence, within which a monitor has emitted what it saw: it may do so a while after its window. */
 const CYCLE = 1.25;
-
-/** Data points of a phase that are kept. */
-const POINTS = 100;
 
 /**
  * Sends traffic below the intended drift, above it, and healthy again, and takes down what the alarm does.
@@ -273,7 +270,7 @@ async function takeDown(
     drift: { asked: asked[phase], sent: meanDrift(profile, traffic, delivered) },
     records: delivered.reduce((sum, records) => sum + records.length, 0),
     failedRequests: sendings.reduce((sum, { failed }) => sum + failed.length, 0),
-    metric: metric.slice(-POINTS),
+    metric: metric.slice(-PHASE_POINTS),
     transitions,
     state: current?.state ?? 'INSUFFICIENT_DATA',
   };
@@ -433,7 +430,7 @@ async function sampleCounts(
   const periodS = grainOf(alarm);
   const counts = new Map<number, number>();
   for (const query of alarm.queries) {
-    if (!('metric' in query)) continue;
+    if (!readsMetric(query)) continue;
     const points = await dataPoints(
       cloudwatch,
       { ...query, statistic: 'SampleCount', periodS },
@@ -488,7 +485,7 @@ async function observed(
   const length = (to - from) / (periodS * 1000);
   const metrics: Record<string, (number | null)[]> = {};
   for (const query of queries) {
-    if (!('metric' in query)) continue;
+    if (!readsMetric(query)) continue;
     const values = Array<number | null>(length).fill(null);
     for (const point of await dataPoints(deps.cloudwatch, { ...query, periodS }, from, to)) {
       values[(point.at - from) / (periodS * 1000) - 1] = point.value;
@@ -498,7 +495,7 @@ async function observed(
   const ids = Object.keys(metrics);
   const valuesOf = (id: string): readonly (number | null)[] => {
     const query = queries.find((it) => it.id === id);
-    if (query === undefined || 'metric' in query) return metrics[id] ?? [];
+    if (query === undefined || readsMetric(query)) return metrics[id] ?? [];
     const expression = parseExpression(query.expression);
     const inputs = [...idsIn(expression, ids), ...ids].map((input) => [input, valuesOf(input)] as const);
     return evaluateExpression(expression, Object.fromEntries(inputs), { periodS, metrics: ids });

@@ -27,6 +27,7 @@ import {
   ALARM_STATES,
   type Alarm,
   type AlarmState,
+  alarmNameOf,
   COMPARISONS,
   type Comparison,
   type CompositeAlarm,
@@ -37,11 +38,12 @@ import {
   type MissingData,
   type OtherAlarm,
   type Query,
+  readsMetric,
   type StatisticQuery,
 } from '../alarm.ts';
 import { SHADOW } from '../schema.ts';
 import type { Transition } from '../series.ts';
-import { type Datum, isLeftover, metricShape, readsMetric, type ShadowInput } from '../shadow.ts';
+import { type Datum, isLeftover, metricShape, type ShadowInput } from '../shadow.ts';
 import { isStatistic } from '../statistic.ts';
 
 /*
@@ -199,8 +201,7 @@ function compositeAlarm(raw: RawComposite): CompositeAlarm {
     rule: raw.AlarmRule ?? '',
     ...(ActionsSuppressor !== undefined && {
       suppressor: {
-        // Given by name or by ARN.
-        alarm: ActionsSuppressor.replace(/^arn:[^:]*:cloudwatch:[^:]*:[^:]*:alarm:/, ''),
+        alarm: alarmNameOf(ActionsSuppressor),
         waitS: ActionsSuppressorWaitPeriod ?? 0,
         extensionS: ActionsSuppressorExtensionPeriod ?? 0,
       },

@@ -8,11 +8,10 @@ import {
 import { distance } from 'fastest-levenshtein';
 import { call, dependencyError, mapLimit } from '../../shared/aws.ts';
 import { messageOf } from '../../shared/errors.ts';
-import type { Alarm, AlarmState, CompositeAlarm } from '../alarm.ts';
+import { type Alarm, type AlarmState, type CompositeAlarm, readsMetric } from '../alarm.ts';
 import { alarmsIn, parseRule } from '../composite.ts';
 import type { ActionFacts, Facts, GuardrailFacts, MetricFacts } from '../measurements.ts';
 import { type LocatedDrill, SHADOW } from '../schema.ts';
-import { readsMetric } from '../shadow.ts';
 import { type ActionClients, actionFacts } from './action-facts.ts';
 import { parentsOf, readAlarm, readAlarms } from './alarms.ts';
 import { metricFacts } from './metric-facts.ts';

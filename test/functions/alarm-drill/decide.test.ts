@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 import type { MetricAlarm } from '../../../functions/alarm-drill/alarm.ts';
 import { decide, PROOF_ONLY } from '../../../functions/alarm-drill/decide.ts';
-import { valueAt } from '../../../functions/alarm-drill/driving.ts';
+import { valueAt } from '../../../functions/alarm-drill/intended.ts';
 import { phasesOf } from '../../../functions/alarm-drill/ladder.ts';
 import type {
   Delivery,

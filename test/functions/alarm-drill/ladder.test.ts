@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Comparison, Evaluated, MetricAlarm } from '../../../functions/alarm-drill/alarm.ts';
-import { healthyOf, timesOf, valueAt } from '../../../functions/alarm-drill/driving.ts';
+import { healthyOf, timesOf, valueAt } from '../../../functions/alarm-drill/intended.ts';
 import {
   bracketOf,
   forecastOf,
