@@ -10,6 +10,7 @@ import {
   thresholdText,
 } from '../../functions/alarm-drill/alarm.ts';
 import { forecast, seriesOf } from '../../functions/alarm-drill/simulate.ts';
+import { chunksOf } from '../../functions/shared/chunks.ts';
 import { GateInputError } from '../../functions/shared/errors.ts';
 import { type Format, integer, printable, style } from './cli.ts';
 
@@ -233,11 +234,11 @@ export function renderPicture(
   const gutter = Math.max('points'.length, ...rows.map(({ label }) => label.length));
   const width = Math.max(TICK, Math.floor((columns - gutter - 2) / TICK) * TICK);
   const perColumn = Math.ceil(points.length / (width * MAX_BLOCKS));
-  const shown = chunks(points, perColumn).map((group) => columnOf(group, alarm));
+  const shown = chunksOf(points, perColumn).map((group) => columnOf(group, alarm));
 
   const line = (label: string, text: string, formats: Record<string, Format>) =>
     `${style(stream, 'dim', label.padStart(gutter))} ${paint(stream, text, formats)}`.trimEnd();
-  const blocks = chunks(shown, width).map((block, index) => [
+  const blocks = chunksOf(shown, width).map((block, index) => [
     ...rows.map(({ label, holds, empty }) =>
       line(label, block.map((column) => dotOf(column, holds) ?? empty).join(''), FORMATS),
     ),
@@ -436,12 +437,6 @@ export function spanText(ms: number): string {
     return count === 0 ? [] : [`${count} ${unit}`];
   });
   return parts.join(' ') || '0 s';
-}
-
-function chunks<T>(items: readonly T[], size: number): T[][] {
-  return Array.from({ length: Math.ceil(items.length / size) }, (_, index) =>
-    items.slice(index * size, (index + 1) * size),
-  );
 }
 
 function formatsOf(marks: Record<string, { format: readonly string[] }>): Record<string, Format> {

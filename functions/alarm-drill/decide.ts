@@ -1,5 +1,13 @@
 import { clip, countOf, formatDuration, formatNumber } from '../shared/format.ts';
-import { type Finding, type Judgement, type NotChecked, outcomeOf, sortFindings } from '../shared/verdict.ts';
+import {
+  checksText,
+  type Finding,
+  type Judgement,
+  type NotChecked,
+  outcomeOf,
+  sortFindings,
+  worstOf,
+} from '../shared/verdict.ts';
 import { COMPARISONS } from './alarm.ts';
 import { place } from './intended.ts';
 import { judgeLadder } from './judge-ladder.ts';
@@ -57,19 +65,10 @@ export function decide(measurements: Measurements, drill: LocatedDrill): Judgeme
 }
 
 function reasonOf(findings: Finding[], { notDrilled }: Measurements, { name, value }: LocatedDrill): string {
-  for (const [outcome, say] of [
-    ['fail', 'failed'],
-    ['inconclusive', 'are inconclusive'],
-  ] as const) {
-    const some = findings.filter((finding) => finding.outcome === outcome);
-    const [first] = some;
-    if (first === undefined) continue;
-    if (some.length === 1) return first.message;
-    return `${some.length} of ${countOf(findings.length, 'check')} ${say}; first: ${first.message}`;
-  }
+  const worst = worstOf(findings);
+  if (worst !== undefined) return worst;
   const { comparison, threshold } = value.intended.fires;
-  const warned = findings.filter(({ outcome }) => outcome === 'warn').length;
-  const checks = `${countOf(findings.length, 'check')}${warned > 0 ? `, ${warned} with a warning` : ''}`;
+  const checks = checksText(findings);
   const intended = `${COMPARISONS[comparison]} ${formatNumber(threshold)} within ${formatDuration(value.intended.within)}`;
   return notDrilled === null
     ? `Drill ${name}: alarm ${value.alarm} fires as intended, at ${intended} (${checks}).`

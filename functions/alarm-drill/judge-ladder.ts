@@ -1,4 +1,4 @@
-import { clip, countOf, formatDuration, formatNumber } from '../shared/format.ts';
+import { capital, clip, countOf, formatDuration, formatNumber, listOf } from '../shared/format.ts';
 import type { Finding, NotChecked } from '../shared/verdict.ts';
 import { type AlarmState, conditionText, type MetricAlarm, thresholdText } from './alarm.ts';
 import { expectationAt, healthyOf, isInRange, place, valueAt } from './intended.ts';
@@ -579,7 +579,7 @@ class Ladder implements Judged {
   #contradictions(wrong: readonly Observation[]): string {
     const part = (expected: Rung['expects'], text: string) => {
       const some = wrong.filter(({ rung }) => rung.expects === expected).map(({ rung }) => rung.id);
-      return some.length === 0 ? [] : [`at ${listText(some)} ${text}`];
+      return some.length === 0 ? [] : [`at ${listOf(some)} ${text}`];
     };
     return [...part('quiet', 'it fired'), ...part('loud', 'it stayed quiet')].join(', ');
   }
@@ -658,13 +658,5 @@ function matched(
 /** `rung 2x`, `rungs 1.05x and 2x` */
 function rungsText(observations: readonly Observation[]): string {
   const ids = [...new Set(observations.map(({ rung }) => rung.id))];
-  return `${ids.length === 1 ? 'rung' : 'rungs'} ${listText(ids)}`;
-}
-
-function listText(items: readonly string[]): string {
-  return items.length < 2 ? items.join('') : `${items.slice(0, -1).join(', ')} and ${items.at(-1)}`;
-}
-
-function capital(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
+  return `${ids.length === 1 ? 'rung' : 'rungs'} ${listOf(ids)}`;
 }

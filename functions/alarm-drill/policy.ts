@@ -1,3 +1,4 @@
+import { tryJson } from '../shared/schema.ts';
 import type { Permission } from './measurements.ts';
 
 /*
@@ -82,13 +83,8 @@ interface Judged {
 }
 
 function statementsOf(policy: string): Statement[] | undefined {
-  let document: unknown;
-  try {
-    document = JSON.parse(policy);
-  } catch {
-    return undefined;
-  }
-  const statements = (document as { Statement?: unknown } | null)?.Statement;
+  const document = tryJson(policy) as { Statement?: unknown } | null | undefined;
+  const statements = document?.Statement;
   const list = Array.isArray(statements) ? statements : [statements];
   return list.every((statement) => typeof statement === 'object' && statement !== null) ? list : undefined;
 }

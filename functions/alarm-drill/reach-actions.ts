@@ -1,8 +1,8 @@
 import { GateInputError, messageOf } from '../shared/errors.ts';
-import { formatDuration, formatTime } from '../shared/format.ts';
+import { formatDuration, formatTime, listOf } from '../shared/format.ts';
 import { type Alarm, type AlarmState, alarmNameOf, type CompositeAlarm, type MetricAlarm } from './alarm.ts';
 import { alarmsIn, holds, maskers, parseRule, type Rule } from './composite.ts';
-import { listed, type Proof } from './reach-proof.ts';
+import type { Proof } from './reach-proof.ts';
 import { nameOf, proveTarget } from './reach-targets.ts';
 import { isAsSilent, type Timing } from './reach-timing.ts';
 
@@ -48,7 +48,7 @@ export function proveGuardrail(proof: Proof, alarm: MetricAlarm, { delay }: Timi
     guardrail.alarms.includes(name),
   );
   if (via === undefined) {
-    const others = guardrail.alarms.length === 0 ? 'no alarm' : `only ${listed(guardrail.alarms)}`;
+    const others = guardrail.alarms.length === 0 ? 'no alarm' : `only ${listOf(guardrail.alarms)}`;
     proof.add({
       ...common,
       outcome: 'fail',
@@ -120,7 +120,7 @@ function provePaths(proof: Proof, alarm: MetricAlarm, above: Above): Route[] {
   ];
   if (routes.length > 0) {
     const texts = routes.map(({ via, arns }) => {
-      const targets = listed(arns.map(nameOf));
+      const targets = listOf(arns.map(nameOf));
       return via ? `${targets} through composite alarm ${via.name}` : targets;
     });
     proof.add({
@@ -141,7 +141,7 @@ function provePaths(proof: Proof, alarm: MetricAlarm, above: Above): Route[] {
       check: 'actions-enabled',
       ...told,
       outcome: 'fail',
-      message: `Alarm ${name} tells nobody, as its actions are disabled: ${listed(actions.alarm.map(nameOf))} would be told.`,
+      message: `Alarm ${name} tells nobody, as its actions are disabled: ${listOf(actions.alarm.map(nameOf))} would be told.`,
       observed: 'actions disabled',
       help: `Enable them: aws cloudwatch enable-alarm-actions --alarm-names ${name}, in CDK actionsEnabled: true.`,
     });
@@ -326,7 +326,7 @@ class Above {
     const unknown = names.filter((masker) => this.#present(masker) === undefined && !this.#isGone(masker));
     if (unknown.length > 0) {
       return {
-        why: `hangs on ${listed(unknown)}, of which the state is not known: its rule is ${text}`,
+        why: `hangs on ${listOf(unknown)}, of which the state is not known: its rule is ${text}`,
         help: `${own} let the role of the drill read all alarms.`,
         open: true as const,
       };
@@ -336,8 +336,8 @@ class Above {
       return state ? `${masker} is ${state === 'ALARM' ? 'in ALARM' : state}` : `there is no alarm ${masker}`;
     });
     return {
-      why: `is masked, as ${listed(states)}: its rule is ${text}`,
-      help: `${own} correct the rule of ${name} so that ALARM("${child}") is enough, or see to ${listed(names)}.`,
+      why: `is masked, as ${listOf(states)}: its rule is ${text}`,
+      help: `${own} correct the rule of ${name} so that ALARM("${child}") is enough, or see to ${listOf(names)}.`,
     };
   }
 

@@ -1,4 +1,4 @@
-import { countOf, formatDuration } from '../shared/format.ts';
+import { countOf, formatDuration, listOf } from '../shared/format.ts';
 import {
   type MetricAlarm,
   type MetricName,
@@ -9,7 +9,7 @@ import {
 } from './alarm.ts';
 import { isUpwards } from './intended.ts';
 import type { MetricFacts } from './measurements.ts';
-import { howToSet, listed, type Proof } from './reach-proof.ts';
+import { howToSet, type Proof } from './reach-proof.ts';
 
 /*
  * Whether an alarm watches what it is meant to watch, and whether there is anything to see.
@@ -85,7 +85,7 @@ function wrongMetric(
     check: 'metric',
     subject: `alarm ${alarm.name}`,
     outcome: 'fail',
-    message: `Alarm ${alarm.name} watches ${metricText(watched)}${gone ? ', which does not exist' : ''}, and is meant to watch ${metricText(intended)} (${proof.at(path)}; it differs in ${listed(differs)}): what the intended metric shows rings nobody.`,
+    message: `Alarm ${alarm.name} watches ${metricText(watched)}${gone ? ', which does not exist' : ''}, and is meant to watch ${metricText(intended)} (${proof.at(path)}; it differs in ${listOf(differs)}): what the intended metric shows rings nobody.`,
     allowed: metricText(intended),
     observed: metricText(watched),
     path,
@@ -126,7 +126,7 @@ function isThere(proof: Proof, alarm: MetricAlarm, { metric, exists, near }: Met
   proof.add({
     ...common,
     outcome: 'fail',
-    message: `Alarm ${alarm.name} never fires, as there is no metric ${metricText(metric)}${nearest ? `; there is ${listed(near.slice(0, 3).map(metricText))}` : ', nor one with a similar name'}.`,
+    message: `Alarm ${alarm.name} never fires, as there is no metric ${metricText(metric)}${nearest ? `; there is ${listOf(near.slice(0, 3).map(metricText))}` : ', nor one with a similar name'}.`,
     observed: nearest ? metricText(nearest) : 'none',
     help: nearest
       ? toWatch(alarm, metric, nearest)

@@ -122,9 +122,3 @@ export function windowText({ datapointsToAlarm: m, evaluationPeriods: n, periodS
   const of = `of ${formatDuration(periodS * 1000)}`;
   return n === 1 ? `1 data point ${of}` : `${m} of ${n} data points ${of}`;
 }
-
-/** `a`, `a and b`, `a, b and c` */
-export function listed(items: readonly string[], joint = 'and'): string {
-  const [last = ''] = items.slice(-1);
-  return items.length < 2 ? last : `${items.slice(0, -1).join(', ')} ${joint} ${last}`;
-}

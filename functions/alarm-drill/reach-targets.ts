@@ -1,6 +1,8 @@
+import { listOf } from '../shared/format.ts';
+import { tryJson } from '../shared/schema.ts';
 import type { MetricAlarm } from './alarm.ts';
 import type { ActionFacts, Permission } from './measurements.ts';
-import { listed, type Proof } from './reach-proof.ts';
+import type { Proof } from './reach-proof.ts';
 
 /*
  * Targets of actions: whether they exist, whether CloudWatch may use them, and whether anybody is behind them.
@@ -87,7 +89,7 @@ function proveSubscribers(
   const confirmed = subscriptions.filter(({ pending }) => !pending);
   const pending = subscriptions.filter((one) => one.pending);
   const who = (some: typeof subscriptions) =>
-    listed(some.slice(0, 5).map(({ protocol, endpoint }) => `${protocol} ${endpoint}`));
+    listOf(some.slice(0, 5).map(({ protocol, endpoint }) => `${protocol} ${endpoint}`));
   const common = { check: 'subscribers', subject, allowed: 'at least one confirmed subscription' };
   if (confirmed.length === 0) {
     proof.add({
@@ -131,12 +133,7 @@ function proveSubscribers(
  * told. Whether it filters on attributes, of which there are none, or on the body, its keys tell.
  */
 function lets(filter: string, alarm: MetricAlarm): boolean | undefined {
-  let policy: unknown;
-  try {
-    policy = JSON.parse(filter);
-  } catch {
-    return undefined;
-  }
+  const policy = tryJson(filter);
   if (typeof policy !== 'object' || policy === null) return undefined;
   const body: Record<string, string> = { AlarmName: alarm.name, AlarmArn: alarm.arn, NewStateValue: 'ALARM' };
   const parts = Object.entries(policy).map(([key, conditions]) => {

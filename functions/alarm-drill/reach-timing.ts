@@ -1,7 +1,7 @@
 import { GateInputError } from '../shared/errors.ts';
-import { formatDuration } from '../shared/format.ts';
+import { formatDuration, listOf } from '../shared/format.ts';
 import type { AlarmState, MetricAlarm, MissingData, StatisticQuery } from './alarm.ts';
-import { howToSet, listed, type Proof, type Setting, windowText } from './reach-proof.ts';
+import { howToSet, type Proof, type Setting, windowText } from './reach-proof.ts';
 import { type Silence, Trials } from './reach-trials.ts';
 
 /*
@@ -198,7 +198,7 @@ function proveSilence(proof: Proof, alarm: MetricAlarm, trials: Trials): Silence
     outcome: certain ? 'fail' : 'inconclusive',
     message: certain
       ? `Alarm ${alarm.name} ${comes} ${stops}, as it treats missing data as ${alarm.missingData}, ${said}${hides}.`
-      : `Alarm ${alarm.name} ends in ${listed(states, 'or')} after ${stops}, ${said}: how CloudWatch reads that is not documented.`,
+      : `Alarm ${alarm.name} ends in ${listOf(states, 'or')} after ${stops}, ${said}: how CloudWatch reads that is not documented.`,
     help: better
       ? howToSet(alarm, { name: 'treatMissingData', value: better.missingData })
       : 'Watch for silence with an alarm of its own: SampleCount < 1, with missing data breaching.',

@@ -1,4 +1,5 @@
 import { GateInputError } from '../shared/errors.ts';
+import { listOf } from '../shared/format.ts';
 import type { Finding, NotChecked } from '../shared/verdict.ts';
 import { type Alarm, type MetricAlarm, readsMetric, type StatisticQuery } from './alarm.ts';
 import { drivenQuery } from './driving.ts';
@@ -6,7 +7,7 @@ import { UnsupportedExpressionError } from './expression.ts';
 import type { Facts } from './measurements.ts';
 import { proveActions, proveGuardrail } from './reach-actions.ts';
 import { proveMetrics } from './reach-metric.ts';
-import { listed, Proof } from './reach-proof.ts';
+import { Proof } from './reach-proof.ts';
 import { asIntended, proveRange, proveSamples, proveThreshold } from './reach-threshold.ts';
 import { proveTiming, type Timing } from './reach-timing.ts';
 import type { LocatedDrill } from './schema.ts';
@@ -103,7 +104,7 @@ function noMetricAlarm(proof: Proof, alarm: Exclude<Alarm, MetricAlarm> | null):
     proof.add({
       ...common,
       outcome: 'fail',
-      message: `There is no alarm ${name} (${at}), so nothing watches what it is meant to watch${near.length > 0 ? `; there is ${listed(near)}` : ''}.`,
+      message: `There is no alarm ${name} (${at}), so nothing watches what it is meant to watch${near.length > 0 ? `; there is ${listOf(near)}` : ''}.`,
       observed: 'none',
       help:
         near.length > 0
@@ -114,7 +115,7 @@ function noMetricAlarm(proof: Proof, alarm: Exclude<Alarm, MetricAlarm> | null):
     proof.add({
       ...common,
       outcome: 'fail',
-      message: `Alarm ${name} (${at}) is a composite alarm, which has no threshold of its own${near.length > 0 ? `: it is made of ${listed(near)}` : ''}.`,
+      message: `Alarm ${name} (${at}) is a composite alarm, which has no threshold of its own${near.length > 0 ? `: it is made of ${listOf(near)}` : ''}.`,
       observed: 'a composite alarm',
       help: `Drill the metric alarms below it instead; ${name} is looked at as the way to people.`,
     });

@@ -7,6 +7,7 @@ import {
   outcomeOf,
   type SourceLocation,
   sortFindings,
+  worstOf,
 } from '../shared/verdict.ts';
 import { metricFinding } from './decide.ts';
 import type { MetricRequest, MetricResult } from './measurements.ts';
@@ -136,17 +137,8 @@ function reasonOf(
   { model }: CanaryMeasurements,
   { name, value }: LocatedCanary,
 ): string {
-  for (const [outcome, say] of [
-    ['fail', 'failed'],
-    ['inconclusive', 'are inconclusive'],
-  ] as const) {
-    const some = findings.filter((finding) => finding.outcome === outcome);
-    const [first] = some;
-    if (first === undefined) continue;
-    if (some.length === 1) return first.message;
-    return `${some.length} of ${findings.length} checks ${say}; first: ${first.message}`;
-  }
-  return `Canary ${name}: on the known dataset the pipeline ${value.pipeline} yields a model within its documented range (${formatNumber(model?.examples ?? 0)} examples), and the corrupted dataset is stopped.`;
+  const passed = `Canary ${name}: on the known dataset the pipeline ${value.pipeline} yields a model within its documented range (${formatNumber(model?.examples ?? 0)} examples), and the corrupted dataset is stopped.`;
+  return worstOf(findings) ?? passed;
 }
 
 function pipelineFinding({ end, execution }: PipelineRun, { value, locate }: LocatedCanary): Finding {

@@ -1,5 +1,6 @@
 import { clip, countOf, formatInterval, formatNumber, formatShare } from '../shared/format.ts';
 import {
+  checksText,
   type Finding,
   type Interval,
   type Judgement,
@@ -8,6 +9,7 @@ import {
   outcomeOf,
   type SourceLocation,
   sortFindings,
+  worstOf,
 } from '../shared/verdict.ts';
 import type {
   Measurements,
@@ -83,19 +85,11 @@ export function decide(measurements: Measurements, model: LocatedModel): Judgeme
 }
 
 function reasonOf(findings: Finding[], { examples }: Measurements, { name, value }: LocatedModel): string {
-  const of = (outcome: Finding['outcome']) => findings.filter((finding) => finding.outcome === outcome);
-  const [failed, open, warned] = [of('fail'), of('inconclusive'), of('warn')];
-  const checks = countOf(findings.length, 'check');
-  for (const [some, say] of [
-    [failed, 'failed'],
-    [open, 'are inconclusive'],
-  ] as const) {
-    const [first] = some;
-    if (first === undefined) continue;
-    return some.length === 1 ? first.message : `${some.length} of ${checks} ${say}; first: ${first.message}`;
-  }
-  const meets = `Model ${name} meets ${value.require.length === 1 ? 'its threshold' : `all ${value.require.length} thresholds`} on ${countOf(examples, 'example')} (${checks}`;
-  return warned.length > 0 ? `${meets}, ${warned.length} with a warning).` : `${meets}).`;
+  const thresholds = value.require.length === 1 ? 'its threshold' : `all ${value.require.length} thresholds`;
+  return (
+    worstOf(findings) ??
+    `Model ${name} meets ${thresholds} on ${countOf(examples, 'example')} (${checksText(findings)}).`
+  );
 }
 
 /** A range that a metric has to lie in, and why. */

@@ -1,13 +1,15 @@
-import { countOf, formatDuration, formatNumber, formatShare, formatTime } from '../shared/format.ts';
+import { capital, countOf, formatDuration, formatNumber, formatShare, formatTime } from '../shared/format.ts';
 import type { ColumnProfile, Profile } from '../shared/profile.ts';
 import { didYouMean } from '../shared/schema.ts';
 import {
+  checksText,
   type Finding,
   type Judgement,
   type NotChecked,
   type Outcome,
   outcomeOf,
   sortFindings,
+  worstOf,
 } from '../shared/verdict.ts';
 import { type DriftEffect, type DriftMeasure, driftEffect, meanShift, quantileShift } from './drift.ts';
 import type { Breach, ColumnMeasurements, Measurements } from './profile.ts';
@@ -37,22 +39,11 @@ export function decide(measurements: Measurements, contract: LocatedContract, ba
 }
 
 function reasonOf(findings: Finding[], measurements: Measurements, contract: LocatedContract): string {
-  const of = (outcome: Finding['outcome']) => findings.filter((finding) => finding.outcome === outcome);
-  const [failed, open, warned] = [of('fail'), of('inconclusive'), of('warn')];
-  const checks = countOf(findings.length, 'check');
-  if (failed[0] !== undefined) {
-    return failed.length === 1
-      ? failed[0].message
-      : `${failed.length} of ${checks} failed; first: ${failed[0].message}`;
-  }
-  if (open[0] !== undefined) {
-    return open.length === 1
-      ? open[0].message
-      : `${open.length} of ${checks} are inconclusive; first: ${open[0].message}`;
-  }
   const { rows, columns } = measurements.profile;
-  const meets = `${formatNumber(rows)} rows of ${Object.keys(columns).length} columns meet ${contract.file} (${checks}`;
-  return warned.length > 0 ? `${meets}, ${warned.length} with a warning).` : `${meets}).`;
+  return (
+    worstOf(findings) ??
+    `${formatNumber(rows)} rows of ${Object.keys(columns).length} columns meet ${contract.file} (${checksText(findings)}).`
+  );
 }
 
 /** A drift measure on one column, as a contract asks for it. */
@@ -1027,8 +1018,4 @@ function list(names: string[]): string {
 /** The entry of that name; what an object inherits, such as `constructor`, is none. */
 function own<T>(entries: Record<string, T> | undefined, name: string): T | undefined {
   return entries !== undefined && Object.hasOwn(entries, name) ? entries[name] : undefined;
-}
-
-function capital(sentence: string): string {
-  return sentence.charAt(0).toUpperCase() + sentence.slice(1);
 }

@@ -77,6 +77,16 @@ export function countOf(count: number, noun: string, plural = `${noun}s`): strin
   return `${formatNumber(count)} ${count === 1 ? noun : plural}`;
 }
 
+/** `a`, `a and b`, `a, b and c` */
+export function listOf(items: readonly string[], joint = 'and'): string {
+  return items.length < 2 ? items.join('') : `${items.slice(0, -1).join(', ')} ${joint} ${items.at(-1)}`;
+}
+
+/** A text that begins with a capital letter. */
+export function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
 /** A length of time in its largest fitting unit: `40 d`, `1.5 h`. */
 export function formatDuration(ms: number): string {
   const units: [number, string][] = [

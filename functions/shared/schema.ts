@@ -134,6 +134,15 @@ export function parseValue<S extends z.ZodType>(schema: S, value: unknown, what:
   throw new GateInputError(`${what}: ${mistakes.join('; ')}`);
 }
 
+/** What a text says in JSON; undefined where it is none. */
+export function tryJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
 /** Parses and validates JSON that a machine wrote. Errors as of {@link parseValue}. */
 export function parseJson<S extends z.ZodType>(schema: S, text: string, what: string): z.output<S> {
   let value: unknown;

@@ -1,3 +1,5 @@
+import { countOf } from './format.ts';
+
 /**
  * Words that every gate and drill shares: a verdict, its findings and what was not checked.
  * Plain JSON throughout, so that evidence can be stored, diffed and read by other tools.
@@ -99,6 +101,33 @@ const SEVERITY: Record<FindingOutcome, number> = { fail: 0, inconclusive: 1, war
 /** Orders findings worst first; equal outcomes keep their order, so the result is deterministic. */
 export function sortFindings(findings: Finding[]): Finding[] {
   return findings.toSorted((a, b) => SEVERITY[a.outcome] - SEVERITY[b.outcome]);
+}
+
+/**
+ * A verdict that is no pass, in one sentence: its only failed finding or, of several, how many there are and the first.
+ *
+ * @param findings worst first
+ * @returns undefined where none failed, and none is inconclusive
+ */
+export function worstOf(findings: readonly Pick<Finding, 'outcome' | 'message'>[]): string | undefined {
+  const of = (outcome: FindingOutcome) => findings.filter((finding) => finding.outcome === outcome);
+  for (const [some, say] of [
+    [of('fail'), 'failed'],
+    [of('inconclusive'), 'are inconclusive'],
+  ] as const) {
+    const [first] = some;
+    if (first === undefined) continue;
+    if (some.length === 1) return first.message;
+    return `${some.length} of ${countOf(findings.length, 'check')} ${say}; first: ${first.message}`;
+  }
+  return undefined;
+}
+
+/** `12 checks, 1 with a warning` */
+export function checksText(findings: readonly Pick<Finding, 'outcome'>[]): string {
+  const warned = findings.filter(({ outcome }) => outcome === 'warn').length;
+  const checks = countOf(findings.length, 'check');
+  return warned > 0 ? `${checks}, ${warned} with a warning` : checks;
 }
 
 /** The verdict that a set of findings amounts to. No finding at all is no evidence: `inconclusive`. */

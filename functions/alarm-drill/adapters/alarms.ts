@@ -21,7 +21,9 @@ import {
 } from '@aws-sdk/client-cloudwatch';
 import * as z from 'zod';
 import { call, dependencyError, mapLimit } from '../../shared/aws.ts';
+import { chunksOf } from '../../shared/chunks.ts';
 import { GateDependencyError, GateInputError } from '../../shared/errors.ts';
+import { tryJson } from '../../shared/schema.ts';
 import {
   type Actions,
   ALARM_STATES,
@@ -94,7 +96,7 @@ export async function readAlarms(
 ): Promise<Alarm[]> {
   const inputs: DescribeAlarmsCommandInput[] =
     'names' in which
-      ? chunks(which.names, NAMES).map((AlarmNames) => ({ AlarmNames }))
+      ? chunksOf(which.names, NAMES).map((AlarmNames) => ({ AlarmNames }))
       : [which.prefix === '' ? {} : { AlarmNamePrefix: which.prefix }];
   const alarms: Alarm[] = [];
   for (const input of inputs) {
@@ -374,7 +376,7 @@ const DELETIONS = 3;
 export async function deleteAlarms(cloudwatch: CloudWatchClient, names: readonly string[]): Promise<void> {
   const stranger = names.find((name) => !name.startsWith(SHADOW));
   if (stranger !== undefined) throw new Error(`"${stranger}" is no shadow alarm: it stays`);
-  for (const batch of chunks(names, NAMES)) {
+  for (const batch of chunksOf(names, NAMES)) {
     for (let attempt = 0; ; attempt++) {
       const there = (await readAlarms(cloudwatch, { names: batch })).map(({ name }) => name);
       if (there.length === 0) break;
@@ -443,7 +445,7 @@ export async function publishData(
   if (namespace.startsWith('AWS/')) {
     throw new GateInputError(`${namespace} cannot be written to: it is a namespace of AWS`);
   }
-  for (const MetricData of chunks(data, DATA)) {
+  for (const MetricData of chunksOf(data, DATA)) {
     await call(
       `PutMetricData ${namespace}`,
       cloudwatch.send(
@@ -506,31 +508,28 @@ export async function historyOf(
   };
 }
 
-function transitionOf(item: AlarmHistoryItem): Transition[] {
-  if (item.HistoryItemType !== 'StateUpdate') return [];
-  const { oldState, newState } = stateUpdateSchema.safeParse(json(item.HistoryData)).data ?? {};
+function transitionOf({
+  HistoryItemType,
+  HistorySummary = '',
+  HistoryData = '',
+  Timestamp,
+}: AlarmHistoryItem): Transition[] {
+  if (HistoryItemType !== 'StateUpdate') return [];
+  const { oldState, newState } = stateUpdateSchema.safeParse(tryJson(HistoryData)).data ?? {};
   // Long data is cut off by CloudWatch, and is no JSON any more; the summary is always whole.
-  const [, from, to] = /from (\w+) to (\w+)$/.exec(item.HistorySummary ?? '') ?? [];
+  const [, from, to] = /from (\w+) to (\w+)$/.exec(HistorySummary) ?? [];
   const states = [oldState?.stateValue ?? from, newState?.stateValue ?? to] as (AlarmState | undefined)[];
   if (!states.every((state) => state !== undefined && ALARM_STATES.includes(state))) return [];
-  return [{ at: item.Timestamp?.getTime() ?? 0, from: states[0] as AlarmState, to: states[1] as AlarmState }];
+  return [{ at: Timestamp?.getTime() ?? 0, from: states[0] as AlarmState, to: states[1] as AlarmState }];
 }
 
-function failureOf({ HistoryItemType, HistorySummary = '', HistoryData }: AlarmHistoryItem): string[] {
+function failureOf({ HistoryItemType, HistorySummary = '', HistoryData = '' }: AlarmHistoryItem): string[] {
   if (HistoryItemType !== 'Action') return [];
-  const { actionState, error, notificationResource } = actionSchema.safeParse(json(HistoryData)).data ?? {};
+  const { actionState, error, notificationResource } =
+    actionSchema.safeParse(tryJson(HistoryData)).data ?? {};
   if (actionState !== 'Failed' && !/^Failed\b/i.test(HistorySummary)) return [];
   const summary = HistorySummary || `Failed to execute action ${notificationResource}`;
   return [error === undefined || summary.includes(error) ? summary : `${summary}: ${error}`];
-}
-
-/** @returns undefined where the text is no JSON */
-function json(text: string | undefined): unknown {
-  try {
-    return JSON.parse(text ?? '');
-  } catch {
-    return undefined;
-  }
 }
 
 /** One metric as it is asked for. */
@@ -575,7 +574,7 @@ export async function metricData(
   to: number,
 ): Promise<{ at: number; value: number }[][]> {
   const results: { at: number; value: number }[][] = queries.map(() => []);
-  for (const [batch, part] of chunks(queries, QUERIES).entries()) {
+  for (const [batch, part] of chunksOf(queries, QUERIES).entries()) {
     const MetricDataQueries = part.map((query, index) => dataQuery(query, `q${index}`));
     const incomplete = new Map<string, string>();
     let NextToken: string | undefined;
@@ -657,10 +656,4 @@ export async function sampleCounts(
     start + minutes * MINUTE_MS,
   );
   return points.map((list) => list.reduce((sum, { value }) => sum + value, 0));
-}
-
-function chunks<T>(items: readonly T[], size: number): T[][] {
-  return Array.from({ length: Math.ceil(items.length / size) }, (_, index) =>
-    items.slice(index * size, (index + 1) * size),
-  );
 }

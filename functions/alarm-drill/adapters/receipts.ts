@@ -21,6 +21,8 @@ import {
 } from '@aws-sdk/client-sqs';
 import * as z from 'zod';
 import { call, dependencyError, statusOf } from '../../shared/aws.ts';
+import { chunksOf } from '../../shared/chunks.ts';
+import { tryJson } from '../../shared/schema.ts';
 import { ALARM_STATES } from '../alarm.ts';
 import type { Receipt } from '../measurements.ts';
 import { SHADOW } from '../schema.ts';
@@ -210,10 +212,12 @@ async function messageCount(sqs: SQSClient, queueUrl: string): Promise<number> {
 
 /** Gives messages back to the queue; where that fails they come back by themselves. */
 async function show(sqs: SQSClient, queueUrl: string, messages: readonly Message[]): Promise<void> {
-  for (let from = 0; from < messages.length; from += BATCH) {
-    const Entries = messages
-      .slice(from, from + BATCH)
-      .map(({ ReceiptHandle }, index) => ({ Id: String(index), ReceiptHandle, VisibilityTimeout: 0 }));
+  for (const batch of chunksOf(messages, BATCH)) {
+    const Entries = batch.map(({ ReceiptHandle }, index) => ({
+      Id: String(index),
+      ReceiptHandle,
+      VisibilityTimeout: 0,
+    }));
     try {
       await sqs.send(new ChangeMessageVisibilityBatchCommand({ QueueUrl: queueUrl, Entries }));
     } catch {
@@ -244,8 +248,8 @@ function receiptOf({
   Body = '',
   Attributes,
 }: Message): { notification: string; receipt: Receipt } | undefined {
-  const envelope = envelopeSchema.safeParse(json(Body)).data;
-  const transition = transitionSchema.safeParse(json(envelope?.Message ?? '')).data;
+  const envelope = envelopeSchema.safeParse(tryJson(Body)).data;
+  const transition = transitionSchema.safeParse(tryJson(envelope?.Message ?? '')).data;
   if (envelope === undefined || transition === undefined) return undefined;
   return {
     notification: envelope.MessageId,
@@ -259,15 +263,6 @@ function receiptOf({
       receivedAt: Number(Attributes?.SentTimestamp),
     },
   };
-}
-
-/** @returns undefined where the text is no JSON */
-function json(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /**
@@ -284,7 +279,7 @@ export async function closeReceipts({ sqs, sns }: Messaging, token: string): Pro
       sqs.send(new GetQueueUrlCommand({ QueueName: name })),
     );
     const { QueueArn, Policy } = await attributesOf(sqs, queueUrl, ['QueueArn', 'Policy']);
-    const statements = policySchema.safeParse(json(Policy ?? '')).data?.Statement ?? [];
+    const statements = policySchema.safeParse(tryJson(Policy ?? '')).data?.Statement ?? [];
     for (const topic of statements.flatMap(({ Condition }) => Condition.ArnEquals['aws:SourceArn'])) {
       for (const { Endpoint, SubscriptionArn } of await subscriptionsOf(sns, topic)) {
         if (Endpoint === QueueArn) await unsubscribe(sns, SubscriptionArn);

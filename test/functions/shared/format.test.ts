@@ -1,12 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
+  capital,
   clip,
   formatDuration,
   formatInterval,
   formatNumber,
   formatShare,
   formatTime,
+  listOf,
 } from '../../../functions/shared/format.ts';
 
 test.each([
@@ -147,4 +149,18 @@ test('a text is cut by characters, of which the shorter part of a long one is lo
     ),
   );
   expect(clip('😀'.repeat(1e6), 3)).toBe('😀😀…');
+});
+
+test.each([
+  [[], ''],
+  [['a'], 'a'],
+  [['a', 'b'], 'a and b'],
+  [['a', 'b', 'c'], 'a, b and c'],
+])('%j are listed as "%s"', (items, text) => {
+  expect(listOf(items)).toBe(text);
+  expect(listOf(items, 'or')).toBe(text.replace('and', 'or'));
+});
+
+test('a sentence begins with a capital letter', () => {
+  expect(['', 'a', 'column delay', 'ÄB'].map(capital)).toEqual(['', 'A', 'Column delay', 'ÄB']);
 });
