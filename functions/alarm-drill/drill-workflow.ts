@@ -5,6 +5,7 @@ import { followed } from '../shared/followed.ts';
 import { formatTime } from '../shared/format.ts';
 import { sha256, verdictId } from '../shared/identity.ts';
 import { announceOnce, tellOnce } from '../shared/outlets.ts';
+import type { Ignored } from '../shared/verdict.ts';
 import { TOCSIN_VERSION } from '../shared/version.ts';
 import type { Workflow } from '../shared/workflow.ts';
 import { deleteAlarms, leftovers, readAlarm, readAlarms } from './adapters/alarms.ts';
@@ -18,7 +19,7 @@ import { verdictOf } from './identity.ts';
 import { runLive } from './live-workflow.ts';
 import type { Facts, Measurements } from './measurements.ts';
 import { drillMessage, drillRefusalMessage, drillResultOf } from './messages.ts';
-import type { DrillRequest, Ignored } from './request.ts';
+import type { DrillRequest } from './request.ts';
 import { climb } from './rounds-workflow.ts';
 import {
   claimOf,

@@ -2,6 +2,7 @@ import { stackEventSchema, stackOf } from '../shared/deployed.ts';
 import { GateInputError } from '../shared/errors.ts';
 import { isEvent } from '../shared/lambda.ts';
 import { didYouMean, parseValue } from '../shared/schema.ts';
+import type { Ignored } from '../shared/verdict.ts';
 import { alarmEventSchema, drillRequestSchema, type LocatedDrill, SHADOW } from './schema.ts';
 
 /*
@@ -13,11 +14,6 @@ export type DrillTrigger =
   | { drill: string; run?: string; only?: 'proof' }
   | { alarm: string }
   | ReturnType<typeof stackOf>;
-
-/** What asks for no drill, and why. */
-export interface Ignored {
-  ignored: string;
-}
 
 /** A drill that is to run. */
 export interface DrillRequest {

@@ -7,7 +7,7 @@ import type { SQSClient } from '@aws-sdk/client-sqs';
 import { GateDependencyError, messageOf } from '../shared/errors.ts';
 import { clip } from '../shared/format.ts';
 import type { Outlets } from '../shared/outlets.ts';
-import type { Outcome } from '../shared/verdict.ts';
+import type { RunReporting } from '../shared/run-handler.ts';
 import type { WorkBucket } from '../shared/work.ts';
 import type { Patience } from '../shared/workflow.ts';
 import { openReceipts } from './adapters/receipts.ts';
@@ -21,7 +21,7 @@ import type { LocatedDrill } from './schema.ts';
  */
 
 /** What a drill works with. */
-export interface DrillDependencies extends Outlets {
+export interface DrillDependencies extends Outlets, RunReporting {
   env: Outlets['env'] & { PROBE_TOPIC_ARN: string };
   work: WorkBucket;
   cloudwatch: CloudWatchClient;
@@ -36,10 +36,6 @@ export interface DrillDependencies extends Outlets {
   /** The clock, milliseconds since 1970, and how a step waits. */
   now: () => number;
   sleep: (ms: number) => Promise<unknown>;
-  /** Writes metrics of a drill. */
-  record: (drill: string, measures: { outcome: Outcome; durationMs: number }) => void;
-  /** Logs what went wrong beside the run. */
-  warn: (message: string, error: unknown) => void;
 }
 
 /** A run of a drill that this execution has claimed. */

@@ -1,6 +1,7 @@
-import { type GateError, GateInputError } from '../shared/errors.ts';
+import type { GateError } from '../shared/errors.ts';
 import { clip } from '../shared/format.ts';
-import { type Message, reasonLines, SENTENCE, worstMessages } from '../shared/message.ts';
+import { type Message, SENTENCE, worstMessages } from '../shared/message.ts';
+import { noVerdictMessage, runMessage } from '../shared/run-message.ts';
 import type { Verdict } from '../shared/verdict.ts';
 import type { CanaryResult } from './schema.ts';
 
@@ -30,62 +31,19 @@ export function canaryResultOf(
 
 /** The notification of a verdict. */
 export function canaryMessage(result: CanaryResult, verdict: Verdict): Message {
-  const { canary, pipeline, outcome, evidence } = result;
-  const state = { pass: 'passed', fail: 'failed', inconclusive: 'is inconclusive' }[outcome];
-  const lines = [
-    `Canary ${canary} of the pipeline ${pipeline} ${state}.`,
-    '',
-    ...reasonLines(result, verdict),
-    '',
-    `Evidence: ${evidence}`,
-    '',
-    `What now: ${nextStep(result, verdict)}`,
-  ];
-  return {
-    subject: subject(canary, state),
-    text: text(lines),
-    attributes: { canary, outcome },
-  };
-}
-
-function nextStep({ outcome, canary }: CanaryResult, verdict: Verdict): string {
-  if (outcome === 'pass') return 'nothing; the pipeline works from end to end.';
-  const help = verdict.findings.find((finding) => finding.outcome === outcome)?.help;
-  const hint = help === undefined ? '' : `${clip(help, SENTENCE)} `;
-  const trust =
-    outcome === 'fail'
-      ? 'Until the canary passes, do not trust what the pipeline makes.'
-      : 'Whether the pipeline works is not known.';
-  return `${hint}${trust} Run it again: ${command(canary)}`;
+  const { canary, pipeline } = result;
+  return runMessage({ ...runnerOf(canary), of: `the pipeline ${pipeline}` }, result, verdict, {
+    pass: 'nothing; the pipeline works from end to end.',
+    fail: 'Until the canary passes, do not trust what the pipeline makes.',
+    inconclusive: 'Whether the pipeline works is not known.',
+  });
 }
 
 /** The notification that a run has no verdict. */
 export function canaryRefusalMessage(canary: string, error: GateError): Message {
-  const mistake = error instanceof GateInputError;
-  const help = error.help ?? (mistake ? 'Correct what the message says.' : 'Look at what the message names.');
-  const lines = [
-    `Canary ${canary}: ${mistake ? 'it could not be run' : 'its run broke off'}, so nobody knows whether the pipeline works.`,
-    '',
-    clip(error.message, 20 * SENTENCE),
-    '',
-    `What now: ${clip(help, SENTENCE)} Then run it again: ${command(canary)}`,
-  ];
-  return {
-    subject: subject(canary, 'not run'),
-    text: text(lines),
-    attributes: { canary, outcome: 'error' },
-  };
+  return noVerdictMessage({ ...runnerOf(canary), question: 'the pipeline works' }, error);
 }
 
-function command(canary: string): string {
-  return `tocsin canary ${canary}`;
-}
-
-function text(lines: string[]): string {
-  return `${lines.join('\n')}\n`;
-}
-
-/** SNS takes at most 100 printable ASCII characters on one line; a canary's name has at most 60 of them. */
-function subject(canary: string, state: string): string {
-  return `Tocsin: canary ${canary} ${state}`;
+function runnerOf(name: string) {
+  return { kind: 'canary', name, title: 'canary', command: `tocsin canary ${name}` } as const;
 }

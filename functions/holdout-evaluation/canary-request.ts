@@ -2,6 +2,7 @@ import { stackEventSchema, stackOf } from '../shared/deployed.ts';
 import { GateInputError } from '../shared/errors.ts';
 import { isEvent } from '../shared/lambda.ts';
 import { didYouMean, parseValue } from '../shared/schema.ts';
+import type { Ignored } from '../shared/verdict.ts';
 import { canaryRequestSchema, type Evaluations, type LocatedCanary, type LocatedModel } from './schema.ts';
 
 /*
@@ -10,11 +11,6 @@ import { canaryRequestSchema, type Evaluations, type LocatedCanary, type Located
 
 /** Who asks for a run: a schedule or a person by name, or the deployment of a stack. */
 export type CanaryTrigger = { canary: string; run?: string } | ReturnType<typeof stackOf>;
-
-/** What asks nothing of the canaries, and why. */
-export interface Ignored {
-  ignored: string;
-}
 
 /** A canary that is to run, and the model that it is about. */
 export interface CanaryRequest {

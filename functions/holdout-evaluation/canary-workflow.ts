@@ -7,9 +7,10 @@ import { followed } from '../shared/followed.ts';
 import { clip, formatBytes, formatDuration } from '../shared/format.ts';
 import { canonicalJson, sha256 } from '../shared/identity.ts';
 import { announceOnce, type Outlets, tellOnce } from '../shared/outlets.ts';
+import type { RunReporting } from '../shared/run-handler.ts';
 import { downloadObjects, headObject, type StoredObject } from '../shared/s3.ts';
 import { placeOf } from '../shared/schema.ts';
-import type { Outcome } from '../shared/verdict.ts';
+import type { Ignored } from '../shared/verdict.ts';
 import { WorkBucket } from '../shared/work.ts';
 import { OutOfTimeError, type Patience, type Workflow } from '../shared/workflow.ts';
 import {
@@ -48,7 +49,7 @@ import {
   NEVER_DEPLOYED,
   WAS_APPROVED,
 } from './canary-messages.ts';
-import type { CanaryRequest, Ignored } from './canary-request.ts';
+import type { CanaryRequest } from './canary-request.ts';
 import { decide } from './decide.ts';
 import { configurationHash, idOf, temporaryName, verdictOf } from './identity.ts';
 import {
@@ -73,13 +74,9 @@ import { CANARY_FINISHED, type CanaryResult, CORRUPTED } from './schema.ts';
  */
 
 /** What a canary works with. */
-export interface CanaryDependencies extends AnswerDependencies, Outlets {
+export interface CanaryDependencies extends AnswerDependencies, Outlets, RunReporting {
   env: AnswerDependencies['env'];
   corrupt: typeof corruptDataset;
-  /** Writes metrics of a canary. */
-  record: (canary: string, measures: { outcome: Outcome; durationMs: number }) => void;
-  /** Logs what went wrong beside the run. */
-  warn: (message: string, error: unknown) => void;
 }
 
 /** The answer to a canary that could not be run, through somebody's mistake. Its owners were told. */

@@ -1,7 +1,7 @@
 import { GateInputError } from '../shared/errors.ts';
 import { isEvent } from '../shared/lambda.ts';
 import { didYouMean, parseValue } from '../shared/schema.ts';
-import type { Outcome } from '../shared/verdict.ts';
+import type { Ignored, Outcome } from '../shared/verdict.ts';
 import {
   type Evaluations,
   evaluationRequestSchema,
@@ -22,11 +22,6 @@ export interface EvaluationRequest {
   byHand: boolean;
   /** Names the run, where somebody follows it. */
   run?: string;
-}
-
-/** What asks nothing of the gate, and why. */
-export interface Ignored {
-  ignored: string;
 }
 
 /**

@@ -4,7 +4,7 @@ import { verdictFolder } from '../shared/evidence.ts';
 import { followed } from '../shared/followed.ts';
 import { canonicalJson, sha256 } from '../shared/identity.ts';
 import { announceOnce, type Outlets, tellOnce } from '../shared/outlets.ts';
-import type { Outcome } from '../shared/verdict.ts';
+import type { Ignored, Outcome } from '../shared/verdict.ts';
 import type { Workflow } from '../shared/workflow.ts';
 import {
   evidenceUri,
@@ -53,7 +53,6 @@ import {
   approvalOf,
   type EarlierVerdict,
   type EvaluationRequest,
-  type Ignored,
   isPending,
   modelByArn,
   modelOf,

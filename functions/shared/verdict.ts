@@ -96,6 +96,11 @@ export interface Verdict<Inputs = Record<string, unknown>> extends Judgement {
   tocsin: string;
 }
 
+/** The answer where there is nothing to judge, and why. */
+export interface Ignored {
+  ignored: string;
+}
+
 const SEVERITY: Record<FindingOutcome, number> = { fail: 0, inconclusive: 1, warn: 2, pass: 3 };
 
 /** Orders findings worst first; equal outcomes keep their order, so the result is deterministic. */
