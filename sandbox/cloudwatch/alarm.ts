@@ -48,6 +48,8 @@ export interface CompositeAlarm extends AnyAlarm {
   suppression: Suppression | undefined;
   /** The state whose actions have run, or had no need to. */
   acted: StateValue;
+  /** Whether the actions of its last change of state have still to run. */
+  pending: boolean;
 }
 
 export type Alarm = MetricAlarm | CompositeAlarm;

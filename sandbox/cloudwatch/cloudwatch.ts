@@ -11,7 +11,7 @@ import {
   type MetricAlarm,
 } from './alarm.ts';
 import { notFound, tooMany } from './errors.ts';
-import { type Judgement, judge, type StateValue, samplesFor } from './judge.ts';
+import { judge, type StateValue, samplesFor } from './judge.ts';
 import {
   configurationChange,
   explainJudgement,
@@ -175,6 +175,7 @@ export class CloudWatch {
       seen: undefined,
       suppression: undefined,
       acted,
+      pending: false,
     });
     this.#follow(this.now());
   }
@@ -302,25 +303,25 @@ export class CloudWatch {
       },
       state.value,
     );
-    if (judgement.state === state.value || this.#isThin(alarm, judgement, { from, count })) return;
+    if (judgement.state === state.value || this.#isThin(alarm, now)) return;
     const why = explainJudgement(alarm, range, judgement, { from, now });
     this.#transition(alarm, judgement.state, why, now);
   }
 
   /**
    * Whether an alarm is to stay in its state because its percentile rests on too few samples. CloudWatch counts them
-   * "during the evaluation period": here, over all data points that were evaluated. Without any, the data are missing.
+   * "during the evaluation period": over the evaluation periods, not what it reads beyond them. Without any, the data
+   * are missing.
    */
-  #isThin(
-    { config, watched: { query, period } }: MetricAlarm,
-    { evaluated }: Judgement,
-    { from, count }: { from: number; count: number },
-  ): boolean {
+  #isThin({ config, watched: { query, period } }: MetricAlarm, now: number): boolean {
     const percent = percentOf(query?.stat ?? '');
     if (config.EvaluateLowSampleCountPercentile !== 'ignore' || query === undefined) return false;
-    if (percent === undefined || evaluated.length === 0) return false;
-    const counts = this.metrics.read({ ...query, stat: 'SampleCount' }, from, period, count);
-    return evaluated.reduce((sum, index) => sum + (counts[index] ?? 0), 0) < samplesFor(percent);
+    if (percent === undefined) return false;
+    const periods = config.EvaluationPeriods;
+    const from = now - periods * period * 1_000;
+    const counts = this.metrics.read({ ...query, stat: 'SampleCount' }, from, period, periods);
+    const samples = counts.reduce((sum: number, count) => sum + (count ?? 0), 0);
+    return samples > 0 && samples < samplesFor(percent);
   }
 
   /** Brings every composite alarm up to its children, and ends what suppresses actions when it is over. */
@@ -385,17 +386,19 @@ export class CloudWatch {
     if (alarm.kind === 'CompositeAlarm') this.#suppressNew(alarm, now);
     this.#emit('CloudWatch Alarm State Change', alarm, stateChange(alarm, previous));
     if (alarm.kind === 'MetricAlarm') this.#act(alarm, previous, now);
-    else if (alarm.suppression === undefined) this.#catchUp(alarm, previous, now);
+    else {
+      alarm.pending = true;
+      if (alarm.suppression === undefined) this.#catchUp(alarm, previous, now);
+    }
   }
 
   /** Decides what holds back the actions of a state that a composite alarm has just come into. */
   #suppressNew(alarm: CompositeAlarm, now: number): void {
     const { ActionsSuppressor: suppressor, ActionsSuppressorWaitPeriod: wait = 0 } = alarm.config;
     if (suppressor === undefined) return;
+    // Whatever was waited for is not waited for any longer.
     if (this.#suppressing(alarm)) alarm.suppression = { by: 'Alarm' };
-    else if (alarm.suppression?.by !== 'ExtensionPeriod') {
-      alarm.suppression = wait > 0 ? { by: 'WaitPeriod', until: now + wait * 1_000 } : undefined;
-    }
+    else alarm.suppression = wait > 0 ? { by: 'WaitPeriod', until: now + wait * 1_000 } : undefined;
   }
 
   /** Follows the suppressor of a composite alarm, and lets its actions run when nothing holds them back any longer. */
@@ -403,26 +406,32 @@ export class CloudWatch {
     const { suppression } = alarm;
     const { ActionsSuppressor: suppressor, ActionsSuppressorExtensionPeriod: extension = 0 } = alarm.config;
     if (suppressor === undefined) return;
+    // The wait may have ended since the last evaluation, before the suppressor came.
+    const isOver = suppression?.until !== undefined && suppression.until < now;
+    if (isOver) this.#release(alarm, now);
     if (this.#suppressing(alarm)) {
       alarm.suppression = { by: 'Alarm' };
       return;
     }
-    if (suppression === undefined) return;
+    if (suppression === undefined || isOver) return;
     if (suppression.by === 'Alarm' && extension > 0) {
       alarm.suppression = { by: 'ExtensionPeriod', until: now + extension * 1_000 };
-    } else if (now >= (suppression.until ?? now)) {
-      alarm.suppression = undefined;
-      this.#catchUp(alarm, { ...alarm.state, value: alarm.acted }, now);
-    }
+    } else if (now >= (suppression.until ?? now)) this.#release(alarm, now);
+  }
+
+  #release(alarm: CompositeAlarm, now: number): void {
+    alarm.suppression = undefined;
+    this.#catchUp(alarm, { ...alarm.state, value: alarm.acted }, now);
   }
 
   #suppressing({ config }: CompositeAlarm): boolean {
     return this.alarm(nameOf(config.ActionsSuppressor as string)).state.value === 'ALARM';
   }
 
-  /** Runs the actions of a composite alarm's state, unless they are those that ran last. */
+  /** Runs the actions of a composite alarm's last change of state, unless they have run. */
   #catchUp(alarm: CompositeAlarm, previous: AlarmState, now: number): void {
-    if (alarm.acted === alarm.state.value) return;
+    if (!alarm.pending) return;
+    alarm.pending = false;
     alarm.acted = alarm.state.value;
     this.#act(alarm, previous, now);
   }

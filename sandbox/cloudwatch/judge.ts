@@ -75,9 +75,10 @@ export function judge(range: Series, criteria: Criteria, current: StateValue): J
 /**
  * How many samples a percentile needs so that CloudWatch takes it for significant.
  *
- * @param percent from 0 to 100; at either end no number is enough
+ * @param percent from 0 to 100; of either end, where the rule leaves off, any number is enough
  */
 export function samplesFor(percent: number): number {
+  if (percent === 0 || percent === 100) return 0;
   // Less what the subtraction leaves: p99.9 needs 10,000, not 10,000.0000000006.
   return Math.ceil(1_000 / (percent < 50 ? percent : 100 - percent) - 1e-6);
 }

@@ -23,8 +23,8 @@ export class ExpressionError extends Error {}
  * Parses an expression of metric math: numbers, ids, `+ - * /`, comparisons, `AND`, `OR`, parentheses, `[a, b]`, METRICS(),
  * FILL (with a number, a series or REPEAT), IF, MAX, MIN, AVG and SUM. CloudWatch has more functions; they are refused.
  *
- * The documented treatment of gaps: between two series a missing point is 0 where the other has one; AVG of an array
- * takes missing points for 0; a point that divides by zero is dropped.
+ * The documented treatment of gaps: between two series a missing point is 0 where the other has one; AVG takes missing
+ * points for 0; a point that divides by zero is dropped.
  *
  * @returns gives the series that the expression comes to
  * @throws ExpressionError; so does what is returned, where the expression names what is not there, or is no series
@@ -269,7 +269,7 @@ function summarise(name: 'MAX' | 'MIN' | 'AVG' | 'SUM', subject: Value): Value {
   if (subject.kind === 'number') throw new ExpressionError(`${name} does not take a number.`);
   if (subject.kind === 'series') {
     const values = subject.value.filter((value) => value !== undefined);
-    return { kind: 'number', value: values.length === 0 ? Number.NaN : by(values, values.length) };
+    return { kind: 'number', value: values.length === 0 ? Number.NaN : by(values, subject.value.length) };
   }
   const series = subject.value;
   return {

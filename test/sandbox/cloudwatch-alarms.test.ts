@@ -573,6 +573,27 @@ describe('composite alarms', () => {
       expect(acted()).toEqual([]);
     });
 
+    it('wait anew after each change, and run for the last one', async () => {
+      await putComposite({ OKActions: ['arn:aws:sns:us-east-1:000000000000:calm'], ...SUPPRESSED });
+      await set('drift', 'ALARM');
+      await local.advance(MINUTE_MS);
+      await set('drift', 'OK');
+      await local.advance(110_000);
+      expect(acted()).toEqual([]);
+      await local.advance(10_000);
+      expect(acted()).toEqual(['OK']);
+    });
+
+    it('wait no longer than that for a change while they are still held', async () => {
+      await set('maintenance', 'ALARM');
+      await local.advance(MINUTE_MS);
+      await set('maintenance', 'OK');
+      await set('drift', 'ALARM');
+      expect(await suppressedBy()).toBe('WaitPeriod');
+      await local.advance(2 * MINUTE_MS);
+      expect(acted()).toEqual(['ALARM']);
+    });
+
     it('are held when it comes within the wait', async () => {
       await set('drift', 'ALARM');
       await local.advance(MINUTE_MS);

@@ -54,7 +54,8 @@ describe('metric math', () => {
       [0.5, _, 0],
     ],
     ['m1 / 0', [[1]], [_]],
-    ['m1 - AVG(m1)', [[1, _, 3]], [-1, _, 1]],
+    // A missing point counts as 0, also in the average of one series.
+    ['m1 - AVG(m1)', [[1, _, 5]], [-1, _, 3]],
     ['m1 / MAX(m1)', [[1, 4]], [0.25, 1]],
     ['m1 - MIN(m1)', [[1, 4]], [0, 3]],
     ['m1 / SUM(m1)', [[1, 3]], [0.25, 0.75]],
