@@ -12,18 +12,10 @@ import type { CanaryResult } from '../../functions/holdout-evaluation/schema.ts'
 import { GateDependencyError, GateInputError } from '../../functions/shared/errors.ts';
 import type { Verdict } from '../../functions/shared/verdict.ts';
 import { s3Error } from '../support/fake-aws.ts';
-import { type Capture, capture, FakeDeployment } from './support.ts';
+import { type Capture, capture, FakeDeployment, failure, outputsWith } from './support.ts';
 
 const ALIAS = 'arn:aws:lambda:eu-west-1:111122223333:function:canary:live';
-const OUTPUTS = {
-  Tocsin: {
-    EvidenceBucket: 'evidence',
-    NotificationTopic: 'arn:aws:sns:eu-west-1:111122223333:verdicts',
-    QualityGateRole: 'arn:aws:iam::111122223333:role/gate',
-    PipelineCanaryAlias: ALIAS,
-    WorkBucket: 'work',
-  },
-};
+const OUTPUTS = outputsWith({ PipelineCanaryAlias: ALIAS });
 const KEY = 'evidence/holdout-evaluation/canary-weekly/0a/verdict.json';
 const VERDICT: Verdict = {
   verdict: 1,
@@ -93,12 +85,6 @@ const follow = (run: string) => {
     deployment.clock,
   );
 };
-const failure = (ended: Promise<unknown>): Promise<Error & { help?: string }> =>
-  ended.then(
-    () => expect.unreachable('it ended well'),
-    (error) => error,
-  );
-
 describe('tocsin canary', () => {
   test('starts the deployed function, shows its phases and prints the verdict', async () => {
     deployment.script = {

@@ -8,18 +8,10 @@ import { EXIT } from '../../bin/shared/cli.ts';
 import { RunScreen } from '../../bin/shared/run-screen.ts';
 import type { DrillResult } from '../../functions/alarm-drill/schema.ts';
 import type { Verdict } from '../../functions/shared/verdict.ts';
-import { type Capture, capture, FakeDeployment } from './support.ts';
+import { type Capture, capture, FakeDeployment, failure, outputsWith } from './support.ts';
 
 const ALIAS = 'arn:aws:lambda:eu-west-1:111122223333:function:alarm-drill:live';
-const OUTPUTS = {
-  Tocsin: {
-    EvidenceBucket: 'evidence',
-    NotificationTopic: 'arn:aws:sns:eu-west-1:111122223333:verdicts',
-    QualityGateRole: 'arn:aws:iam::111122223333:role/gate',
-    AlarmDrillAlias: ALIAS,
-    WorkBucket: 'work',
-  },
-};
+const OUTPUTS = outputsWith({ AlarmDrillAlias: ALIAS });
 const KEY = 'evidence/alarm-drill/drift/0b/verdict.json';
 const VERDICT: Verdict = {
   verdict: 1,
@@ -73,12 +65,6 @@ beforeEach(() => {
 
 const drill = (name: string | undefined, options: Partial<DrillAlarmOptions> = {}) =>
   drillAlarm(name, { outputs: path('outputs.json'), patience: 86_400_000, ...options }, io, deployment.clock);
-const failure = (ended: Promise<unknown>): Promise<Error & { help?: string }> =>
-  ended.then(
-    () => expect.unreachable('it ended well'),
-    (error) => error,
-  );
-
 describe('tocsin drill alarm', () => {
   test('starts the deployed drill, prints what changes, and the verdict', async () => {
     deployment.script = {

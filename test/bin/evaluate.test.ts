@@ -8,7 +8,7 @@ import type { EvaluationResult } from '../../functions/holdout-evaluation/schema
 import { GateInputError } from '../../functions/shared/errors.ts';
 import type { Verdict } from '../../functions/shared/verdict.ts';
 import { createRandom } from '../support/random.ts';
-import { type Capture, capture, ENGINE, FakeDeployment } from './support.ts';
+import { type Capture, capture, ENGINE, FakeDeployment, failure, outputsWith } from './support.ts';
 
 const CONFIG = `tocsin: 1
 datasets: { flights: { contract: flights.yaml, prefix: flights/ } }
@@ -82,12 +82,6 @@ let io: Capture;
 beforeEach(() => {
   io = capture();
 });
-
-const failure = (ended: Promise<unknown>): Promise<Error & { help?: string }> =>
-  ended.then(
-    () => expect.unreachable('it ended well'),
-    (error) => error,
-  );
 
 describe('tocsin evaluate on files', () => {
   test('passes a model that meets its thresholds, and shows by how much', async () => {
@@ -221,18 +215,7 @@ describe('tocsin evaluate --package', () => {
   beforeEach(async () => {
     deployment = new FakeDeployment();
     deployment.aws.put('evidence', KEY, JSON.stringify(VERDICT));
-    await writeFile(
-      path('outputs.json'),
-      JSON.stringify({
-        Tocsin: {
-          EvidenceBucket: 'evidence',
-          NotificationTopic: 'arn:aws:sns:eu-west-1:111122223333:verdicts',
-          QualityGateRole: 'arn:aws:iam::111122223333:role/gate',
-          HoldoutEvaluationAlias: ALIAS,
-          WorkBucket: 'work',
-        },
-      }),
-    );
+    await writeFile(path('outputs.json'), JSON.stringify(outputsWith({ HoldoutEvaluationAlias: ALIAS })));
     return () => deployment.restore();
   });
 

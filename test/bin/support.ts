@@ -1,7 +1,7 @@
 import { Writable } from 'node:stream';
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { mockClient } from 'aws-sdk-client-mock';
-import { vi } from 'vitest';
+import { expect, vi } from 'vitest';
 import type { Io } from '../../bin/shared/cli.ts';
 import type { Clock } from '../../bin/shared/runs.ts';
 import { type Progress, progressKey } from '../../functions/shared/progress.ts';
@@ -30,6 +30,27 @@ export const ENGINE = { memory: 5e8, disk: 1e9, threads: 2, timeout: 60_000 };
 
 /** What a run writes down at a second of its life. */
 export type Report = Partial<Pick<Progress, 'phase' | 'result' | 'error'>>;
+
+/** The error that something ends in. */
+export function failure(ended: Promise<unknown>): Promise<Error & { help?: string }> {
+  return ended.then(
+    () => expect.unreachable('it ended well'),
+    (error) => error,
+  );
+}
+
+/** The file that `cdk deploy --outputs-file` writes, of a stack with one function that can be run. */
+export function outputsWith(alias: Record<string, string>): { Tocsin: Record<string, string> } {
+  return {
+    Tocsin: {
+      EvidenceBucket: 'evidence',
+      NotificationTopic: 'arn:aws:sns:eu-west-1:111122223333:verdicts',
+      QualityGateRole: 'arn:aws:iam::111122223333:role/gate',
+      WorkBucket: 'work',
+      ...alias,
+    },
+  };
+}
 
 /** A deployment in memory whose functions do nothing but write down the progress that a test scripts. */
 export class FakeDeployment {

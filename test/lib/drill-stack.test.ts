@@ -9,6 +9,7 @@ import { longestDrill } from '../../lib/gates/alarm-drill.ts';
 import { GatesStack } from '../../lib/gates-stack.ts';
 import type { PolicyDocument } from '../support/access.ts';
 import { matches } from '../support/event-pattern.ts';
+import { everyFunction, permissionsOf, type Statement } from '../support/permissions.ts';
 import {
   ACCOUNT,
   appWithoutBundling,
@@ -74,40 +75,12 @@ const local = `${REGION}:${ACCOUNT}`;
 /** One drill on clones alone: as little as a stack may have. */
 const CLONES = configOf(`tocsin: 1\nalarmDrills:\n${SHADOWED}`, {});
 
-interface Statement {
-  Effect: string;
-  Action: string | string[];
-  Resource: string | string[];
-  Condition?: unknown;
-}
-
 const policyOf = (type: string, id: string, from = template): PolicyDocument & { Statement: Statement[] } =>
   deployed(
     from,
     resourceOf<{ PolicyDocument: PolicyDocument & { Statement: Statement[] } }>(from, type, id)
       .PolicyDocument,
   );
-
-/** What a policy allows, by resource. */
-function tableOf(statements: readonly Statement[]): Record<string, string[]> {
-  const table: Record<string, string[]> = {};
-  for (const { Action, Resource } of statements) {
-    for (const resource of [Resource].flat()) {
-      table[resource] = [...new Set([...(table[resource] ?? []), ...[Action].flat()])].sort();
-    }
-  }
-  return table;
-}
-
-/** What every function may do besides. */
-function surroundings(prefix: string, table: Record<string, string[]>): Record<string, string[]> {
-  const config = Object.keys(table).find((resource) => resource.includes('cdk-hnb659fds-assets'));
-  return {
-    [config ?? 'the configuration']: ['s3:GetObject'],
-    [`arn:aws:sqs:${local}:${prefix}gatedeadletters`]: ['sqs:SendMessage'],
-    [`arn:aws:logs:${local}:log-group:${prefix}gatelogs:*`]: ['logs:CreateLogStream', 'logs:PutLogEvents'],
-  };
-}
 
 /** Whether a role with this policy may do something. */
 async function mayDo(
@@ -180,9 +153,9 @@ describe('the role of the drill', () => {
   const clones = policyOf('AWS::IAM::Policy', 'AlarmDrillGateRole', synthesize(CLONES));
 
   test('may do exactly this', () => {
-    const table = tableOf(policy.Statement);
+    const table = permissionsOf(policy.Statement);
     expect(table).toEqual({
-      ...surroundings('alarmdrill', table),
+      ...everyFunction('alarmdrill', table),
       [`arn:aws:sns:${local}:notificationstopic`]: ['sns:Publish'],
       [`arn:aws:kms:${local}:key/notificationskey`]: ['kms:Decrypt', 'kms:GenerateDataKey'],
       [`arn:aws:events:${local}:event-bus/default`]: ['events:PutEvents'],
@@ -292,10 +265,10 @@ describe('the role of the drill', () => {
   });
 
   test('reaches endpoints and baselines only where a drill sends traffic', () => {
-    const table = JSON.stringify(tableOf(clones.Statement));
+    const table = JSON.stringify(permissionsOf(clones.Statement));
     expect(table).not.toMatch(/sagemaker|baselines/);
     const guarding = synthesize({ ...CONFIG, drills: new Map([...CONFIG.drills].slice(0, 1)) });
-    const actions = tableOf(policyOf('AWS::IAM::Policy', 'AlarmDrillGateRole', guarding).Statement);
+    const actions = permissionsOf(policyOf('AWS::IAM::Policy', 'AlarmDrillGateRole', guarding).Statement);
     expect(actions[`arn:aws:sagemaker:${local}:endpoint/Delay-staging`]).toEqual([
       'sagemaker:DescribeEndpoint',
     ]);
@@ -402,9 +375,9 @@ describe('the role of the monitor', () => {
   const policy = policyOf('AWS::IAM::Policy', 'DriftMonitorGateRole');
 
   test('may do exactly this', () => {
-    const table = tableOf(policy.Statement);
+    const table = permissionsOf(policy.Statement);
     expect(table).toEqual({
-      ...surroundings('driftmonitor', table),
+      ...everyFunction('driftmonitor', table),
       // What is not durable has a destination for failures.
       [`arn:aws:sqs:${local}:driftmonitorgatedeadletters`]: [
         'sqs:GetQueueAttributes',

@@ -7,6 +7,7 @@ import { environmentSchema } from '../../functions/holdout-evaluation/schema.ts'
 import { GatesStack } from '../../lib/gates-stack.ts';
 import { isAllowed, type PolicyDocument } from '../support/access.ts';
 import { matches } from '../support/event-pattern.ts';
+import { everyFunction, type Permissions, permissionsOf, type Statement } from '../support/permissions.ts';
 import {
   ACCOUNT,
   appWithoutBundling,
@@ -17,14 +18,6 @@ import {
   resourceOf,
   synthesize,
 } from '../support/synthesize.ts';
-
-interface Statement {
-  Effect: string;
-  Action: string | string[];
-  Resource: string | string[];
-  Principal?: unknown;
-  Condition?: unknown;
-}
 
 const OWN_ROLE = 'arn:aws:iam::111122223333:role/ranking-models';
 const KEY = 'arn:aws:kms:eu-central-1:111122223333:key';
@@ -88,27 +81,13 @@ function statementsOf(type: string, id: string): Statement[] {
   return plain(document.Statement);
 }
 
-/** What a policy allows, by resource. */
-function tableOf(statements: readonly Statement[]): Record<string, string[]> {
-  const table: Record<string, string[]> = {};
-  for (const { Action, Resource } of statements) {
-    for (const resource of [Resource].flat()) {
-      table[resource] = [...new Set([...(table[resource] ?? []), ...[Action].flat()])].sort();
-    }
-  }
-  return table;
-}
-
-/** What every gate function may do besides. */
-function surroundings(prefix: string, table: Record<string, string[]>): Record<string, string[]> {
-  const config = Object.keys(table).find((resource) => resource.includes('cdk-hnb659fds-assets'));
+/** What every gate function that tells people and emits events may do. */
+function surroundings(prefix: string, table: Permissions): Permissions {
   return {
-    [config ?? 'the configuration']: ['s3:GetObject'],
+    ...everyFunction(prefix, table),
     [`arn:aws:sns:${local}:notificationstopic`]: ['sns:Publish'],
     [`arn:aws:kms:${local}:key/notificationskey`]: ['kms:Decrypt', 'kms:GenerateDataKey'],
     [`arn:aws:events:${local}:event-bus/default`]: ['events:PutEvents'],
-    [`arn:aws:sqs:${local}:${prefix}gatedeadletters`]: ['sqs:SendMessage'],
-    [`arn:aws:logs:${local}:log-group:${prefix}gatelogs:*`]: ['logs:CreateLogStream', 'logs:PutLogEvents'],
   };
 }
 
@@ -136,7 +115,7 @@ describe('the role of the evaluation', () => {
   const granted = statementsOf('AWS::IAM::Policy', 'HoldoutEvaluationGateRole');
 
   test('may do exactly this', () => {
-    const table = tableOf(granted);
+    const table = permissionsOf(granted);
     const registry = ['sagemaker:DescribeModelPackage', 'sagemaker:UpdateModelPackage'];
     expect(table).toEqual({
       ...surroundings('holdoutevaluation', table),
@@ -209,7 +188,7 @@ describe('the role of the canary', () => {
   const granted = statementsOf('AWS::IAM::Policy', 'PipelineCanaryGateRole');
 
   test('may do exactly this', () => {
-    const table = tableOf(granted);
+    const table = permissionsOf(granted);
     const registry = ['sagemaker:DescribeModelPackage', 'sagemaker:UpdateModelPackage'];
     const executions = [
       'sagemaker:DescribePipelineExecution',
@@ -280,7 +259,7 @@ describe('the role of models under evaluation', () => {
       'logs:DescribeLogStreams',
       'logs:PutLogEvents',
     ];
-    expect(tableOf(granted)).toEqual({
+    expect(permissionsOf(granted)).toEqual({
       [`${WORK}/jobs/*`]: ['s3:GetObject', 's3:PutObject'],
       [WORK]: ['s3:ListBucket'],
       'arn:aws:s3:::models/delay/*': ['s3:GetObject'],

@@ -6,6 +6,7 @@ import { GateDependencyError, GateInputError } from '../../../functions/shared/e
 import { progressKey, progressSchema } from '../../../functions/shared/progress.ts';
 import { DrillWorld } from '../../support/alarm-drill.ts';
 import { DurableService } from '../../support/durable-service.ts';
+import { stackEvent } from '../../support/events.ts';
 import { captureOutput } from '../../support/fake-aws.ts';
 
 const drill = (name: string, alarm: string) => `  ${name}:
@@ -72,15 +73,6 @@ const changed = (alarmName: string, operation = 'delete') => ({
   detail: { alarmName, operation },
 });
 
-const deployed = (stack: string, status = 'UPDATE_COMPLETE') => ({
-  source: 'aws.cloudformation',
-  'detail-type': 'CloudFormation Stack Status Change',
-  detail: {
-    'stack-id': `arn:aws:cloudformation:us-east-1:111122223333:stack/${stack}/0`,
-    'status-details': { status },
-  },
-});
-
 const failed = (name: string, alarm: string) =>
   expect.objectContaining({ drill: name, alarm, outcome: 'fail', reason: expect.stringContaining(alarm) });
 
@@ -112,7 +104,7 @@ describe('the drill as a function', () => {
 
   test('runs all drills of a stack that was deployed, also as a durable execution', async () => {
     const service = durable();
-    expect(await service.run(deployed('Monitoring'))).toEqual({
+    expect(await service.run(stackEvent('Monitoring'))).toEqual({
       result: [
         failed('drift', 'drift-alarm'),
         failed('drift-again', 'drift-alarm'),
@@ -125,8 +117,8 @@ describe('the drill as a function', () => {
   test('ignores other stacks and alarms, and what drills do themselves', async () => {
     const handle = handlerOf();
     for (const event of [
-      deployed('Website'),
-      deployed('Monitoring', 'DELETE_COMPLETE'),
+      stackEvent('Website'),
+      stackEvent('Monitoring', 'DELETE_COMPLETE'),
       changed('another'),
       changed('tocsin-drill-0a1b2c3d-1-2x'),
     ]) {

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { drillsOf, parseTrigger } from '../../../functions/alarm-drill/request.ts';
 import { parseDrills } from '../../../functions/alarm-drill/schema.ts';
 import { GateInputError } from '../../../functions/shared/errors.ts';
+import { stackEvent } from '../../support/events.ts';
 
 const DRILLS = parseDrills({
   file: 'tocsin.yaml',
@@ -44,15 +45,6 @@ const changed = (alarmName: string, operation: string) => ({
   },
 });
 
-const deployed = (stack: string, status = 'UPDATE_COMPLETE') => ({
-  source: 'aws.cloudformation',
-  'detail-type': 'CloudFormation Stack Status Change',
-  detail: {
-    'stack-id': `arn:aws:cloudformation:us-east-1:111122223333:stack/${stack}/0`,
-    'status-details': { status },
-  },
-});
-
 /** Names of the drills that an event starts, or why it starts none. */
 function startedBy(event: unknown): string[] | string {
   const requests = drillsOf(parseTrigger(event), DRILLS);
@@ -84,12 +76,12 @@ describe('a request', () => {
   });
 
   test('is the deployment of a stack, once it is done', () => {
-    expect(startedBy(deployed('Serving'))).toEqual(['drift', 'latency']);
-    expect(startedBy(deployed('Monitoring', 'CREATE_COMPLETE'))).toEqual(['drift']);
-    expect(startedBy(deployed('Serving', 'UPDATE_IN_PROGRESS'))).toBe(
+    expect(startedBy(stackEvent('Serving'))).toEqual(['drift', 'latency']);
+    expect(startedBy(stackEvent('Monitoring', 'CREATE_COMPLETE'))).toEqual(['drift']);
+    expect(startedBy(stackEvent('Serving', 'UPDATE_IN_PROGRESS'))).toBe(
       'the stack Serving is UPDATE_IN_PROGRESS',
     );
-    expect(startedBy(deployed('Website'))).toBe('no drill runs after a deployment of the stack Website');
+    expect(startedBy(stackEvent('Website'))).toBe('no drill runs after a deployment of the stack Website');
     expect(parseTrigger(fixture('cloudformation-stack-rolled-back'))).toHaveProperty('unfinished');
   });
 

@@ -13,6 +13,7 @@ import {
 import type { Environment } from '../../../functions/holdout-evaluation/schema.ts';
 import { GateDependencyError, GateInputError } from '../../../functions/shared/errors.ts';
 import { EVALUATION_ENV } from '../../support/evaluation.ts';
+import { stackEvent } from '../../support/events.ts';
 import { captureOutput, FakeAws } from '../../support/fake-aws.ts';
 import { FakeSageMaker } from '../../support/fake-sagemaker.ts';
 
@@ -80,15 +81,6 @@ function handlerOf(env: Partial<Environment> = {}): (event: unknown) => Promise<
   return (event) => handle(event, { awsRequestId: 'request-1', getRemainingTimeInMillis: () => 900_000 });
 }
 
-const deployed = (stack: string, status = 'UPDATE_COMPLETE') => ({
-  source: 'aws.cloudformation',
-  'detail-type': 'CloudFormation Stack Status Change',
-  detail: {
-    'stack-id': `arn:aws:cloudformation:us-east-1:111122223333:stack/${stack}/0`,
-    'status-details': { status },
-  },
-});
-
 const refusal = (name: string) => ({
   canary: name,
   error: 'GateInputError',
@@ -110,15 +102,15 @@ describe('the canary as a function', () => {
   });
 
   test('runs all canaries of a stack that was deployed', async () => {
-    expect(await handlerOf()(deployed('Training'))).toEqual([refusal('weekly'), refusal('nightly')]);
+    expect(await handlerOf()(stackEvent('Training'))).toEqual([refusal('weekly'), refusal('nightly')]);
     expect(metrics().map(({ name }) => name)).toEqual(['weekly', 'nightly']);
   });
 
   test('ignores other stacks', async () => {
-    expect(await handlerOf()(deployed('Website'))).toEqual({
+    expect(await handlerOf()(stackEvent('Website'))).toEqual({
       ignored: 'no canary runs after a deployment of the stack Website',
     });
-    expect(await handlerOf()(deployed('Training', 'DELETE_COMPLETE'))).toHaveProperty('ignored');
+    expect(await handlerOf()(stackEvent('Training', 'DELETE_COMPLETE'))).toHaveProperty('ignored');
     expect(metrics()).toEqual([]);
   });
 
