@@ -4,7 +4,6 @@ import { type AlarmState, conditionText, type MetricAlarm, thresholdText } from 
 import { expectationAt, healthyOf, isInRange, place, valueAt } from './intended.ts';
 import {
   bracketOf,
-  evaluationMs,
   forecastOf,
   NARROW,
   type Observation,
@@ -15,7 +14,7 @@ import {
 import type { Receipt, Round, Rung } from './measurements.ts';
 import type { LocatedDrill } from './schema.ts';
 import type { Transition } from './series.ts';
-import { firstAt } from './simulate.ts';
+import { evaluationMs, firstAt } from './simulate.ts';
 
 /*
  * What the rounds of a ladder amount to.

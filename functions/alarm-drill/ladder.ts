@@ -15,7 +15,7 @@ import {
 import type { Facts, Plan, Round, Rung, RungResult } from './measurements.ts';
 import type { LocatedDrill } from './schema.ts';
 import type { Sample, Series, Transition } from './series.ts';
-import { type Forecast, firstAt, forecast } from './simulate.ts';
+import { evaluationMs, type Forecast, firstAt, forecast } from './simulate.ts';
 
 /*
  * The ladder: what each round of a drill publishes and for how long, and what the rounds so far have shown. Pure, and
@@ -53,7 +53,7 @@ const LATE = 0.05;
 /** A tick a period at least as often as this loses nothing that can be judged: a window that straddles blurs more. */
 const COARSEST_TICKS = 6;
 
-export const SILENCE: Rung = { id: 'silence', times: null, value: null, expects: 'silence' };
+const SILENCE: Rung = { id: 'silence', times: null, value: null, expects: 'silence' };
 
 // ---------------------------------------------------------------------------------------------------------
 // Plans
@@ -172,11 +172,6 @@ export function silenceMs(alarm: Evaluated, plan: Plan): number {
     return (evaluations[index]?.at ?? onset) - onset;
   });
   return Math.max(0, ...settled);
-}
-
-/** Between two evaluations of an alarm, milliseconds. */
-export function evaluationMs({ periodS }: Pick<Evaluated, 'periodS'>): number {
-  return periodS < 60 ? 10_000 : 60_000;
 }
 
 function firstRound(alarm: MetricAlarm, drill: LocatedDrill, facts: Facts): Plan {

@@ -5,13 +5,14 @@ import { dataPoints, historyOf, publishData, readAlarm } from './adapters/alarms
 import { type MetricAlarm, metricText, type StatisticQuery, sameMetric } from './alarm.ts';
 import { drivenQuery } from './driving.ts';
 import { JUST_OVER, JUST_UNDER, place } from './intended.ts';
-import { evaluationMs, nextRound } from './ladder.ts';
+import { nextRound } from './ladder.ts';
 import { type LivePhase, PHASE_POINTS, type Plan, type TickSample } from './measurements.ts';
 import { timeText } from './progress.ts';
 import { batchOf } from './rounds-workflow.ts';
 import { type DrillDependencies, hold, type MetricAlarmFacts, type Run } from './run-workflow.ts';
 import type { LocatedDrill } from './schema.ts';
 import { type Datum, metricShape } from './shadow.ts';
+import { evaluationMs } from './simulate.ts';
 
 /*
  * `mode: live`: values just under and just over the intended threshold go to the real metric, in staging, so that the

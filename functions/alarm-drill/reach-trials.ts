@@ -1,10 +1,9 @@
 import { type AlarmState, type MetricAlarm, type StatisticQuery, sameMetric } from './alarm.ts';
 import { driverOf, type Samples } from './driving.ts';
 import { endsOf, healthyOf, isUpwards, JUST_OVER, JUST_UNDER, valueAt } from './intended.ts';
-import { evaluationMs } from './ladder.ts';
 import type { Proof } from './reach-proof.ts';
 import type { Sample } from './series.ts';
-import { type Forecast, firstAt, forecast } from './simulate.ts';
+import { evaluationMs, type Forecast, firstAt, forecast } from './simulate.ts';
 
 /*
  * Alarms on trial: simulated with samples at the real cadence, just under the intended threshold, just over it, and

@@ -58,7 +58,7 @@ export interface SimulateOptions {
 /** How many data points more than N CloudWatch may read. How many is not documented; in the guide's examples 2. */
 const EXTRA_RANGES = [0, 1, 2, 3] as const;
 
-const MINUTE = 60_000;
+const DAY_S = 86_400;
 
 /**
  * One evaluation of data points, newest first: N of them or, where CloudWatch reads more, all that it reads.
@@ -77,12 +77,24 @@ export function judge(
   return stateOf(tallyOf(breaching, alarm.evaluationPeriods), alarm, previous, reading);
 }
 
-/** When an alarm is evaluated, after `from` and up to `to`: each minute, or every 10 s with periods below 60 s. */
+/**
+ * Between two evaluations of an alarm, milliseconds: a minute, or 10 s with periods below a minute. An alarm that looks
+ * back further than a day is evaluated once an hour, on the data up to the full hour.
+ */
+export function evaluationMs({
+  periodS,
+  evaluationPeriods,
+}: Pick<Evaluated, 'periodS' | 'evaluationPeriods'>): number {
+  if (periodS < 60) return 10_000;
+  return periodS * evaluationPeriods > DAY_S ? 3_600_000 : 60_000;
+}
+
+/** When an alarm is evaluated, after `from` and up to `to`: each {@link evaluationMs}. */
 export function evaluationTimes(
-  { periodS }: Pick<Evaluated, 'periodS'>,
+  alarm: Pick<Evaluated, 'periodS' | 'evaluationPeriods'>,
   from: number,
   to: number,
-  step = periodS < 60 ? 10_000 : MINUTE,
+  step = evaluationMs(alarm),
 ): number[] {
   const first = Math.floor(from / step) + 1;
   const last = Math.floor(to / step);

@@ -29,6 +29,8 @@ import type { CompositeAlarmConfig, MetricAlarmConfig } from './schema.ts';
 /** Alarms with periods of less than a minute are evaluated at every multiple of this, in milliseconds. */
 const TICK_MS = 10_000;
 const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_S = 86_400;
 
 const MOST_ALARMS = 5_000;
 const MOST_CHILDREN = 100;
@@ -65,8 +67,8 @@ export interface Options extends Outside {
  * CloudWatch's metrics and alarms. The clock is the caller's: nothing happens by itself, {@link advance} makes the
  * evaluations of a stretch of time happen.
  *
- * Alarms with periods of a minute and more are evaluated every minute over the periods that end there; those with
- * shorter periods every 10 seconds. Composite alarms follow whenever a state has changed.
+ * Alarms with periods of a minute and more are evaluated every minute over the periods that end there, or every hour
+ * where they look back further than a day; those with shorter periods every 10 seconds. Composite alarms follow whenever a state has changed.
  */
 export class CloudWatch {
   readonly metrics = new MetricStore();
@@ -106,7 +108,7 @@ export class CloudWatch {
       const now = this.#evaluated;
       for (const alarm of this.alarms.values()) {
         if (alarm.kind !== 'MetricAlarm') continue;
-        if (now % MINUTE_MS === 0 || alarm.watched.period < 60) this.#evaluate(alarm, now);
+        if (now % cadenceOf(alarm) === 0) this.#evaluate(alarm, now);
       }
       this.#follow(now);
       await this.settled();
@@ -487,6 +489,12 @@ export class CloudWatch {
       HistoryData: text.length <= MOST_HISTORY_DATA ? text : '{"version":"1.0"}',
     });
   }
+}
+
+/** Between two evaluations of an alarm, in milliseconds. */
+function cadenceOf({ watched: { period }, config: { EvaluationPeriods } }: MetricAlarm): number {
+  if (period < 60) return TICK_MS;
+  return period * EvaluationPeriods > DAY_S ? HOUR_MS : MINUTE_MS;
 }
 
 /** The alarm that changed last. */

@@ -114,7 +114,8 @@ interface Kind {
 function caseOf(seed: number): Case {
   const draw = new Draw(seed);
   const periodS = draw.one([10, 20, 30, 60, 60, 60, 120, 300, 900, 3600]);
-  const evaluationPeriods = 1 + draw.upTo(6);
+  // One that looks back further than a day is evaluated every hour.
+  const evaluationPeriods = periodS === 3600 && draw.chance(0.3) ? 24 + draw.upTo(4) : 1 + draw.upTo(6);
   const family = draw.one(['plain', 'plain', 'plain', 'percentile', 'math', 'math']);
   const unit = draw.chance(0.2) ? 'Count' : undefined;
   const slowest = Math.max(periodS, 60) * SECOND;
@@ -358,9 +359,9 @@ async function compositeOf(seed: number) {
   const changesOf = (name: string) =>
     cloudwatch.history
       .filter(({ AlarmName, HistoryItemType }) => AlarmName === name && HistoryItemType === 'StateUpdate')
-      .map(({ Timestamp: at, HistoryData }) => ({
+      .map(({ Timestamp: at, HistorySummary }) => ({
         at,
-        state: JSON.parse(HistoryData).newState.stateValue as AlarmState,
+        state: HistorySummary.split(' ').at(-1) as AlarmState,
       }));
   const done: Change[] = changesOf('composite').map(({ at, state: to }) => ({ at, to, actedAt: null }));
   for (const { at, to } of acted) {

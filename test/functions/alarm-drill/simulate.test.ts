@@ -173,16 +173,26 @@ describe('an alarm without gaps, as documented', () => {
 
 describe('evaluation', () => {
   it('is on the whole minute, after the start and up to the end', () => {
-    expect(evaluationTimes({ periodS: 300 }, 0, 3 * MINUTE)).toEqual([1, 2, 3].map((n) => n * MINUTE));
-    expect(evaluationTimes({ periodS: 60 }, 30_000, 2 * MINUTE + 59_999)).toEqual([MINUTE, 2 * MINUTE]);
-    expect(evaluationTimes({ periodS: 60 }, 5, 5)).toEqual([]);
-    expect(evaluationTimes({ periodS: 60 }, 9 * MINUTE, 0)).toEqual([]);
+    expect(evaluationTimes(alarmOf({ periodS: 300 }), 0, 3 * MINUTE)).toEqual(
+      [1, 2, 3].map((n) => n * MINUTE),
+    );
+    expect(evaluationTimes(alarmOf(), 30_000, 2 * MINUTE + 59_999)).toEqual([MINUTE, 2 * MINUTE]);
+    expect(evaluationTimes(alarmOf(), 5, 5)).toEqual([]);
+    expect(evaluationTimes(alarmOf(), 9 * MINUTE, 0)).toEqual([]);
   });
 
   it('is every ten seconds with periods below a minute', () => {
     for (const periodS of [10, 20, 30]) {
-      expect(evaluationTimes({ periodS }, 0, 35_000)).toEqual([10_000, 20_000, 30_000]);
+      expect(evaluationTimes(alarmOf({ periodS }), 0, 35_000)).toEqual([10_000, 20_000, 30_000]);
     }
+  });
+
+  it('is every hour where it looks back further than a day', () => {
+    const HOUR = 60 * MINUTE;
+    const times = (evaluationPeriods: number) =>
+      evaluationTimes(alarmOf({ periodS: 3600, evaluationPeriods }), 30 * MINUTE, 3 * HOUR);
+    expect(times(25)).toEqual([HOUR, 2 * HOUR, 3 * HOUR]);
+    expect(times(24)).toHaveLength(150);
   });
 
   it('slides: a sample counts as long as it is in the newest period, its end excluded', () => {
@@ -267,9 +277,10 @@ describe('evaluation', () => {
       value: 1,
     }));
     const states = simulate(days, { m1: hourly }, { from: 0, to: 9 * 1440 * MINUTE });
-    // The seventh day back has a sample as soon as the first hour of the first day has passed into it.
+    // The seventh day back has a sample as soon as the first half hour of the first day has passed into it; and the
+    // alarm is evaluated every hour.
     expect(transitionsOf(states, 'INSUFFICIENT_DATA')).toEqual([
-      { at: 6 * 1440 * MINUTE + 31 * MINUTE, from: 'INSUFFICIENT_DATA', to: 'ALARM' },
+      { at: 6 * 1440 * MINUTE + 60 * MINUTE, from: 'INSUFFICIENT_DATA', to: 'ALARM' },
     ]);
     const minutes = alarmOf({ evaluationPeriods: 400, datapointsToAlarm: 300, missingData: 'notBreaching' });
     const always = seriesOf(
