@@ -9,7 +9,7 @@ import { simulate, transitionsOf } from '../../functions/alarm-drill/simulate.ts
  * Rounds of a ladder as they would go in a world that does what the simulator says.
  */
 
-export const PROBE = 'arn:aws:sns:eu-central-1:111122223333:tocsin-probe';
+const PROBE = 'arn:aws:sns:eu-central-1:111122223333:tocsin-probe';
 
 /**
  * One round.
