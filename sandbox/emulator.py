@@ -46,7 +46,7 @@ def main() -> None:
     from ministack.app import app
 
     correct_principal_arn()
-    add_event_source()
+    add_condition_keys()
     let_root_send_events_of_services()
     let_root_assume_roles_of_services()
     provision_alarms(os.environ["AWS_ENDPOINT_URL_CLOUDWATCH"])
@@ -94,13 +94,17 @@ def correct_principal_arn() -> None:
     iam_evaluator._resolve_condition_key = resolve
 
 
-def add_event_source() -> None:
-    """Gives PutEvents the condition key `events:source`, as AWS does.
+def add_condition_keys() -> None:
+    """Gives PutEvents the condition key `events:source`, and Subscribe `sns:Endpoint` and `sns:Protocol`, as AWS does.
 
-    ministack does not know the key, so that a role that may send events of one source only could send none. AWS
-    looks at each entry by itself; here entries of several sources in one call leave the key out, which denies them.
+    ministack does not know these keys, so that a role that may send events of one source only could send none, and one
+    that may subscribe queues only could subscribe nothing. AWS looks at each entry of PutEvents by itself; here entries of
+    several sources in one call leave the key out, which denies them.
+
+    SNS asks the policy of a topic a second time, without any key: of Subscribe the first answer holds.
     """
     from ministack.core import iam_actions
+    from ministack.services import sns
 
     original = iam_actions.request_tag_context
 
@@ -110,9 +114,16 @@ def add_event_source() -> None:
             sources = {entry.get("Source") for entry in json.loads(body).get("Entries", [])}
             if len(sources) == 1:
                 keys["events:source"] = sources.pop()
+        if action == "sns:Subscribe":
+            for name in ("Endpoint", "Protocol"):
+                value = params.get(name, "")
+                keys[f"sns:{name.lower()}"] = value[0] if isinstance(value, list) else value
         return keys
 
     iam_actions.request_tag_context = context
+
+    again = sns._enforce_topic_policy
+    sns._enforce_topic_policy = lambda topic, action: None if action == "sns:Subscribe" else again(topic, action)
 
 
 def let_root_send_events_of_services() -> None:

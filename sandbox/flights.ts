@@ -35,6 +35,8 @@ export interface FlightsOptions {
   rows?: number;
   /** SQL expressions to put in the place of columns, by column. */
   replace?: Record<string, string>;
+  /** The columns to write; all where it is left out. */
+  columns?: readonly string[];
 }
 
 /**
@@ -45,7 +47,7 @@ export interface FlightsOptions {
 export async function writeFlights(
   directory: string,
   month: string,
-  { months = 1, rows, replace = {} }: FlightsOptions = {},
+  { months = 1, rows, replace = {}, columns: only }: FlightsOptions = {},
 ): Promise<Flights> {
   const columns = Object.keys(replace);
   const parts = [
@@ -53,6 +55,7 @@ export async function writeFlights(
     ...(months > 1 ? [`${months}m`] : []),
     ...(rows === undefined ? [] : [rows]),
     ...columns,
+    ...(only ?? []),
   ];
   const path = join(directory, `${parts.join('-')}.parquet`);
   const expressions = columns.map((column) => `${replace[column]} AS "${column}"`);
@@ -61,7 +64,7 @@ export async function writeFlights(
     const connection = await instance.connect();
     const result = await connection.run(
       `COPY (
-         SELECT * EXCLUDE (file_row_number) ${columns.length > 0 ? `REPLACE (${expressions.join(', ')})` : ''}
+         SELECT ${only?.join(', ') ?? '* EXCLUDE (file_row_number)'} ${columns.length > 0 ? `REPLACE (${expressions.join(', ')})` : ''}
          FROM (
            FROM read_parquet($source, file_row_number = true)
            WHERE date >= $first::TIMESTAMP AND date < $first::TIMESTAMP + to_months($months::INTEGER)

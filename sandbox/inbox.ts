@@ -62,13 +62,20 @@ export class Inbox {
    *
    * @param filter values of the messages' attributes, by attribute
    */
-  static async ofMessages(world: World, name: string, filter: Record<string, string[]>): Promise<Inbox> {
-    const TopicArn = world.output('NotificationTopic');
-    const inbox = await Inbox.#create(world.sqs, name, { service: 'sns.amazonaws.com', source: TopicArn });
-    const Attributes = { FilterPolicy: JSON.stringify(filter) };
-    await world.sns.send(
-      new SubscribeCommand({ TopicArn, Protocol: 'sqs', Endpoint: inbox.arn, Attributes }),
-    );
+  static ofMessages(world: World, name: string, filter: Record<string, string[]>): Promise<Inbox> {
+    return Inbox.ofTopic(world, name, world.output('NotificationTopic'), filter);
+  }
+
+  /** Subscribes to a topic, to all of it where no filter is given. */
+  static async ofTopic(
+    { sqs, sns }: World,
+    name: string,
+    TopicArn: string,
+    filter?: Record<string, string[]>,
+  ): Promise<Inbox> {
+    const inbox = await Inbox.#create(sqs, name, { service: 'sns.amazonaws.com', source: TopicArn });
+    const Attributes = filter && { FilterPolicy: JSON.stringify(filter) };
+    await sns.send(new SubscribeCommand({ TopicArn, Protocol: 'sqs', Endpoint: inbox.arn, Attributes }));
     return inbox;
   }
 

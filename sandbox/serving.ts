@@ -59,7 +59,7 @@ export async function serveFlightDelays(world: World, endpoint: string, capture:
       DataCaptureConfig: {
         EnableCapture: true,
         InitialSamplingPercentage: 100,
-        DestinationS3Uri: `s3://${capture}/`,
+        DestinationS3Uri: `s3://${capture}/staging/`,
         CaptureOptions: [{ CaptureMode: 'Input' }, { CaptureMode: 'Output' }],
         CaptureContentTypeHeader: { CsvContentTypes: ['text/csv'] },
       },

@@ -36,8 +36,8 @@ export interface Story {
   play(world: World): Promise<void>;
 }
 
-/** How long one command of the CLI may take. A canary takes half a minute. */
-const PATIENCE_MS = 180_000;
+/** How long one command of the CLI may take. A drill takes three minutes. */
+const PATIENCE_MS = 300_000;
 
 /** What {@link World} is made of. */
 export interface WorldOptions {

@@ -58,7 +58,7 @@ export class AlarmDrill extends Construct {
       name: GATE,
       entry: `${GATE}/handler`,
       architecture: architectureOf(config.engine),
-      memory: 512,
+      memory: 1024,
       disk: 512,
       timeout: Duration.minutes(15),
       ...(config.workflow === 'durable' && { executionTimeout: longestDrill(config) }),
@@ -172,14 +172,9 @@ export class AlarmDrill extends Construct {
       conditions: { StringEquals: { 'sns:Protocol': 'sqs' }, StringLike: { 'sns:Endpoint': queues } },
       ...(real && { wildcards }),
     });
-    this.gate.allow({
-      actions: ['sns:Unsubscribe'],
-      resources: topics,
-      ...(real && { wildcards }),
-    });
   }
 
-  /** Everything that an alarm depends on. Names are known when it is read, and not before. */
+  /** Everything that an alarm depends on; its names are known when it is read, and not before. */
   #allowReading(): void {
     this.gate.allow({
       actions: [
@@ -189,14 +184,17 @@ export class AlarmDrill extends Construct {
         'cloudwatch:GetMetricData',
         'cloudwatch:ListAlarmMuteRules',
         'sqs:ListQueues',
+        // Subscriptions are no resources that a policy could name.
+        'sns:GetSubscriptionAttributes',
+        'sns:Unsubscribe',
       ],
       resources: ['*'],
       wildcards:
-        'X-Ray takes segments, CloudWatch tells of composite alarms, metrics and mute rules, and SQS lists queues, on no narrower resource.',
+        'X-Ray takes segments, CloudWatch tells of composite alarms, metrics and mute rules, SQS lists queues, and SNS knows subscriptions, on no narrower resource.',
     });
     const wildcards = 'What is behind an alarm is known when it is read, and not before.';
     this.gate.allow({
-      actions: ['sns:GetTopicAttributes', 'sns:ListSubscriptionsByTopic', 'sns:GetSubscriptionAttributes'],
+      actions: ['sns:GetTopicAttributes', 'sns:ListSubscriptionsByTopic'],
       resources: [this.#arn('sns', '*')],
       wildcards,
     });
