@@ -125,6 +125,17 @@ canaries:
     dataset: { uri: rides/known.csv }
     expect: [{ metric: auc, atLeast: 0.9 }]
     negativeControl: { corrupt: { distance: '0' } }
+alarmDrills:
+  far:
+    alarm: tocsin-drift-far
+    intended: { fires: '>= 0.2', within: 2h }
+driftMonitors:
+  far:
+    endpoint: far
+    capture: s3://captures/far/
+    dataset: rides
+    features: [day, distance]
+    alarm: { threshold: 0.2 }
 `,
 );
 // So many that the resamples are drawn on threads, whose program has to be in the package.
@@ -143,6 +154,15 @@ assert.equal(able.status, 0, `tocsin evaluate of a good model: ${able.stdout}${a
 const blind = evaluate('blind.csv', (value) => (value % 10) / 10);
 assert.equal(blind.status, 1, `tocsin evaluate of a bad model: ${blind.stdout}${blind.stderr}`);
 proved('tocsin evaluate passes a good model and fails a bad one');
+
+const explain = ['alarm', 'explain', '--fires', '>= 0.2', '--series', '0.1 0.3'];
+const explained = JSON.parse(run('npx', ['--no-install', 'tocsin', ...explain, '--json']));
+assert.deepEqual(
+  explained.evaluations.map(({ state }: { state: string }) => state),
+  ['OK', 'ALARM'],
+);
+assert.match(run('npx', ['--no-install', 'tocsin', ...explain]), /^ *state OA$/m);
+proved('tocsin alarm explain tells when an alarm fires');
 
 // --- The types ---------------------------------------------------------------------------------------------
 
@@ -189,12 +209,17 @@ app.synth();
 run('node', ['app.js']);
 const assembly = join(project, 'cdk.out');
 const template = JSON.parse(readFileSync(join(assembly, 'Gates.template.json'), 'utf8'));
-const types = Object.values<{ Type: string }>(template.Resources).map((resource) => resource.Type);
+interface Resource {
+  Type: string;
+  Properties: { Code: { S3Key: string }; Layers?: unknown[]; Environment?: { Variables?: object } };
+}
+const resources = Object.values<Resource>(template.Resources);
+const types = resources.map((resource) => resource.Type);
 for (const type of ['AWS::Lambda::Function', 'AWS::Lambda::LayerVersion', 'AWS::S3::BucketPolicy']) {
   assert(types.includes(type), `the template has no ${type}`);
 }
 
-// As Lambda does it: each bundle is required, far from any node_modules, and finds DuckDB in the layer.
+// As Lambda does it: each bundle is required, far from any node_modules, and finds DuckDB in the layer, where it has one.
 const lambda = mkdtempSync(join(tmpdir(), 'tocsin-lambda-'));
 process.on('exit', () => rmSync(lambda, { recursive: true, force: true }));
 const assetsWith = (name: string) => {
@@ -208,19 +233,38 @@ for (const layer of assetsWith('nodejs')) cpSync(layer, lambda, { recursive: tru
 const modules = join(lambda, 'nodejs', 'node_modules');
 const load = `
   const { handler } = require('./index.js');
-  const duckdb = require.resolve('@duckdb/node-api');
-  require('@duckdb/node-api').DuckDBInstance.create(':memory:').then(() => console.log(typeof handler, duckdb));
+  console.log(typeof handler);
+  if (process.env.NODE_PATH) {
+    console.log(require.resolve('@duckdb/node-api'));
+    require('@duckdb/node-api').DuckDBInstance.create(':memory:');
+  }
 `;
-const bundles = assetsWith('index.js');
-assert.equal(bundles.length, 3, 'the quality gate, the evaluation and the canary have a bundle each');
-for (const [index, bundle] of bundles.entries()) {
-  const cwd = join(lambda, String(index));
-  cpSync(bundle, cwd, { recursive: true });
-  const env = { ...process.env, NODE_PATH: modules };
-  const loaded = execFileSync('node', ['-e', load], { cwd, encoding: 'utf8', env }).trim();
+// By name of the asset: whether its function has the layer.
+const bundles = new Map(
+  resources
+    .filter(({ Type, Properties }) => Type.endsWith('::Function') && Properties.Environment?.Variables)
+    .map(({ Properties: { Code, Layers } }) => [
+      `asset.${Code.S3Key.replace(/\.zip$/, '')}`,
+      Layers !== undefined,
+    ]),
+);
+const layered = [...bundles.values()].filter(Boolean).length;
+assert.deepEqual(
+  [layered, bundles.size - layered],
+  [4, 1],
+  'the quality gate, the drift monitor, the evaluation and the canary measure data, the alarm drill does not',
+);
+for (const [bundle, measures] of bundles) {
+  const cwd = join(lambda, bundle);
+  cpSync(join(assembly, bundle), cwd, { recursive: true });
+  const env = { ...process.env, NODE_PATH: measures ? modules : '' };
+  const [type, duckdb = ''] = execFileSync('node', ['-e', load], { cwd, encoding: 'utf8', env })
+    .trim()
+    .split('\n');
+  assert.equal(type, 'function', `the handler of ${bundle} does not load`);
   assert(
-    loaded.startsWith(`function ${realpathSync(modules)}`),
-    `the handler and its layer do not load: ${loaded}`,
+    !measures || duckdb.startsWith(realpathSync(modules)),
+    `${bundle} does not load its layer: ${duckdb}`,
   );
 }
 assert.equal(
