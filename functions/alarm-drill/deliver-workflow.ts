@@ -53,11 +53,12 @@ export async function deliver(
 ): Promise<Delivery[]> {
   const { cloudwatch, sqs, now } = deps;
   const { alarm } = facts;
-  const of: RoundOf = { drill: run.drill.name, run: run.execution, token: run.token, round: 0 };
+  // 0, and another one after a change of the alarm: what rang before has arrived already.
+  const of: RoundOf = { drill: run.drill.name, run: run.execution, token: run.token, round: run.rounds };
   const bells = Array.from({ length: Math.ceil(inbox.real.length / ACTIONS) }, (_, index) => {
     const rung = `real-${index + 1}`;
     const topics = inbox.real.slice(index * ACTIONS, (index + 1) * ACTIONS);
-    return { rung, topics, name: shadowName(run.token, 0, rung) };
+    return { rung, topics, name: shadowName(run.token, run.rounds, rung) };
   });
   const alarms = bells.map(({ name }) => name);
   const bell = bellOf(alarm);

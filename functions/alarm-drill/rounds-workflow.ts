@@ -70,10 +70,19 @@ export function batchOf({ cadenceMs }: Pick<Plan, 'cadenceMs'>, ticks: number): 
   return Math.max(1, Math.min(wanted, Math.floor(LONGEST_STEP_MS / cadenceMs)));
 }
 
+/** What climbing a ladder asks of whoever runs it. */
+interface Climbing {
+  /** Opens the receipt queue, once there is a plan; `ms` is how long it is needed. */
+  open: (ms: number) => Promise<Inbox>;
+  /** Told of each round that begins, and how many operations its ticks take. */
+  begun: (operations: number) => void;
+  /** Whether the alarm is no longer what it was: asked before each round but the first. */
+  isChanged: () => Promise<boolean>;
+}
+
 /**
- * Rounds of the ladder, until there is nothing more to find out.
+ * Rounds of the ladder, until there is nothing more to find out, or the alarm has changed.
  *
- * @param open opens the receipt queue, once there is a plan; `ms` is how long it is needed
  * @throws GateInputError where the alarm cannot be drilled
  */
 export async function climb(
@@ -81,39 +90,43 @@ export async function climb(
   run: Run,
   facts: MetricAlarmFacts,
   deps: DrillDependencies,
-  open: (ms: number) => Promise<Inbox>,
+  { open, begun, isChanged }: Climbing,
 ): Promise<Round[]> {
   const rounds: Round[] = [];
   let inbox: Inbox | undefined;
-  let operations = 0;
+  let left = deps.operations;
   for (;;) {
-    const round = rounds.length + 1;
-    const plan = await planOf(workflow, run, facts, rounds);
+    const round = run.rounds + rounds.length + 1;
+    const plan = await planOf(workflow, run, facts, rounds, isChanged);
     if (plan === null) return rounds;
     const ticks = ticksOf(plan);
-    operations += 2 * Math.ceil(ticks / batchOf(plan, ticks));
-    if (operations > deps.operations) {
+    const operations = 2 * Math.ceil(ticks / batchOf(plan, ticks));
+    left -= operations;
+    if (left < 0) {
       if (rounds.length > 0) return rounds;
       throw new GateInputError(`a round of the drill takes ${ticks} ticks, which are too many here`, {
         help: 'Shorten intended.within, or start fewer drills by the same event.',
       });
     }
     inbox ??= await open(MOST_ROUNDS * lengthOf(plan));
+    begun(operations);
     rounds.push(await runRound(workflow, run, facts.alarm, plan, round, inbox, deps));
   }
 }
 
 async function planOf(
   workflow: Workflow,
-  { drill }: Run,
+  { drill, rounds: begun }: Run,
   facts: MetricAlarmFacts,
   rounds: readonly Round[],
+  isChanged: Climbing['isChanged'],
 ): Promise<Plan | null> {
   try {
     // In a step, since it takes its time, and a replay comes with every tick.
-    return await workflow.step(`round ${rounds.length + 1}: plan`, async () =>
-      nextRound(facts.alarm, drill, facts, rounds),
-    );
+    return await workflow.step(`round ${begun + rounds.length + 1}: plan`, async () => {
+      const plan = nextRound(facts.alarm, drill, facts, rounds);
+      return plan !== null && rounds.length > 0 && (await isChanged()) ? null : plan;
+    });
   } catch (error) {
     // What cannot be narrowed is known as far as the rounds before have shown it.
     if (error instanceof GateInputError && rounds.length > 0) return null;

@@ -45,6 +45,8 @@ export interface Run {
   token: string;
   /** Id of the execution. */
   execution: string;
+  /** Rounds that it has begun, of an alarm that was changed since. Each has names and metrics of its own. */
+  rounds: number;
   /** Whether somebody follows it. */
   followed: boolean;
   report: (phase: string) => Promise<void>;

@@ -15,6 +15,7 @@ import { GateDependencyError } from '../../../functions/shared/errors.ts';
 import type { Profile } from '../../../functions/shared/profile.ts';
 import { WorkBucket } from '../../../functions/shared/work.ts';
 import { OutOfTimeError } from '../../../functions/shared/workflow.ts';
+import type { MetricAlarmConfig } from '../../../sandbox/cloudwatch/schema.ts';
 import { type AlarmChange, DrillWorld } from '../../support/alarm-drill.ts';
 import type { Death, DurableService } from '../../support/durable-service.ts';
 
@@ -566,29 +567,103 @@ describe('an alarm that changes while it is drilled', () => {
     };
   }
 
-  test('has no verdict on what it was', async () => {
-    meanwhile(() =>
-      world.cloudwatch.client.send(
-        new PutMetricAlarmCommand({
-          AlarmName: 'drift-alarm',
-          Namespace: 'ML',
-          MetricName: 'psi',
-          Dimensions: [{ Name: 'Endpoint', Value: 'churn' }],
-          Statistic: 'Average',
-          Period: 60,
-          EvaluationPeriods: 2,
-          Threshold: 0.2,
-          ComparisonOperator: 'GreaterThanOrEqualToThreshold',
-          TreatMissingData: 'breaching',
-          AlarmActions: [world.oncall],
-        }),
-      ),
+  /** Another configuration each time. */
+  const change = (EvaluationPeriods: number, input: AlarmChange = {}) =>
+    world.cloudwatch.client.send(
+      new PutMetricAlarmCommand({
+        AlarmName: 'drift-alarm',
+        Namespace: 'ML',
+        MetricName: 'psi',
+        Dimensions: [{ Name: 'Endpoint', Value: 'churn' }],
+        Statistic: 'Average',
+        Period: 60,
+        EvaluationPeriods,
+        Threshold: 0.2,
+        ComparisonOperator: 'GreaterThanOrEqualToThreshold',
+        TreatMissingData: 'breaching',
+        AlarmActions: [world.oncall],
+        ...input,
+      }),
     );
+
+  /** Changes the alarm before one call of CloudWatch. */
+  function once(operation: string, when: () => boolean): void {
+    let done = false;
+    world.fails = (called) => {
+      if (!done && called === operation && when()) {
+        done = true;
+        const { cloudwatch } = world.cloudwatch;
+        const { config } = cloudwatch.alarm('drift-alarm') as { config: MetricAlarmConfig };
+        cloudwatch.putMetricAlarm({ ...config, EvaluationPeriods: 2, Threshold: 0.2 });
+      }
+      return undefined;
+    };
+  }
+
+  /** The names of shadow alarms that were made, without what differs from run to run. */
+  const made = () =>
+    world.calls
+      .filter(({ operation }) => operation === 'PutMetricAlarm')
+      .map(({ input }) => String(input.AlarmName))
+      .filter((name) => name.startsWith(SHADOW))
+      .map((name) => name.slice(SHADOW.length + 9));
+
+  test('is drilled again as it is now', async () => {
+    meanwhile(() => change(2, { Threshold: 0.4 }));
+    expect(await world.run(CONFIG)).toMatchObject({
+      outcome: 'fail',
+      reason: expect.stringContaining('0.4'),
+    });
+    expect(world.measurements.facts.alarm).toMatchObject({ evaluationPeriods: 2, threshold: 0.4 });
+    // Those of the first attempt had names, and with them metrics, of their own.
+    expect(made().filter((name) => name.endsWith('-2x'))).toEqual(['1-2x', '2-2x']);
+    expect(world.measurements.rounds[0]?.results[0]?.alarm).toMatch(/-2-0\.5x$/);
+    expect([subjects().length, world.events.length]).toEqual([1, 1]);
+    expect(world.left).toEqual([]);
+  });
+
+  test('in a durable execution, too', async () => {
+    meanwhile(() => change(2));
+    expect(await world.durable(CONFIG).run({ drill: 'drift' })).toMatchObject({
+      result: { outcome: 'pass' },
+    });
+    expect(world.measurements.facts.alarm).toMatchObject({ evaluationPeriods: 2 });
+    expect(world.left).toEqual([]);
+  });
+
+  test('before a further round is not narrowed any more', async () => {
+    await arrangeAnew({ Threshold: 1 });
+    once('DescribeAlarmHistory', () => true);
+    expect(await world.run(CONFIG)).toMatchObject({ outcome: 'pass' });
+    expect(new Set(made().map((name) => name[0]))).toEqual(new Set(['1', '2']));
+  });
+
+  test('tells people of what it is now', async () => {
+    once('DeleteAlarms', () => world.messaging.delivered.length > 0);
+    expect(await world.run(configOf('deliver: real'))).toMatchObject({ outcome: 'pass' });
+    expect(made().filter((name) => name.includes('real'))).toEqual(['0-real-1', '1-real-1']);
+    expect(world.messaging.delivered).toHaveLength(2);
+    expect(world.measurements.deliveries).toMatchObject([{ alarm: expect.stringMatching(/-1-real-1$/) }]);
+  });
+
+  test('and changes again whenever it is drilled has no verdict on what it was', async () => {
+    let waits = 0;
+    world.before = async () => {
+      waits += 1;
+      if (waits % 12 === 6) await change(1 + (((waits - 6) / 12) % 4));
+    };
     expect(await world.run(CONFIG)).toMatchObject({
       outcome: 'inconclusive',
-      reason: expect.stringMatching(/its configuration was changed while it was drilled, at 2026-01-05T12:/),
+      reason: expect.stringMatching(/its configuration was changed while it was drilled, at 2026-01-05T1\d:/),
     });
+    expect(new Set(made().map((name) => name[0]))).toEqual(new Set(['1', '2', '3']));
     expect(world.left).toEqual([]);
+  });
+
+  test('and is the same in the end is drilled once', async () => {
+    meanwhile(() => change(3, { DatapointsToAlarm: 2 }));
+    expect(await world.run(CONFIG)).toMatchObject({ outcome: 'pass' });
+    expect(new Set(made().map((name) => name[0]))).toEqual(new Set(['1']));
   });
 
   test('and is gone in the end fails', async () => {
