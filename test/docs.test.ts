@@ -2,6 +2,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { drillResultSchema } from '../functions/alarm-drill/schema.ts';
 import { resultSchema as evaluationSchema } from '../functions/holdout-evaluation/schema.ts';
 import { validateRules } from '../functions/quality-gate/adapters/rule-sql.ts';
 import { invocationSchema, parseContract, resultSchema } from '../functions/quality-gate/schema.ts';
@@ -89,6 +90,13 @@ describe('documents', () => {
     const events = blocks('docs/holdout.md', 'json').map(({ text }) => JSON.parse(text));
     const detail = events.find((event) => 'approval' in event);
     expect(evaluationSchema.strict().parse(detail)).toMatchObject({ approval: 'Rejected' });
+  });
+
+  it('the guide to the alarm drill shows what it emits', () => {
+    const [detail] = blocks('docs/alarm-drill.md', 'json');
+    expect(drillResultSchema.strict().parse(JSON.parse(detail?.text ?? ''))).toMatchObject({
+      outcome: 'fail',
+    });
   });
 
   it("CI runs the README's commands as they are written there", () => {
