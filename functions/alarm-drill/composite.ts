@@ -129,28 +129,6 @@ export function parseRule(text: string): Rule {
   return rule;
 }
 
-/** A rule as text, every name in quotes and every AND and OR that is inside another rule in parentheses. */
-export function printRule(rule: Rule): string {
-  const inner = (part: Rule) =>
-    part.kind === 'and' || part.kind === 'or' ? `(${printRule(part)})` : printRule(part);
-  switch (rule.kind) {
-    case 'constant':
-      return rule.value ? 'TRUE' : 'FALSE';
-    case 'state':
-      return `${rule.state}(${quoted(rule.alarm)})`;
-    case 'not':
-      return `NOT ${inner(rule.of)}`;
-    case 'and':
-    case 'or':
-      return rule.of.map(inner).join(` ${rule.kind.toUpperCase()} `);
-    case 'atLeast': {
-      const amount = `${rule.least}${rule.percent ? '%' : ''}`;
-      const state = `${rule.negated ? 'NOT ' : ''}${rule.state}`;
-      return `AT_LEAST(${amount}, ${state}, (${rule.alarms.map(quoted).join(', ')}))`;
-    }
-  }
-}
-
 /** The names of all alarms in a rule, each once, in its order; of an ARN its name. */
 export function alarmsIn(rule: Rule): string[] {
   return [...new Set(mentions(rule))];
@@ -300,10 +278,6 @@ function tokensOf(text: string): Token[] {
     });
   }
   return tokens;
-}
-
-function quoted(alarm: string): string {
-  return `"${alarm.replace(/["\\]/g, '\\$&')}"`;
 }
 
 function mentions(rule: Rule): string[] {

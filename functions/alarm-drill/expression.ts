@@ -21,14 +21,10 @@ export type Expression =
 
 /** A function of metric math that is not simulated; what an alarm on it does is not known here. */
 export class UnsupportedExpressionError extends GateInputError {
-  /** `ANOMALY_DETECTION_BAND` */
-  readonly function: string;
-
   constructor(name: string, expression: string) {
     super(`${name} in "${expression}" is not simulated`, {
       help: `Use ${Object.keys(FUNCTIONS).join(', ')}, or drill the alarm live.`,
     });
-    this.function = name;
   }
 }
 

@@ -92,18 +92,16 @@ export function dataPoint(statistic: string, samples: readonly Sample[]): number
  * The least and the greatest data point that a statistic can have, where every sample is within `values`; infinite
  * where nothing bounds it. Infinity to minus infinity where there can be none at all.
  *
- * @param samplesPerPeriod how many samples a period with any has (default: at least one)
  * @throws GateInputError for a statistic that CloudWatch does not know
  */
 export function attainable(
   statistic: string,
   values: readonly [low: number, high: number],
-  { least, most }: { least: number; most: number } = { least: 1, most: Number.POSITIVE_INFINITY },
 ): [low: number, high: number] {
   const known = statisticOf(statistic);
   if (known.kind === 'plain') {
-    if (known.name === 'SampleCount') return [least, most];
-    return known.name === 'Sum' ? total(values, [least, most]) : [...values];
+    if (known.name === 'SampleCount') return [...SOME];
+    return known.name === 'Sum' ? total(values, SOME) : [...values];
   }
   const [low, high] = [Math.max(0, values[0]), values[1]];
   if (low > high) return [...NOTHING];
@@ -122,11 +120,14 @@ export function attainable(
   if (known.kind === 'rank') return [all ? 100 : 0, some ? 100 : 0];
 
   const share = bounds.shares ? bounds.high - bounds.low : 1;
-  const counts: [number, number] = [all ? times(share, least) : 0, some ? times(share, most) : 0];
+  const counts: [number, number] = [all ? share * SOME[0] : 0, some ? times(share, SOME[1]) : 0];
   if (known.gives === 'mean') return some && share > 0 ? inside : [...NOTHING];
   if (known.gives === 'count') return counts;
   return some ? total(inside, counts) : [0, 0];
 }
+
+/** How many samples a period has that has a data point. */
+const SOME = [1, Number.POSITIVE_INFINITY] as const;
 
 const NOTHING = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY] as const;
 

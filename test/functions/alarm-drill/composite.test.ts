@@ -7,7 +7,6 @@ import {
   holds,
   maskers,
   parseRule,
-  printRule,
   type Rule,
   simulateComposite,
 } from '../../../functions/alarm-drill/composite.ts';
@@ -53,6 +52,32 @@ const world = fc
   .map((states) => (alarm: string) => states[NAMES.indexOf(alarm)]);
 
 /* The examples of "Composite alarms" in CloudWatch's user guide, and of the API reference. */
+/** A rule as text, every name in quotes and every AND and OR that is inside another rule in parentheses. */
+function printRule(rule: Rule): string {
+  const inner = (part: Rule) =>
+    part.kind === 'and' || part.kind === 'or' ? `(${printRule(part)})` : printRule(part);
+  switch (rule.kind) {
+    case 'constant':
+      return rule.value ? 'TRUE' : 'FALSE';
+    case 'state':
+      return `${rule.state}(${quoted(rule.alarm)})`;
+    case 'not':
+      return `NOT ${inner(rule.of)}`;
+    case 'and':
+    case 'or':
+      return rule.of.map(inner).join(` ${rule.kind.toUpperCase()} `);
+    case 'atLeast': {
+      const amount = `${rule.least}${rule.percent ? '%' : ''}`;
+      const state = `${rule.negated ? 'NOT ' : ''}${rule.state}`;
+      return `AT_LEAST(${amount}, ${state}, (${rule.alarms.map(quoted).join(', ')}))`;
+    }
+  }
+}
+
+function quoted(alarm: string): string {
+  return `"${alarm.replace(/["\\]/g, '\\$&')}"`;
+}
+
 describe('rules, as documented', () => {
   it.each<[string, string[], string[]]>([
     ['ALARM(CPU) AND ALARM(Disk)', ['CPU', 'Disk'], ['CPU']],
