@@ -27,7 +27,7 @@ import {
   ValidationException,
 } from '@aws-sdk/client-cloudwatch';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { LocalCloudWatch } from '../support/cloudwatch.ts';
+import { DRIFT, LocalCloudWatch } from '../support/cloudwatch.ts';
 
 const MINUTE_MS = 60_000;
 const TOPIC = 'arn:aws:sns:us-east-1:000000000000:people';
@@ -41,17 +41,6 @@ beforeEach(async () => {
 });
 
 afterEach(() => local.close());
-
-const DRIFT: PutMetricAlarmCommandInput = {
-  AlarmName: 'drift',
-  Namespace: 'Tests',
-  MetricName: 'drift',
-  Statistic: 'Average',
-  Period: 60,
-  EvaluationPeriods: 1,
-  Threshold: 0.2,
-  ComparisonOperator: 'GreaterThanThreshold',
-};
 
 async function put(changes: Partial<PutMetricAlarmCommandInput> = {}): Promise<void> {
   await local.client.send(new PutMetricAlarmCommand({ ...DRIFT, ...changes }));

@@ -10,7 +10,7 @@ import {
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { judge, samplesFor, type Treatment } from '../../sandbox/cloudwatch/judge.ts';
-import { LocalCloudWatch } from '../support/cloudwatch.ts';
+import { DRIFT, LocalCloudWatch } from '../support/cloudwatch.ts';
 
 const MINUTE_MS = 60_000;
 
@@ -22,21 +22,8 @@ beforeEach(async () => {
 
 afterEach(() => local.close());
 
-/** An alarm that fires when the drift is above 0.2. */
 async function putAlarm(changes: Partial<PutMetricAlarmCommandInput> = {}): Promise<void> {
-  await local.client.send(
-    new PutMetricAlarmCommand({
-      AlarmName: 'drift',
-      Namespace: 'Tests',
-      MetricName: 'drift',
-      Statistic: 'Average',
-      Period: 60,
-      EvaluationPeriods: 1,
-      Threshold: 0.2,
-      ComparisonOperator: 'GreaterThanThreshold',
-      ...changes,
-    }),
-  );
+  await local.client.send(new PutMetricAlarmCommand({ ...DRIFT, ...changes }));
 }
 
 async function alarm(name = 'drift'): Promise<MetricAlarm> {

@@ -2,21 +2,13 @@ import { describe, expect, it } from 'vitest';
 import { authorizeRole, type Role } from '../../sandbox/aws/account.ts';
 import { CloudWatch } from '../../sandbox/cloudwatch/cloudwatch.ts';
 import { type Operation, operations } from '../../sandbox/cloudwatch/operations.ts';
+import { DRIFT } from '../support/cloudwatch.ts';
 
 const ROLE = 'arn:aws:iam::000000000000:role/drill';
 const CALLER = { arn: 'arn:aws:sts::000000000000:assumed-role/drill/function', role: ROLE };
 const ALARMS = 'arn:aws:cloudwatch:us-east-1:000000000000:alarm';
 
-const ALARM = {
-  AlarmName: 'drill-1',
-  Namespace: 'Drill',
-  MetricName: 'drift',
-  Statistic: 'Average',
-  Period: 60,
-  EvaluationPeriods: 1,
-  Threshold: 0.2,
-  ComparisonOperator: 'GreaterThanThreshold',
-};
+const ALARM = { ...DRIFT, AlarmName: 'drill-1', Namespace: 'Drill' };
 const OWN = [{ Key: 'drill', Value: 'yes' }];
 
 /** How a call fares with a role that has one policy: `yes`, or the action that it may not. */

@@ -9,7 +9,9 @@ import type {
   StatisticQuery,
 } from '../../functions/alarm-drill/alarm.ts';
 import type { ActionFacts, Facts, MetricFacts } from '../../functions/alarm-drill/measurements.ts';
+import { proveReachable } from '../../functions/alarm-drill/reachability.ts';
 import { type drillSchema, type LocatedDrill, parseDrills } from '../../functions/alarm-drill/schema.ts';
+import type { Finding } from '../../functions/shared/verdict.ts';
 
 /*
  * An alarm as it should be, everything that is known of it, and the drill that says what it is for. Tests change what
@@ -50,6 +52,11 @@ export function drillOf(config: Partial<DrillInput> = {}, name = 'distance-drift
 /** The query of an alarm on one metric. */
 export function queryOf(change: Partial<StatisticQuery> = {}): StatisticQuery {
   return { id: 'm1', metric: PSI, statistic: 'Average', ...change };
+}
+
+/** All that the static proof finds not to be right. */
+export function flawsOf(facts: Facts, drill = drillOf()): Finding[] {
+  return proveReachable(facts, drill).findings.filter(({ outcome }) => outcome !== 'pass');
 }
 
 /** `psi-distance`: 2 of 3 data points of 5 minutes >= 0.2, missing data breaching, tells {@link ONCALL}. */

@@ -1,9 +1,25 @@
-import { CloudWatchClient, PutMetricDataCommand } from '@aws-sdk/client-cloudwatch';
+import {
+  CloudWatchClient,
+  type PutMetricAlarmCommandInput,
+  PutMetricDataCommand,
+} from '@aws-sdk/client-cloudwatch';
 import { ServiceError } from '../../sandbox/aws/service.ts';
 import { CloudWatch, type Options } from '../../sandbox/cloudwatch/cloudwatch.ts';
 import { CloudWatchServer } from '../../sandbox/cloudwatch/server.ts';
 
 const MINUTE_MS = 60_000;
+
+/** An alarm that fires when the drift is above 0.2. */
+export const DRIFT = {
+  AlarmName: 'drift',
+  Namespace: 'Tests',
+  MetricName: 'drift',
+  Statistic: 'Average',
+  Period: 60,
+  EvaluationPeriods: 1,
+  Threshold: 0.2,
+  ComparisonOperator: 'GreaterThanThreshold',
+} as const satisfies PutMetricAlarmCommandInput;
 
 /** An action that an alarm has run. */
 export interface RanAction {

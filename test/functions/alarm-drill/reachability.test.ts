@@ -11,6 +11,7 @@ import {
   type DrillInput,
   drillOf,
   factsOf,
+  flawsOf,
   metricFacts,
   ONCALL,
   PSI,
@@ -25,14 +26,12 @@ const INTENDED = { fires: '>= 0.2', within: '30m' };
 const FUNCTION = 'arn:aws:lambda:eu-central-1:111122223333:function:page';
 
 /** `check outcome: sentence` of all that is not right. */
-function flaws(facts: Facts, drill: LocatedDrill = drillOf()): string[] {
-  return proveReachable(facts, drill)
-    .findings.filter(({ outcome }) => outcome !== 'pass')
-    .map(({ check, outcome, message }) => `${check} ${outcome}: ${message}`);
+function flaws(facts: Facts, drill?: LocatedDrill): string[] {
+  return flawsOf(facts, drill).map(({ check, outcome, message }) => `${check} ${outcome}: ${message}`);
 }
 
-function helpOf(facts: Facts, drill: LocatedDrill = drillOf()): string | undefined {
-  return proveReachable(facts, drill).findings.find(({ outcome }) => outcome !== 'pass')?.help;
+function helpOf(facts: Facts, drill?: LocatedDrill): string | undefined {
+  return flawsOf(facts, drill)[0]?.help;
 }
 
 function passed(facts: Facts, check: string, drill: LocatedDrill = drillOf()): string | undefined {

@@ -8,6 +8,7 @@ import {
   compositeAlarm,
   drillOf,
   factsOf,
+  flawsOf,
   metricFacts,
   ONCALL,
   PSI,
@@ -19,9 +20,8 @@ import {
 } from '../../support/alarm-facts.ts';
 
 /** What is not right, as a reader sees it: the check, its outcome, the sentence, the fix. */
-function flawsOf(facts: Facts, drill: LocatedDrill): string {
-  return proveReachable(facts, drill)
-    .findings.filter(({ outcome }) => outcome !== 'pass')
+function textOf(facts: Facts, drill: LocatedDrill): string {
+  return flawsOf(facts, drill)
     .map(({ check, outcome, message, help }) => `${check} ${outcome}\n${message}\n${help}`)
     .join('\n\n');
 }
@@ -34,7 +34,7 @@ function only(flaws: string): string {
 
 /** The alarm on drift of one feature, changed in one respect. */
 function mistaken(change: Partial<MetricAlarm>, facts: Partial<Facts> = {}): string {
-  return only(flawsOf(factsOf(psiAlarm(change), facts), drillOf()));
+  return only(textOf(factsOf(psiAlarm(change), facts), drillOf()));
 }
 
 const INTENDED = { fires: '>= 0.2', within: '30m' };
@@ -65,7 +65,7 @@ describe('15 kinds of mistakes: one finding each, in one sentence, with the fix'
     const drill = drillOf({
       intended: { fires: '>= 5', within: '30m', statistic: 'Sum', step: 1, range: { from: 0 } },
     });
-    expect(only(flawsOf(factsOf(alarm, {}, { typical: 1 }), drill))).toMatchInlineSnapshot(`
+    expect(only(textOf(factsOf(alarm, {}, { typical: 1 }), drill))).toMatchInlineSnapshot(`
       "strictness fail
       Alarm psi-distance fires at > 5, intended is >= 5 (tocsin.yaml:5): a value of exactly 5 stays unnoticed, which it often is, as values are whole multiples of 1.
       Set --comparison-operator GreaterThanOrEqualToThreshold of aws cloudwatch put-metric-alarm, in CDK comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD."
@@ -75,7 +75,7 @@ describe('15 kinds of mistakes: one finding each, in one sentence, with the fix'
   test('wrong statistic', () => {
     const drill = drillOf({ intended: { ...INTENDED, statistic: 'Maximum' } });
     const facts = factsOf(psiAlarm({ queries: [queryOf({ statistic: 'SampleCount' })] }));
-    expect(only(flawsOf(facts, drill))).toMatchInlineSnapshot(`
+    expect(only(textOf(facts, drill))).toMatchInlineSnapshot(`
       "statistic fail
       Alarm psi-distance looks at the SampleCount of each period, intended is the Maximum (tocsin.yaml:7): its threshold is held against another number.
       Set --statistic Maximum of aws cloudwatch put-metric-alarm, in CDK statistic: 'Maximum'."
@@ -85,7 +85,7 @@ describe('15 kinds of mistakes: one finding each, in one sentence, with the fix'
   test('wrong dimension', () => {
     const metric: MetricName = { ...PSI, dimensions: { Endpoint: 'churn-staging' } };
     const facts = factsOf(psiAlarm({ queries: [queryOf({ metric })] }), {}, { exists: false, near: [PSI] });
-    expect(only(flawsOf(facts, drillOf()))).toMatchInlineSnapshot(`
+    expect(only(textOf(facts, drillOf()))).toMatchInlineSnapshot(`
       "metric-exists fail
       Alarm psi-distance never fires, as there is no metric ML/Drift/psi{Endpoint=churn-staging}; there is ML/Drift/psi{Endpoint=churn-staging, Feature=distance}.
       Set --dimensions Name=Endpoint,Value=churn-staging Name=Feature,Value=distance of aws cloudwatch put-metric-alarm, in CDK dimensionsMap: { Endpoint: 'churn-staging', Feature: 'distance' }."
@@ -96,7 +96,7 @@ describe('15 kinds of mistakes: one finding each, in one sentence, with the fix'
     const metric: MetricName = { ...PSI, dimensions: { Endpoint: 'churn-staging', Feature: 'price' } };
     const facts = factsOf(psiAlarm({ queries: [queryOf({ metric })] }));
     const drill = drillOf({ intended: { ...INTENDED, metric: PSI } });
-    expect(only(flawsOf(facts, drill))).toMatchInlineSnapshot(`
+    expect(only(textOf(facts, drill))).toMatchInlineSnapshot(`
       "metric fail
       Alarm psi-distance watches ML/Drift/psi{Endpoint=churn-staging, Feature=price}, and is meant to watch ML/Drift/psi{Endpoint=churn-staging, Feature=distance} (tocsin.yaml:7; it differs in dimension Feature=distance): what the intended metric shows rings nobody.
       Set --dimensions Name=Endpoint,Value=churn-staging Name=Feature,Value=distance of aws cloudwatch put-metric-alarm, in CDK dimensionsMap: { Endpoint: 'churn-staging', Feature: 'distance' }."
@@ -106,7 +106,7 @@ describe('15 kinds of mistakes: one finding each, in one sentence, with the fix'
   test('wrong namespace', () => {
     const metric: MetricName = { ...PSI, namespace: 'Ml/Drift' };
     const facts = factsOf(psiAlarm({ queries: [queryOf({ metric })] }), {}, { exists: false, near: [PSI] });
-    expect(only(flawsOf(facts, drillOf()))).toMatchInlineSnapshot(`
+    expect(only(textOf(facts, drillOf()))).toMatchInlineSnapshot(`
       "metric-exists fail
       Alarm psi-distance never fires, as there is no metric Ml/Drift/psi{Endpoint=churn-staging, Feature=distance}; there is ML/Drift/psi{Endpoint=churn-staging, Feature=distance}.
       Set --namespace ML/Drift of aws cloudwatch put-metric-alarm, in CDK namespace: 'ML/Drift'."
@@ -119,7 +119,7 @@ describe('15 kinds of mistakes: one finding each, in one sentence, with the fix'
       {},
       { periods: { asked: 0, anyUnit: 36, lookBackMs: 3 * 3_600_000 } },
     );
-    expect(only(flawsOf(facts, drillOf()))).toMatchInlineSnapshot(`
+    expect(only(textOf(facts, drillOf()))).toMatchInlineSnapshot(`
       "unit fail
       Alarm psi-distance never sees a value: it asks for data in Percent, and ML/Drift/psi{Endpoint=churn-staging, Feature=distance} has data in 36 periods of the last 3 h, none of it in Percent.
       Leave --unit out of aws cloudwatch put-metric-alarm, in CDK unit: any unit counts then. Or emit the metric in Percent."
@@ -150,7 +150,7 @@ describe('15 kinds of mistakes: one finding each, in one sentence, with the fix'
       missingData: 'notBreaching',
     });
     const drill = drillOf({ intended: { ...INTENDED, whenSilent: 'OK' } });
-    expect(only(flawsOf(factsOf(alarm), drill))).toMatchInlineSnapshot(`
+    expect(only(textOf(factsOf(alarm), drill))).toMatchInlineSnapshot(`
       "timing fail
       Alarm psi-distance never fires just over the intended threshold, intended is within 30 min (tocsin.yaml:6): it wants 3 data points within 5 periods of 1 min, and samples come every 5 min.
       Set --evaluation-periods 11 of aws cloudwatch put-metric-alarm, in CDK evaluationPeriods: 11. Or: Set --period 180 of aws cloudwatch put-metric-alarm, in CDK period: Duration.seconds(180)."
@@ -226,7 +226,7 @@ describe('15 kinds of mistakes: one finding each, in one sentence, with the fix'
     const alarm = psiAlarm({ actions: { enabled: true, alarm: [], ok: [], insufficientData: [] } });
     const parents = [compositeAlarm('ml-red', 'ALARM("psi-distance") AND NOT ALARM("deployment-runs")')];
     const others = { 'deployment-runs': 'ALARM' } as const;
-    expect(only(flawsOf(factsOf(alarm, { parents, others }), drillOf()))).toMatchInlineSnapshot(`
+    expect(only(textOf(factsOf(alarm, { parents, others }), drillOf()))).toMatchInlineSnapshot(`
       "composite fail
       Alarm psi-distance tells nobody: composite alarm ml-red, which has the actions, is masked, as deployment-runs is in ALARM: its rule is ALARM("psi-distance") AND NOT ALARM("deployment-runs").
       Give psi-distance an action of its own, or correct the rule of ml-red so that ALARM("psi-distance") is enough, or see to deployment-runs."
@@ -238,7 +238,7 @@ describe('15 kinds of mistakes: one finding each, in one sentence, with the fix'
     const suppressor = { alarm: alarmArn('maintenance'), waitS: 60, extensionS: 60 };
     const parents = [compositeAlarm('ml-red', 'ALARM("psi-distance")', { suppressor })];
     const others = { maintenance: 'ALARM' } as const;
-    expect(only(flawsOf(factsOf(alarm, { parents, others }), drillOf()))).toMatchInlineSnapshot(`
+    expect(only(textOf(factsOf(alarm, { parents, others }), drillOf()))).toMatchInlineSnapshot(`
       "composite fail
       Alarm psi-distance tells nobody: composite alarm ml-red, which has the actions, holds them back while its suppressor maintenance is in ALARM.
       Find out why maintenance is in ALARM, or correct ActionsSuppressor of ml-red."
@@ -549,7 +549,7 @@ describe('correct configurations: nothing is flagged', () => {
   ];
 
   test.each(correct)('%s', (_, facts, drill) => {
-    expect(flawsOf(facts, drill)).toBe('');
+    expect(textOf(facts, drill)).toBe('');
     expect(proveReachable(facts, drill).findings.length).toBeGreaterThan(7);
   });
 });
