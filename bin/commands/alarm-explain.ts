@@ -4,12 +4,14 @@ import {
   type AlarmState,
   conditionText,
   type Evaluated,
+  longestWindowS,
   type MetricAlarm,
   MISSING_DATA,
   type MissingData,
   readsMetric,
 } from '../../functions/alarm-drill/alarm.ts';
 import { GateInputError } from '../../functions/shared/errors.ts';
+import { formatDuration } from '../../functions/shared/format.ts';
 import type { Explanation, Given } from '../shared/alarm-picture.ts';
 import { EXIT, type ExitCode, type Io, printable, run, style } from '../shared/cli.ts';
 import { parsePeriod, parseWhole } from '../shared/options.ts';
@@ -190,15 +192,13 @@ const BLANK: Evaluated = {
   missingData: 'missing',
 };
 
-/** Seconds that N periods may take: a day, and a week where each is an hour or longer. */
-const DAY_S = 86_400;
-
-function assertPossible({ datapointsToAlarm: m, evaluationPeriods: n, periodS }: Evaluated): void {
+function assertPossible(alarm: Evaluated): void {
+  const { datapointsToAlarm: m, evaluationPeriods: n, periodS } = alarm;
   if (m > n) throw new GateInputError(`M, ${m}, is more than N, ${n}`, { help: 'Give --m and --n.' });
-  const longest = periodS < 3600 ? DAY_S : 7 * DAY_S;
+  const longest = longestWindowS(alarm);
   if (n * periodS <= longest) return;
   throw new GateInputError(
-    `CloudWatch has no alarm on ${n} data points of ${periodS} s: together at most ${longest / DAY_S === 1 ? 'a day' : 'seven days'}`,
+    `CloudWatch has no alarm on ${n} data points of ${periodS} s: together at most ${formatDuration(1000 * longest)}`,
     { help: `Give --n ${Math.floor(longest / periodS)} or less, or another --period.` },
   );
 }

@@ -168,6 +168,12 @@ export function conditionText(alarm: Evaluated): string {
   return `${m} of ${n} data point${n === 1 ? '' : 's'} of ${periodS} s ${thresholdText(alarm)}`;
 }
 
+/** How far CloudWatch lets an alarm look back, seconds: a day; a week where its periods are an hour or longer. */
+export function longestWindowS({ periodS }: Pick<Evaluated, 'periodS'>): number {
+  const dayS = 86_400;
+  return periodS < 3600 ? dayS : 7 * dayS;
+}
+
 /** The name of an alarm in its ARN, which rules and suppressors may give; of a name itself. */
 export function alarmNameOf(nameOrArn: string): string {
   return /^arn:[^:]*:cloudwatch:[^:]*:[^:]*:alarm:(.*)$/s.exec(nameOrArn)?.[1] ?? nameOrArn;

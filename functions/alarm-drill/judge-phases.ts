@@ -230,7 +230,7 @@ class PhasesJudged implements Judged {
     });
   }
 
-  /** `drifted traffic (psi of distance 0.4)`, `the value 0.21` */
+  /** `traffic that drifts by 0.4 (psi of distance)`, `the value 0.21` */
   #whatOf({ drift, value }: LivePhase): string {
     const { traffic } = this.#drill.value;
     if (drift !== undefined) {

@@ -1,6 +1,12 @@
 import { GateInputError } from '../shared/errors.ts';
 import { formatDuration, listOf } from '../shared/format.ts';
-import type { AlarmState, MetricAlarm, MissingData, StatisticQuery } from './alarm.ts';
+import {
+  type AlarmState,
+  longestWindowS,
+  type MetricAlarm,
+  type MissingData,
+  type StatisticQuery,
+} from './alarm.ts';
 import { howToSet, type Proof, type Setting, windowText } from './reach-proof.ts';
 import { type Silence, Trials } from './reach-trials.ts';
 
@@ -293,8 +299,7 @@ function changedBy(alarm: MetricAlarm, { name, value }: Mend['setting']): Metric
 
 /** Whether CloudWatch takes an alarm, and it is quiet, and loud within so many milliseconds. */
 function isInTime(within: number, alarm: MetricAlarm, trials: Trials): boolean {
-  const windowS = alarm.periodS * alarm.evaluationPeriods;
-  if (windowS > (alarm.periodS < 3600 ? 86_400 : 604_800)) return false;
+  if (alarm.periodS * alarm.evaluationPeriods > longestWindowS(alarm)) return false;
   if (!trials.isQuick(alarm)) return false;
   const holds = (phases: 'all' | 'first') =>
     trials.quiet(alarm, phases) === 'OK' &&

@@ -29,9 +29,9 @@ const lineSchema = z.object({
 /**
  * Reads a line of a capture.
  *
- * CSV has the features in their order, with or without a header; an empty field is null, one in quotes is an empty text. JSON is an
- * object or a list of values, one a line or several in a list, alone or as `features`, `instances` or `inputs` of an
- * object; objects have the features by name, and what they do not have is null.
+ * CSV has the features in their order, with or without a header; an empty field is null, one in quotes is an empty text.
+ * JSON is an object or a list of values, one a line or several in a list, alone or as `features`, `instances` or `inputs`
+ * of an object; objects have the features by name, and what they do not have is null.
  *
  * @returns undefined where it was captured outside of the window
  * @throws CapturedLineError where it cannot be read

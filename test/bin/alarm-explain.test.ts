@@ -639,13 +639,9 @@ describe('tocsin alarm explain', () => {
     [
       'more than a day',
       ['--series', '1', '--fires', '> 1', '--n', '300', '--period', '5m'],
-      /at most a day\n {2}Give --n 288/,
+      /at most 1 d\n {2}Give --n 288/,
     ],
-    [
-      'more than a week',
-      ['--series', '1', '--fires', '> 1', '--n', '8', '--period', '1d'],
-      /at most seven days/,
-    ],
+    ['more than a week', ['--series', '1', '--fires', '> 1', '--n', '8', '--period', '1d'], /at most 7 d/],
     [
       'no such alarm',
       ['flight-drif', '--series', '1'],

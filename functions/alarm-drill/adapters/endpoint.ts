@@ -9,6 +9,10 @@ import { GateInputError, messageOf } from '../../shared/errors.ts';
 import { clip } from '../../shared/format.ts';
 import type { Value } from '../generator.ts';
 
+/*
+ * A staging endpoint of SageMaker: records as it takes them, and sending them.
+ */
+
 /** SageMaker takes a body of at most 6,291,456 bytes. */
 const MAX_BODY_BYTES = 6_000_000;
 
