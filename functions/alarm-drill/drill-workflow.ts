@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { GateDependencyError, GateError, GateInputError, messageOf } from '../shared/errors.ts';
 import { verdictFolder } from '../shared/evidence.ts';
 import { followed } from '../shared/followed.ts';
-import { formatTime } from '../shared/format.ts';
+import { clip, formatTime } from '../shared/format.ts';
 import { sha256, verdictId } from '../shared/identity.ts';
 import { announceOnce, tellOnce } from '../shared/outlets.ts';
 import type { Ignored } from '../shared/verdict.ts';
@@ -11,7 +11,7 @@ import type { Workflow } from '../shared/workflow.ts';
 import { deleteAlarms, leftovers, readAlarm, readAlarms } from './adapters/alarms.ts';
 import { readFacts } from './adapters/facts.ts';
 import { drillFolder, publishDrill, readPublishedDrill, storeDrill } from './adapters/publish.ts';
-import { closeReceipts, receiptLeftovers } from './adapters/receipts.ts';
+import { deleteReceipts, receiptLeftovers, unsubscribeReceipts } from './adapters/receipts.ts';
 import type { Alarm, MetricAlarm } from './alarm.ts';
 import { PROOF_ONLY } from './decide.ts';
 import { DELIVERY_MS, deliver, realTopics } from './deliver-workflow.ts';
@@ -19,7 +19,13 @@ import { alarmHash, verdictOf } from './identity.ts';
 import { MOST_ROUNDS } from './ladder.ts';
 import { runLive } from './live-workflow.ts';
 import type { Facts, Measurements } from './measurements.ts';
-import { drillMessage, drillRefusalMessage, drillResultOf } from './messages.ts';
+import {
+  drillMessage,
+  drillRefusalMessage,
+  drillResultOf,
+  LEFTOVERS_HELP,
+  leftoversMessage,
+} from './messages.ts';
 import type { DrillRequest } from './request.ts';
 import { climb } from './rounds-workflow.ts';
 import {
@@ -68,6 +74,9 @@ interface Attempt {
 const RESTARTS = 2;
 
 const NOTHING: Drilled = { rounds: [], deliveries: [], phases: [], notDrilled: null };
+
+/** Of what could not be removed, as far as it is told. */
+const MOST_LEFT = 20;
 
 /** How long reading the configuration of an alarm may take, with all its retries. */
 const READING_MS = 15 * 60_000;
@@ -137,27 +146,98 @@ async function answerTo(
   return { drill: drill.name, error: 'GateInputError', message: ended.error.message };
 }
 
-/** Removes what runs that died have left: of this drill all, of others what nobody can need any more. */
+/**
+ * Removes what runs that died have left: of this drill all, of others what nobody can need any more. What cannot be
+ * removed keeps nothing from being drilled; the owners are told of it.
+ */
 async function sweep(workflow: Workflow, { drill, report }: Run, deps: DrillDependencies): Promise<void> {
-  await workflow.step('sweep up', async () => {
+  const left = await workflow.step('sweep up', async () => {
     await report('looking for leftovers');
     const over = { now: deps.now(), drill: drill.name };
-    await deleteAlarms(deps.cloudwatch, await leftovers(deps.cloudwatch, over));
-    for (const token of await receiptLeftovers(deps.sqs, over)) await closeReceipts(deps, token);
+    const alarms = await leftovers(deps.cloudwatch, over);
+    const stays: string[] = [];
+    const attempt = (work: Promise<void>) =>
+      work.catch((error) => {
+        stays.push(messageOf(error));
+      });
+    await attempt(deleteAlarms(deps.cloudwatch, alarms));
+    for (const token of await receiptLeftovers(deps.sqs, over)) {
+      await attempt(
+        unsubscribeReceipts(deps, token).then((refused) => {
+          stays.push(...refused);
+          return deleteReceipts(deps, token);
+        }),
+      );
+    }
+    return clipped(stays);
   });
+  if (left.length > 0) await tellLeftovers(workflow, drill.name, left, deps);
 }
 
-/** Removes whatever this run has made. Fine where nothing is. */
-async function cleanUp(workflow: Workflow, { token, report }: Run, deps: DrillDependencies): Promise<void> {
-  await workflow.step('remove all shadow alarms', async () => {
-    await report('cleaning up');
-    const alarms = await readAlarms(deps.cloudwatch, { prefix: shadowPrefix(token) });
-    await deleteAlarms(
-      deps.cloudwatch,
-      alarms.map(({ name }) => name),
+/**
+ * Removes whatever this run has made. Fine where nothing is. What cannot be removed keeps nothing else.
+ *
+ * @throws GateDependencyError with all that is left; the owners were told
+ */
+async function cleanUp(
+  workflow: Workflow,
+  { drill, token, report }: Run,
+  deps: DrillDependencies,
+): Promise<void> {
+  const left: string[] = [];
+  const attempt = async (work: () => Promise<void>) => {
+    try {
+      await work();
+    } catch (error) {
+      left.push(...clipped([messageOf(error)]));
+    }
+  };
+  await attempt(() =>
+    workflow.step('remove all shadow alarms', async () => {
+      await report('cleaning up');
+      const alarms = await readAlarms(deps.cloudwatch, { prefix: shadowPrefix(token) });
+      await deleteAlarms(
+        deps.cloudwatch,
+        alarms.map(({ name }) => name),
+      );
+    }),
+  );
+  await attempt(async () => {
+    left.push(
+      ...(await workflow.step('unsubscribe the receipt queue', async () =>
+        clipped(await unsubscribeReceipts(deps, token)),
+      )),
     );
+    // A step of its own: while the queue is there, what was refused is known however often that step is repeated.
+    await workflow.step('remove the receipt queue', () => deleteReceipts(deps, token));
   });
-  await workflow.step('close the receipt queue', () => closeReceipts(deps, token));
+  if (left.length === 0) return;
+  await tellLeftovers(workflow, drill.name, left, deps);
+  throw new GateDependencyError(`the clean-up left something: ${left.join('; ')}`, { help: LEFTOVERS_HELP });
+}
+
+/** So many sentences, each of a bounded length. */
+function clipped(sentences: readonly string[]): string[] {
+  return sentences.slice(0, MOST_LEFT).map((text) => clip(text, 600));
+}
+
+/** Tells the owners what is left, of the same once. */
+async function tellLeftovers(
+  workflow: Workflow,
+  drill: string,
+  left: readonly string[],
+  deps: DrillDependencies,
+): Promise<void> {
+  const folder = verdictFolder('alarm-drill', drill, 'leftovers');
+  const id = verdictId('alarm-drill', TOCSIN_VERSION, { drill, left });
+  deps.warn('something could not be removed', new GateDependencyError(left.join('; ')));
+  try {
+    await workflow.step(`tell what is left (${id.slice(0, 8)})`, () =>
+      tellOnce(deps, `${folder}${id}.json`, () => leftoversMessage(drill, left)),
+    );
+  } catch (untold) {
+    deps.warn('the owners could not be told', untold);
+  }
 }
 
 // ---------------------------------------------------------------------------------------------------------

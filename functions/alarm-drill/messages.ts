@@ -41,6 +41,26 @@ export function drillRefusalMessage(drill: string, error: GateError): Message {
   return noVerdictMessage({ ...runnerOf(drill), question: 'the alarm fires' }, error);
 }
 
+export const LEFTOVERS_HELP =
+  'Remove what is named by hand, and let the role of the drill do what was refused: what is left costs little, and goes on.';
+
+/** The notification that something could not be removed. */
+export function leftoversMessage(drill: string, left: readonly string[]): Message {
+  const { title, command } = runnerOf(drill);
+  const lines = [
+    `Drill ${drill}: it could not remove all that drills have made. Its verdict does not depend on it.`,
+    '',
+    ...left.map((text) => `- ${text}`),
+    '',
+    `What now: ${LEFTOVERS_HELP} To see that nothing is left: ${command}`,
+  ];
+  return {
+    subject: `Tocsin: ${title} ${drill} not cleaned up`,
+    text: `${lines.join('\n')}\n`,
+    attributes: { drill, outcome: 'error' },
+  };
+}
+
 function runnerOf(name: string) {
   return { kind: 'drill', name, title: 'alarm drill', command: `tocsin drill alarm ${name}` } as const;
 }

@@ -22,7 +22,7 @@ import {
 import * as z from 'zod';
 import { call, dependencyError, mapLimit } from '../../shared/aws.ts';
 import { chunksOf } from '../../shared/chunks.ts';
-import { GateDependencyError, GateInputError } from '../../shared/errors.ts';
+import { GateDependencyError, GateInputError, messageOf } from '../../shared/errors.ts';
 import { tryJson } from '../../shared/schema.ts';
 import {
   type Actions,
@@ -368,7 +368,7 @@ const DELETIONS = 3;
 
 /**
  * Deletes shadow alarms; fine where there are none. Looks afterwards: CloudWatch deletes all alarms of a call or none, and
- * says nothing of some mistakes.
+ * says nothing of some mistakes. One that it refuses to delete, as where a composite alarm depends on it, keeps no other.
  *
  * @throws Error where one is no shadow alarm
  * @throws GateDependencyError where CloudWatch does not answer, or refuses, or keeps one
@@ -376,18 +376,29 @@ const DELETIONS = 3;
 export async function deleteAlarms(cloudwatch: CloudWatchClient, names: readonly string[]): Promise<void> {
   const stranger = names.find((name) => !name.startsWith(SHADOW));
   if (stranger !== undefined) throw new Error(`"${stranger}" is no shadow alarm: it stays`);
+  const refused: string[] = [];
   for (const batch of chunksOf(names, NAMES)) {
-    for (let attempt = 0; ; attempt++) {
-      const there = (await readAlarms(cloudwatch, { names: batch })).map(({ name }) => name);
-      if (there.length === 0) break;
-      if (attempt === DELETIONS) {
-        throw new GateDependencyError(`DeleteAlarms left ${there.join(', ')}`);
+    try {
+      await deleteTogether(cloudwatch, batch);
+    } catch (error) {
+      if (batch.length === 1) throw error;
+      for (const name of batch) {
+        await deleteTogether(cloudwatch, [name]).catch((one) => refused.push(messageOf(one)));
       }
-      try {
-        await cloudwatch.send(new DeleteAlarmsCommand({ AlarmNames: there }));
-      } catch (error) {
-        if (!isGone(error)) throw dependencyError(`DeleteAlarms ${there.join(', ')}`, error);
-      }
+    }
+  }
+  if (refused.length > 0) throw new GateDependencyError(refused.join('; '));
+}
+
+async function deleteTogether(cloudwatch: CloudWatchClient, names: readonly string[]): Promise<void> {
+  for (let attempt = 0; ; attempt++) {
+    const there = (await readAlarms(cloudwatch, { names })).map(({ name }) => name);
+    if (there.length === 0) return;
+    if (attempt === DELETIONS) throw new GateDependencyError(`DeleteAlarms left ${there.join(', ')}`);
+    try {
+      await cloudwatch.send(new DeleteAlarmsCommand({ AlarmNames: there }));
+    } catch (error) {
+      if (!isGone(error)) throw dependencyError(`DeleteAlarms ${there.join(', ')}`, error);
     }
   }
 }

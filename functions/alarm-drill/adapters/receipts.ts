@@ -22,6 +22,7 @@ import {
 import * as z from 'zod';
 import { call, dependencyError, statusOf } from '../../shared/aws.ts';
 import { chunksOf } from '../../shared/chunks.ts';
+import { messageOf } from '../../shared/errors.ts';
 import { tryJson } from '../../shared/schema.ts';
 import { ALARM_STATES } from '../alarm.ts';
 import type { Receipt } from '../measurements.ts';
@@ -93,7 +94,7 @@ export async function openReceipts(
   );
   const { QueueArn: queueArn = '' } = await attributesOf(sqs, queueUrl, ['QueueArn']);
   // Before the first subscription: what comes down to a queue without a policy is lost, and the policy is what
-  // closeReceipts() knows the topics from.
+  // unsubscribeReceipts() knows the topics from.
   await call(
     `SetQueueAttributes ${name}`,
     sqs.send(
@@ -266,27 +267,57 @@ function receiptOf({
 }
 
 /**
- * Removes the receipt queue of a run, with its subscriptions; fine where there is none. The queue goes last: as long as it
- * is there, its policy says which topics it is subscribed to.
+ * Removes the subscriptions of a receipt queue; fine where there is no queue. The queue stays: as long as it is there, its
+ * policy says which topics it is subscribed to.
  *
- * @throws GateDependencyError where SQS or SNS does not answer, or refuses
+ * @returns what SNS refuses to remove, or to look for, in words: no repetition would help
+ * @throws GateDependencyError where SQS or SNS does not answer, or SQS refuses
  */
-export async function closeReceipts({ sqs, sns }: Messaging, token: string): Promise<void> {
-  const name = queueName(token);
+export async function unsubscribeReceipts({ sqs, sns }: Messaging, token: string): Promise<string[]> {
+  const left: string[] = [];
   await unlessGone(async () => {
-    const { QueueUrl: queueUrl = '' } = await call(
-      `GetQueueUrl ${name}`,
-      sqs.send(new GetQueueUrlCommand({ QueueName: name })),
-    );
-    const { QueueArn, Policy } = await attributesOf(sqs, queueUrl, ['QueueArn', 'Policy']);
+    const { QueueArn, Policy } = await attributesOf(sqs, await urlOf(sqs, token), ['QueueArn', 'Policy']);
     const statements = policySchema.safeParse(tryJson(Policy ?? '')).data?.Statement ?? [];
     for (const topic of statements.flatMap(({ Condition }) => Condition.ArnEquals['aws:SourceArn'])) {
-      for (const { Endpoint, SubscriptionArn } of await subscriptionsOf(sns, topic)) {
-        if (Endpoint === QueueArn) await unsubscribe(sns, SubscriptionArn);
+      try {
+        for (const { Endpoint, SubscriptionArn } of await subscriptionsOf(sns, topic)) {
+          if (Endpoint === QueueArn) await unsubscribe(sns, SubscriptionArn);
+        }
+      } catch (error) {
+        if (!isRefusal((error as Error).cause)) throw error;
+        left.push(`the subscription of ${queueName(token)} to ${topic}: ${messageOf(error)}`);
       }
     }
-    await call(`DeleteQueue ${name}`, sqs.send(new DeleteQueueCommand({ QueueUrl: queueUrl })));
   });
+  return left;
+}
+
+/**
+ * Removes the receipt queue of a run; fine where there is none.
+ *
+ * @throws GateDependencyError where SQS does not answer, or refuses
+ */
+export async function deleteReceipts({ sqs }: Pick<Messaging, 'sqs'>, token: string): Promise<void> {
+  await unlessGone(async () => {
+    const QueueUrl = await urlOf(sqs, token);
+    await call(`DeleteQueue ${queueName(token)}`, sqs.send(new DeleteQueueCommand({ QueueUrl })));
+  });
+}
+
+async function urlOf(sqs: SQSClient, token: string): Promise<string> {
+  const QueueName = queueName(token);
+  const { QueueUrl = '' } = await call(
+    `GetQueueUrl ${QueueName}`,
+    sqs.send(new GetQueueUrlCommand({ QueueName })),
+  );
+  return QueueUrl;
+}
+
+/** Whether a service will say the same however often it is asked: it answered, and neither failed nor is it busy. */
+function isRefusal(error: unknown): boolean {
+  const status = statusOf(error);
+  const { name = '' } = (error ?? {}) as Partial<Error>;
+  return status !== undefined && status >= 400 && status < 500 && !/Throttl|TooMany|RequestLimit/.test(name);
 }
 
 /** @returns none where there is no such topic, whose subscriptions went with it */
@@ -312,6 +343,8 @@ async function subscriptionsOf(sns: SNSClient, topic: string): Promise<Subscript
 }
 
 async function unsubscribe(sns: SNSClient, arn: string | undefined): Promise<void> {
+  // What nobody has confirmed receives nothing, and vanishes by itself.
+  if (arn === 'PendingConfirmation') return;
   try {
     await sns.send(new UnsubscribeCommand({ SubscriptionArn: arn }));
   } catch (error) {
@@ -323,7 +356,7 @@ async function unsubscribe(sns: SNSClient, arn: string | undefined): Promise<voi
  * Finds receipt queues that runs left behind, by prefix and tag.
  *
  * @param drill runs of this drill are over, too: it runs only once at a time
- * @returns tokens of the runs, for {@link closeReceipts}
+ * @returns tokens of the runs, for {@link unsubscribeReceipts} and {@link deleteReceipts}
  * @throws GateDependencyError where SQS does not answer, or refuses
  */
 export async function receiptLeftovers(

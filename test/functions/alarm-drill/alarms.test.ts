@@ -395,6 +395,19 @@ describe('calls', () => {
       expect(mock.calls()).toHaveLength(0);
     });
 
+    test('one that CloudWatch refuses to delete keeps no other', async () => {
+      mock.on(DeleteAlarmsCommand).callsFake(({ AlarmNames }: { AlarmNames: string[] }) => {
+        if (AlarmNames.includes('tocsin-drill-1')) throw error('ValidationError', 400);
+        for (const name of AlarmNames) there.delete(name);
+        return {};
+      });
+
+      await expect(deleteAlarms(cloudwatch, ['tocsin-drill-1', 'tocsin-drill-2'])).rejects.toThrow(
+        /^DeleteAlarms tocsin-drill-1 failed/,
+      );
+      expect([...there]).toEqual(['tocsin-drill-1']);
+    });
+
     test('says what CloudWatch refuses', async () => {
       mock.on(DeleteAlarmsCommand).rejects(error('AccessDenied', 403));
 

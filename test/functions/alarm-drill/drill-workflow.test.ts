@@ -786,9 +786,63 @@ describe('trouble', () => {
     world.messaging.fails = (operation) => (operation === 'DeleteQueue' ? refusal('Denied', 403) : undefined);
     await expect(world.run(CONFIG)).rejects.toThrow('DeleteQueue');
     expect(world.left).toHaveLength(1);
+    expect(subjects()).toEqual([
+      'Tocsin: alarm drill drift passed',
+      'Tocsin: alarm drill drift not cleaned up',
+    ]);
     world.messaging.fails = () => undefined;
     expect(await world.run(CONFIG, { id: 'run-2' })).toMatchObject({ outcome: 'pass' });
     world.expectClean();
+  });
+
+  test('a subscription that cannot be removed is told, and keeps nothing else', async () => {
+    world.messaging.fails = (operation) => (operation === 'Unsubscribe' ? refusal('Denied', 403) : undefined);
+    await expect(world.run(CONFIG)).rejects.toThrow(/^the clean-up left something: the subscription of /);
+    expect(world.verdict.outcome).toBe('pass');
+    expect(world.left).toEqual([expect.stringContaining('probe')]);
+    expect(world.messages.at(-1)?.Message).toMatch(
+      /- the subscription of tocsin-drill-\w{8} to arn:.*:probe: Unsubscribe arn:.*HTTP 403/,
+    );
+    // There is nothing that the next run could find it by: it is told once, and holds nobody up.
+    world.messaging.fails = () => undefined;
+    expect(await world.run(CONFIG, { id: 'run-2' })).toMatchObject({ outcome: 'pass' });
+  });
+
+  test('shadow alarms that cannot be deleted keep neither the queue nor the next drill', async () => {
+    world.fails = (operation) => (operation === 'DeleteAlarms' ? refusal('AccessDenied', 403) : undefined);
+    await expect(world.run(CONFIG)).rejects.toThrow('DeleteAlarms');
+    expect(world.left).toHaveLength(6);
+    expect(world.messaging.queues.size).toBe(0);
+  });
+
+  test('a leftover that cannot be removed is told once, and holds no drill up', async () => {
+    const client = world.cloudwatch.client;
+    const name = `${SHADOW}00000000-1-2x`;
+    await client.send(
+      new PutMetricAlarmCommand({
+        AlarmName: name,
+        Namespace: DRILL_NAMESPACE,
+        MetricName: 'x',
+        Statistic: 'Sum',
+        Period: 60,
+        EvaluationPeriods: 1,
+        Threshold: 1,
+        ComparisonOperator: 'GreaterThanThreshold',
+        Tags: [
+          { Key: DRILL_TAG, Value: 'drift' },
+          { Key: UNTIL_TAG, Value: '2020-01-01T00:00:00.000Z' },
+        ],
+      }),
+    );
+    // Somebody was curious.
+    const above = new PutCompositeAlarmCommand({ AlarmName: 'mine', AlarmRule: `ALARM("${name}")` });
+    await client.send(above);
+    for (const id of ['run-1', 'run-2']) {
+      expect(await world.run(CONFIG, { id })).toMatchObject({ outcome: 'pass' });
+      expect(world.left).toEqual([name]);
+    }
+    expect(subjects().filter((subject) => subject.endsWith('not cleaned up'))).toHaveLength(1);
+    expect(world.messages[0]?.Message).toContain('composite alarm mine depends on it');
   });
 });
 

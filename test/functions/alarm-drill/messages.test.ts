@@ -145,6 +145,13 @@ describe('the message', () => {
     );
   });
 
+  test('names what could not be removed', () => {
+    const { subject, text, attributes } = leftoversMessage('a'.repeat(60), ['the subscription of a queue']);
+    expect(subject).toMatch(/^[\x20-\x7e]{1,100}$/);
+    expect(text).toContain('\n- the subscription of a queue\n');
+    expect(attributes).toEqual({ drill: 'a'.repeat(60), outcome: 'error' });
+  });
+
   test('is bounded, whatever the verdict', () => {
     const drillName = 'a'.repeat(60);
     const finding = fc.record({

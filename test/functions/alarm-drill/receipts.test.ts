@@ -18,10 +18,11 @@ import {
 } from '@aws-sdk/client-sqs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
-  closeReceipts,
   collectReceipts,
+  deleteReceipts,
   openReceipts,
   receiptLeftovers,
+  unsubscribeReceipts,
 } from '../../../functions/alarm-drill/adapters/receipts.ts';
 import { GateDependencyError } from '../../../functions/shared/errors.ts';
 import { FakeMessaging, snsError, sqsError } from '../../support/fake-messaging.ts';
@@ -260,18 +261,25 @@ describe('collectReceipts', () => {
   });
 });
 
-describe('closeReceipts', () => {
+/** Removes what a run has received by. */
+async function close(token = TOKEN): Promise<string[]> {
+  const left = await unsubscribeReceipts(clients, token);
+  await deleteReceipts(clients, token);
+  return left;
+}
+
+describe('unsubscribing and deleting', () => {
   test('removes the subscriptions, then the queue, and nothing else', async () => {
     fake.pageSize = 1;
     const { subscriptions } = await open();
 
-    await closeReceipts(clients, TOKEN);
+    await close();
 
     expect(fake.left('tocsin-drill-')).toEqual([]);
     expect(fake.topics.get(real)?.subscriptions.map(({ endpoint }) => endpoint)).toEqual([
       'anna@example.com',
     ]);
-    expect(inputs(fake.sqs, GetQueueUrlCommand)).toEqual([{ QueueName: NAME }]);
+    expect(inputs(fake.sqs, GetQueueUrlCommand)).toEqual([{ QueueName: NAME }, { QueueName: NAME }]);
     expect(inputs(fake.sns, ListSubscriptionsByTopicCommand)).toEqual([
       { TopicArn: probe },
       { TopicArn: real },
@@ -285,10 +293,10 @@ describe('closeReceipts', () => {
 
   test('may be repeated, and is fine where nothing was opened', async () => {
     await open();
-    await closeReceipts(clients, TOKEN);
+    await close();
 
-    await closeReceipts(clients, TOKEN);
-    await closeReceipts(clients, 'ffffffff');
+    await close();
+    await close('ffffffff');
   });
 
   test.each(['Subscribe', 'SetQueueAttributes', 'GetQueueAttributes'])(
@@ -303,7 +311,7 @@ describe('closeReceipts', () => {
       await expect(open()).rejects.toThrow('died');
       fake.fails = () => undefined;
 
-      await closeReceipts(clients, TOKEN);
+      await close();
 
       expect(fake.left('tocsin-drill-')).toEqual([]);
     },
@@ -313,18 +321,47 @@ describe('closeReceipts', () => {
     await open();
     fake.topics.delete(probe);
 
-    await closeReceipts(clients, TOKEN);
+    await close();
 
     expect(fake.left('tocsin-drill-')).toEqual([]);
   });
 
-  test('keeps the queue as long as a subscription cannot be removed', async () => {
+  test('a refusal keeps no other subscription, and is told', async () => {
     await open();
-    fake.fails = (operation) =>
-      operation === 'Unsubscribe' ? snsError('AuthorizationErrorException', 403) : undefined;
+    fake.fails = (operation, input) =>
+      operation === 'ListSubscriptionsByTopic' && (input as { TopicArn: string }).TopicArn === probe
+        ? snsError('AuthorizationErrorException', 403)
+        : undefined;
 
-    await expect(closeReceipts(clients, TOKEN)).rejects.toThrow(/^Unsubscribe arn:.* failed \(HTTP 403\)/);
-    expect(fake.queues.has(NAME)).toBe(true);
+    expect(await unsubscribeReceipts(clients, TOKEN)).toEqual([
+      expect.stringMatching(
+        /^the subscription of tocsin-drill-\w+ to arn:.*: ListSubscriptionsByTopic arn:.* failed \(HTTP 403\)/,
+      ),
+    ]);
+    expect(fake.topics.get(real)?.subscriptions.map(({ protocol }) => protocol)).toEqual(['email']);
+    await deleteReceipts(clients, TOKEN);
+    expect(fake.queues.has(NAME)).toBe(false);
+  });
+
+  test.each([snsError('ThrottledException', 400), snsError('InternalError', 500), new Error('no answer')])(
+    'what may pass is tried again: %s',
+    async (error) => {
+      await open();
+      fake.fails = (operation) => (operation === 'Unsubscribe' ? error : undefined);
+
+      await expect(unsubscribeReceipts(clients, TOKEN)).rejects.toThrow(GateDependencyError);
+      expect(fake.queues.has(NAME)).toBe(true);
+    },
+  );
+
+  test('what nobody has confirmed cannot be removed, and need not be', async () => {
+    await open();
+    for (const { subscriptions } of fake.topics.values()) {
+      for (const one of subscriptions) if (one.protocol === 'sqs') one.pending = true;
+    }
+
+    expect(await close()).toEqual([]);
+    expect(inputs(fake.sns, UnsubscribeCommand)).toEqual([]);
   });
 });
 
