@@ -12,6 +12,7 @@ import {
   parseYaml,
   percent,
   strict,
+  tryJson,
 } from '../../../functions/shared/schema.ts';
 
 /** What is wrong with a text, one line a mistake. */
@@ -279,4 +280,14 @@ describe('parseValue and parseJson', () => {
   test('say that cut text is no JSON', () => {
     expect(() => parseJson(schema, '{"dataset":', 'it')).toThrow(/^it is not JSON: /);
   });
+});
+
+test('text that is no JSON says nothing', () => {
+  expect(['{"a":[1]}', 'null', '', '{"a":', 'NaN'].map(tryJson)).toEqual([
+    { a: [1] },
+    null,
+    undefined,
+    undefined,
+    undefined,
+  ]);
 });
