@@ -546,6 +546,38 @@ describe('mode: traffic', () => {
     world.expectClean();
   });
 
+  test('ends in the same verdict after a crash in any step of a durable execution', async () => {
+    const execute = async (dies: DurableService['dies']) => {
+      await arrangeStaging();
+      const service = world.durable(TRAFFIC);
+      service.dies = dies;
+      expect(await service.run({ drill: 'drift' })).toMatchObject({ result: { outcome: 'pass' } });
+      world.expectClean();
+      expect([world.messages.length, world.events.length, world.written]).toEqual([1, 1, []]);
+      return {
+        deaths: service.deaths,
+        findings: world.verdict.findings.map(({ check, outcome: of }) => [check, of]),
+        phases: world.measurements.phases.map(({ phase, state, records, failedRequests }) => {
+          return { phase, state, records, failedRequests };
+        }),
+      };
+    };
+    const { deaths: none, ...plain } = await execute(() => undefined);
+    expect(none).toBe(0);
+    for (const death of ['before it is kept', 'after it is kept'] satisfies Death[]) {
+      // Once in each.
+      const steps = new Set<string>();
+      const died = await execute((_checkpoint, updates) => {
+        const step = updates.find(({ Type, Action }) => Type === 'STEP' && Action === 'SUCCEED')?.Name;
+        if (step === undefined || steps.has(step)) return undefined;
+        steps.add(step);
+        return death;
+      });
+      expect(steps.size).toBeGreaterThan(15);
+      expect(died, death).toEqual({ deaths: steps.size, ...plain });
+    }
+  });
+
   test('is refused where there is nothing to draw records from', async () => {
     await arrangeStaging();
     world.aws.objects.delete('evidence/baselines/flights/current.json');

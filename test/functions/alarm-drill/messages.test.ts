@@ -4,7 +4,12 @@ import type { Alarm } from '../../../functions/alarm-drill/alarm.ts';
 import { PROOF_ONLY } from '../../../functions/alarm-drill/decide.ts';
 import { alarmHash, configurationHash, verdictOf } from '../../../functions/alarm-drill/identity.ts';
 import type { Measurements } from '../../../functions/alarm-drill/measurements.ts';
-import { drillMessage, drillRefusalMessage, drillResultOf } from '../../../functions/alarm-drill/messages.ts';
+import {
+  drillMessage,
+  drillRefusalMessage,
+  drillResultOf,
+  leftoversMessage,
+} from '../../../functions/alarm-drill/messages.ts';
 import { drillResultSchema } from '../../../functions/alarm-drill/schema.ts';
 import { GateDependencyError, GateInputError } from '../../../functions/shared/errors.ts';
 import type { Finding, Verdict } from '../../../functions/shared/verdict.ts';
