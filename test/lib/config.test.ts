@@ -25,15 +25,20 @@ function mistakes(yaml: string, contracts: Record<string, string> = CONTRACTS): 
 describe('loadConfig', () => {
   test('reads the configuration of this repository', () => {
     const config = loadConfig('tocsin.yaml');
-    expect(config.datasets.map(({ name, prefix }) => [name, prefix])).toEqual(
-      expect.arrayContaining([
-        ['flights', 'flights/'],
-        ['flights-history', 'history/'],
-        ['flights-holdout', 'holdout/'],
-      ]),
-    );
+    expect(config.datasets.map(({ name, prefix }) => [name, prefix])).toEqual([
+      ['flights', 'flights/'],
+      ['flights-history', 'history/'],
+      ['flights-holdout', 'holdout/'],
+      ['flights-serving', 'serving/'],
+    ]);
     expect([...config.models.keys()]).toEqual(['flight-delay']);
     expect([...config.canaries.keys()]).toEqual(['flight-delay']);
+    expect([...config.monitors.keys()]).toEqual(['flight-delay']);
+    expect([...config.drills.values()].map(({ name, value }) => [name, value.alarm, value.mode])).toEqual([
+      ['flight-delay-drift', 'flight-delay-drift', 'shadow'],
+      ['flight-delay-errors', 'flight-delay-errors', 'shadow'],
+      ['flight-delay-chain', 'tocsin-drift-flight-delay', 'traffic'],
+    ]);
     expect(config.notify.emails).toEqual([]);
   });
 
