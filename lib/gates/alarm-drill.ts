@@ -199,7 +199,7 @@ export class AlarmDrill extends Construct {
       wildcards,
     });
     this.gate.allow({
-      actions: ['lambda:GetFunction', 'lambda:GetPolicy'],
+      actions: ['lambda:GetFunctionConcurrency', 'lambda:GetPolicy'],
       resources: [this.#arn('lambda', 'function:*')],
       wildcards,
     });

@@ -190,7 +190,7 @@ describe('the role of the drill', () => {
         'sqs:TagQueue',
       ],
       [`arn:aws:sns:${local}:*`]: ['sns:GetTopicAttributes', 'sns:ListSubscriptionsByTopic', 'sns:Subscribe'],
-      [`arn:aws:lambda:${local}:function:*`]: ['lambda:GetFunction', 'lambda:GetPolicy'],
+      [`arn:aws:lambda:${local}:function:*`]: ['lambda:GetFunctionConcurrency', 'lambda:GetPolicy'],
       [`arn:aws:kms:${local}:key/*`]: ['kms:DescribeKey', 'kms:GetKeyPolicy'],
       // SageMaker writes names in lower case into ARNs; IAM tells cases apart.
       [`arn:aws:sagemaker:${local}:endpoint/Delay-staging`]: [

@@ -1,5 +1,5 @@
 import { DescribeKeyCommand, GetKeyPolicyCommand, type KMSClient } from '@aws-sdk/client-kms';
-import { GetFunctionCommand, GetPolicyCommand, type LambdaClient } from '@aws-sdk/client-lambda';
+import { GetFunctionConcurrencyCommand, GetPolicyCommand, type LambdaClient } from '@aws-sdk/client-lambda';
 import {
   GetSubscriptionAttributesCommand,
   GetTopicAttributesCommand,
@@ -242,16 +242,18 @@ function onAttributes(policy: string): string {
 
 /** A permission of a function does not hold for its versions and aliases: each has a policy of its own. */
 async function functionFacts(lambda: LambdaClient, arn: string, by: Telling): Promise<ActionFacts> {
-  const FunctionName = arn;
   try {
-    await lambda.send(new GetFunctionCommand({ FunctionName }));
+    // Of all calls that know whether there is a function, this one reveals the least of it. It takes no version or alias:
+    // one that does not exist has no policy either.
+    const FunctionName = arn.split(':').slice(0, 7).join(':');
+    await lambda.send(new GetFunctionConcurrencyCommand({ FunctionName }));
   } catch (error) {
     if (statusOf(error) === 404) return { kind: 'lambda', arn, exists: false };
-    throw dependencyError(`GetFunction ${arn}`, error);
+    throw dependencyError(`GetFunctionConcurrency ${arn}`, error);
   }
   let policy: string | null;
   try {
-    policy = (await lambda.send(new GetPolicyCommand({ FunctionName }))).Policy ?? null;
+    policy = (await lambda.send(new GetPolicyCommand({ FunctionName: arn }))).Policy ?? null;
   } catch (error) {
     if (statusOf(error) !== 404) throw dependencyError(`GetPolicy ${arn}`, error);
     policy = null;

@@ -12,7 +12,7 @@ import {
   type StandardUnit,
 } from '@aws-sdk/client-cloudwatch';
 import { DescribeKeyCommand, GetKeyPolicyCommand, KMSClient } from '@aws-sdk/client-kms';
-import { GetFunctionCommand, GetPolicyCommand, LambdaClient } from '@aws-sdk/client-lambda';
+import { GetFunctionConcurrencyCommand, GetPolicyCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import {
   type DeploymentConfig,
   DescribeEndpointCommand,
@@ -502,7 +502,7 @@ describe('actionFacts', () => {
 
   describe('of a function', () => {
     test('reads whether CloudWatch may invoke it', async () => {
-      mock.lambda.on(GetFunctionCommand).resolves({});
+      mock.lambda.on(GetFunctionConcurrencyCommand).resolves({});
       mock.lambda.on(GetPolicyCommand).resolves({
         Policy: policyFor('lambda.alarms.cloudwatch.amazonaws.com', 'lambda:InvokeFunction'),
       });
@@ -517,20 +517,20 @@ describe('actionFacts', () => {
         },
       });
       expect(mock.lambda.calls().map(({ args }) => args[0].input)).toEqual([
-        { FunctionName: FUNCTION },
+        { FunctionName: FUNCTION.replace(/:live$/, '') },
         { FunctionName: FUNCTION },
       ]);
     });
 
     test('without a policy nobody may', async () => {
-      mock.lambda.on(GetFunctionCommand).resolves({});
+      mock.lambda.on(GetFunctionConcurrencyCommand).resolves({});
       mock.lambda.on(GetPolicyCommand).rejects(failure('ResourceNotFoundException', 404));
 
       expect(await read(FUNCTION)).toMatchObject({ exists: true, invoke: { verdict: 'denied' } });
     });
 
     test('one that is gone does not exist', async () => {
-      mock.lambda.on(GetFunctionCommand).rejects(failure('ResourceNotFoundException', 404));
+      mock.lambda.on(GetFunctionConcurrencyCommand).rejects(failure('ResourceNotFoundException', 404));
 
       expect(await read(FUNCTION)).toEqual({ kind: 'lambda', arn: FUNCTION, exists: false });
     });
