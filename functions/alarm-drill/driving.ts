@@ -19,8 +19,13 @@ export type Samples = Record<string, TickSample>;
 export interface Driver {
   /** The metric that drifts. */
   driven: StatisticQuery;
-  /** What to publish a tick so that the alarm gets to see a value; null where nothing does. */
+  /** What to publish a tick so that the alarm gets to see a value, to within rounding; null where nothing does. */
   samplesOf(value: number): Samples | null;
+  /**
+   * Whether it can be held against a threshold: where it is as good as there, the alarm has to see it to the last digit,
+   * or else chance decides on which side of the threshold it is.
+   */
+  isTelling(value: number): boolean;
   /** How the value comes about, for messages: `the expression 100 * m1 / m2, with m2 at 120`. */
   through: string;
 }
@@ -51,18 +56,31 @@ export function drivenQuery(alarm: MetricAlarm, drill: LocatedDrill): StatisticQ
  */
 export function driverOf(alarm: MetricAlarm, drill: LocatedDrill, facts: Facts, ticks: number): Driver {
   const driven = drivenQuery(alarm, drill);
-  const samples = ({ id, statistic }: StatisticQuery, value: number) =>
-    sampleOf(statistic, value, ticks, countOf(alarm, statistic, facts.metrics[id]?.samplesPerPeriod, ticks));
-  const returned = alarm.queries.find(({ id }) => id === alarm.returns);
-  if (returned === undefined || readsMetric(returned)) {
+  const samples = ({ id, statistic }: StatisticQuery, value: number, exactly: boolean) => {
+    const count = countOf(alarm, statistic, facts.metrics[id]?.samplesPerPeriod, ticks);
+    return sampleOf(statistic, value, ticks, count, exactly);
+  };
+  const thresholds = [alarm.threshold, drill.value.intended.fires.threshold];
+  const isNear = (value: number) => thresholds.some((threshold) => isClose(value, threshold));
+  const driver = (through: string, find: (value: number, exactly: boolean) => Found | null): Driver => {
+    const known = new Map<number, Found | null>();
+    const found = (value: number) => {
+      if (!known.has(value)) known.set(value, find(value, isNear(value)));
+      return known.get(value)!;
+    };
     return {
       driven,
-      through: `the statistic ${driven.statistic}`,
-      samplesOf: (value) => {
-        const sample = samples(driven, value);
-        return sample && { [driven.id]: sample };
-      },
+      through,
+      samplesOf: (value) => found(value)?.samples ?? null,
+      isTelling: (value) => !isNear(value) || found(value)?.exact === true,
     };
+  };
+  const returned = alarm.queries.find(({ id }) => id === alarm.returns);
+  if (returned === undefined || readsMetric(returned)) {
+    return driver(`the statistic ${driven.statistic}`, (value, exactly) => {
+      const found = samples(driven, value, exactly);
+      return found && { samples: { [driven.id]: found.sample }, exact: found.exact };
+    });
   }
 
   const read = readBy(alarm, alarm.returns);
@@ -75,23 +93,29 @@ export function driverOf(alarm: MetricAlarm, drill: LocatedDrill, facts: Facts, 
     Object.fromEntries(held.map(({ query, value }) => [query.id, value])),
   );
   const others = held.map(({ query, value }) => `${query.id} at ${formatNumber(value)}`).join(', ');
-  const solved = new Map<number, Samples | null>();
-  const samplesOf = (value: number): Samples | null => {
-    const solution = solve(value);
-    if (solution === null) return null;
-    const parts = [{ query: driven, value: solution }, ...held].map(
-      ({ query, value: part }) => [query.id, samples(query, part)] as const,
-    );
-    return parts.every(([, sample]) => sample !== null) ? (Object.fromEntries(parts) as Samples) : null;
-  };
-  return {
-    driven,
-    through: `the expression ${returned.expression}, driven by ${driven.id}${others === '' ? '' : ` with ${others}`}`,
-    samplesOf: (value) => {
-      if (!solved.has(value)) solved.set(value, samplesOf(value));
-      return solved.get(value)!;
+  return driver(
+    `the expression ${returned.expression}, driven by ${driven.id}${others === '' ? '' : ` with ${others}`}`,
+    (value, exactly) => {
+      const solution = solve(value);
+      if (solution === null) return null;
+      const parts: Found[] = [];
+      for (const { query, value: part } of [{ query: driven, value: solution.at }, ...held]) {
+        const found = samples(query, part, exactly);
+        if (found === null) return null;
+        parts.push({ samples: { [query.id]: found.sample }, exact: found.exact });
+      }
+      return {
+        samples: Object.assign({}, ...parts.map((part) => part.samples)) as Samples,
+        exact: solution.result === value && parts.every(({ exact }) => exact),
+      };
     },
-  };
+  );
+}
+
+/** Samples that make an alarm see a value, and whether to the last digit. */
+interface Found {
+  samples: Samples;
+  exact: boolean;
 }
 
 function metricsOf({ queries }: Evaluated): StatisticQuery[] {
@@ -139,18 +163,86 @@ function countOf(
 /** Relative error that a value may have: rounding, and what bisection leaves. */
 const PRECISION = 1e-9;
 
+/** Nudges of a number, in units of its last digit, and how many more samples than usual are tried. */
+const NUDGES = Array.from({ length: 17 }, (_, index) => (index % 2 === 0 ? index / 2 : -(index + 1) / 2));
+const MORE = 64;
+
 /**
  * The sample that, published each tick, gives a whole period this data point: the value itself, its part of a sum, or
  * its part of a count (PutMetricData takes counts that are no whole numbers). Null where none of them does.
+ *
+ * @param exactly three times 0.05 is, rounded, a little more than 0.15, and its third more than 0.05: takes a nudge, or a
+ *   few samples more, where they make the data point exact
  */
-function sampleOf(statistic: string, value: number, ticks: number, count: number): TickSample | null {
+function sampleOf(
+  statistic: string,
+  value: number,
+  ticks: number,
+  count: number,
+  exactly: boolean,
+): { sample: TickSample; exact: boolean } | null {
   const pointOf = (sample: TickSample) =>
     dataPoint(statistic, [{ at: 0, value: sample.value, count: sample.count * ticks }]);
-  const ofOnes = pointOf({ value: 1, count });
-  const candidates = [{ value, count }];
-  if (ofOnes)
-    candidates.push({ value: value / ofOnes, count }, { value: 1, count: (count * value) / ofOnes });
-  return candidates.find((sample) => sample.count > 0 && isClose(pointOf(sample), value)) ?? null;
+  const candidatesOf = (many: number): TickSample[] => {
+    const ofOnes = pointOf({ value: 1, count: many });
+    if (!ofOnes) return [{ value, count: many }];
+    return [
+      { value, count: many },
+      { value: value / ofOnes, count: many },
+      { value: 1, count: (many * value) / ofOnes },
+    ];
+  };
+  const kind = candidatesOf(count).findIndex((sample) => sample.count > 0 && isClose(pointOf(sample), value));
+  const usual = candidatesOf(count)[kind];
+  if (usual === undefined) return null;
+  if (!exactly) return { sample: usual, exact: false };
+  for (let many = count; many <= count + MORE; many++) {
+    const candidate = candidatesOf(many)[kind] ?? usual;
+    for (const nudge of NUDGES) {
+      const sample =
+        kind === 2
+          ? { ...candidate, count: nudged(candidate.count, nudge) }
+          : { ...candidate, value: nudged(candidate.value, nudge) };
+      if (isExact(statistic, sample, ticks, value)) return { sample, exact: true };
+    }
+  }
+  return { sample: usual, exact: false };
+}
+
+/**
+ * Whether a period has exactly this data point. Sums are taken in the order of time; an average has to be right however
+ * it was added up, and also where it is kept between the extremes.
+ */
+function isExact(statistic: string, { value, count }: TickSample, ticks: number, wanted: number): boolean {
+  const add = (one: number) => {
+    let sum = 0;
+    for (let tick = 0; tick < ticks; tick++) sum += one;
+    return sum;
+  };
+  switch (statistic) {
+    case 'Average':
+      return (
+        value === wanted &&
+        [add(value * count), value * count * ticks, value * (count * ticks)].every(
+          (sum) => sum / (count * ticks) === wanted,
+        )
+      );
+    case 'Sum':
+      return add(value * count) === wanted;
+    case 'SampleCount':
+      return add(count) === wanted;
+    default:
+      return dataPoint(statistic, [{ at: 0, value, count: count * ticks }]) === wanted;
+  }
+}
+
+/** The number so many places further in the order of all numbers. */
+function nudged(value: number, places: number): number {
+  if (value === 0 || places === 0) return value;
+  const number = new Float64Array([value]);
+  const bits = new BigInt64Array(number.buffer);
+  bits[0] = bits[0]! + BigInt(places);
+  return number[0]!;
 }
 
 function isClose(a: number | null, b: number): boolean {
@@ -166,7 +258,7 @@ function solverOf(
   alarm: MetricAlarm,
   driven: string,
   held: Record<string, number>,
-): (target: number) => number | null {
+): (target: number) => Solution | null {
   const resultOf = resultsOf(alarm, driven, held);
   // Few metrics are ever negative, and behind zero expressions have their poles.
   const grids = [POSITIVE, NEGATIVE].map((grid) => grid.map((at) => ({ at, result: resultOf(at) })));
@@ -185,14 +277,20 @@ interface Point {
   result: number | null;
 }
 
+/** Where the result is as good as the target. */
+interface Solution {
+  at: number;
+  result: number;
+}
+
 function solveOn(
   grid: readonly Point[],
   target: number,
   resultOf: (at: number) => number | null,
-): number | null {
-  const known = grid.filter((point): point is { at: number; result: number } => point.result !== null);
+): Solution | null {
+  const known = grid.filter((point): point is Solution => point.result !== null);
   const exact = known.find(({ result }) => result === target);
-  if (exact) return exact.at;
+  if (exact) return exact;
   const index = known.findIndex(
     ({ result }, place) => place > 0 && result > target !== known[place - 1]!.result > target,
   );
@@ -202,7 +300,7 @@ function solveOn(
     const at = (below.at + above.at) / 2;
     const result = resultOf(at);
     if (result === null) return null;
-    if (result === target) return at;
+    if (result === target) return { at, result };
     if (at === below.at || at === above.at) break;
     if (result > target === below.result > target) below = { at, result };
     else above = { at, result };
@@ -210,7 +308,7 @@ function solveOn(
   const nearest = [below, above].toSorted(
     (a, b) => Math.abs(a.result - target) - Math.abs(b.result - target),
   )[0]!;
-  return isClose(nearest.result, target) ? nearest.at : null;
+  return isClose(nearest.result, target) ? nearest : null;
 }
 
 function isMonotone(results: readonly (number | null)[]): boolean {

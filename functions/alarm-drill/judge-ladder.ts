@@ -3,6 +3,7 @@ import type { Finding, NotChecked } from '../shared/verdict.ts';
 import { type AlarmState, conditionText, type MetricAlarm, thresholdText } from './alarm.ts';
 import { expectationAt, healthyOf, isInRange, place, valueAt } from './intended.ts';
 import {
+  aroundConfigured,
   bracketOf,
   forecastOf,
   NARROW,
@@ -84,7 +85,12 @@ class Ladder implements Judged {
     this.#grainMs = grainMs(alarm);
     this.#seen = this.#rounds.flatMap((round) => inOrder(observationsOf(round)));
     const first = this.#rounds.slice(0, 1).flatMap((round) => inOrder(observationsOf(round)));
-    this.#configured = first.filter(({ rung, flaw }) => rung.times !== null && flaw === null);
+    // What narrows the threshold of a wrong alarm says nothing else: nobody asked for it.
+    const { ladder } = drill.value;
+    const narrowing = aroundConfigured(alarm, drill).filter((times) => !ladder.includes(times));
+    this.#configured = first.filter(
+      ({ rung, flaw }) => rung.times !== null && flaw === null && !narrowing.includes(rung.times),
+    );
     this.#silence = first.find(({ rung }) => rung.times === null);
   }
 

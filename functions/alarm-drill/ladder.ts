@@ -1,6 +1,6 @@
 import { GateInputError } from '../shared/errors.ts';
 import { formatDuration, formatNumber } from '../shared/format.ts';
-import { type AlarmState, breaches, type Evaluated, type MetricAlarm } from './alarm.ts';
+import { type AlarmState, breaches, type Evaluated, firesUpwards, type MetricAlarm } from './alarm.ts';
 import { type Driver, drivenQuery, driverOf, type Samples } from './driving.ts';
 import {
   endsOf,
@@ -8,6 +8,8 @@ import {
   healthyOf,
   isInRange,
   isUpwards,
+  JUST_OVER,
+  JUST_UNDER,
   place,
   timesOf,
   valueAt,
@@ -16,6 +18,7 @@ import type { Facts, Plan, Round, Rung, RungResult } from './measurements.ts';
 import type { LocatedDrill } from './schema.ts';
 import type { Sample, Series, Transition } from './series.ts';
 import { evaluationMs, type Forecast, firstAt, forecast } from './simulate.ts';
+import { percentileOf } from './statistic.ts';
 
 /*
  * The ladder: what each round of a drill publishes and for how long, and what the rounds so far have shown. Pure, and
@@ -34,6 +37,12 @@ export const NARROW = 1.106;
 
 /** Between two rungs of a round that narrows: a little less, so that rounding cannot make it too much. */
 const STEP = 1.1;
+
+/** Of times that nobody has configured. */
+const DIGITS = 4;
+
+/** Two rungs nearer to each other than this share show the same. */
+const SAME = 0.01;
 
 /** Where nothing was loud, or nothing was quiet, so much further is looked for it. */
 const FURTHER = [10, 100, 1000];
@@ -190,6 +199,15 @@ function firstRound(alarm: MetricAlarm, drill: LocatedDrill, facts: Facts): Plan
     const fits = furthest > 0 && Number.isFinite(furthest) && expectationAt(drill, furthest) === expected;
     if (fits && planner.isPossible(furthest)) possible.push(furthest);
   }
+  // An alarm that is configured otherwise fires there: to find that out in a round of its own would take as long again.
+  const healthy = timesOf(drill, healthyOf(drill));
+  const isNew = (candidate: number) =>
+    candidate > healthy && possible.every((other) => Math.abs(other / candidate - 1) > SAME);
+  const configured = configuredTimes(alarm, drill) ?? 1;
+  if (drill.value.narrow && (configured < JUST_UNDER || configured > JUST_OVER)) {
+    const further = aroundConfigured(alarm, drill).filter(isNew);
+    possible.push(...further.filter((candidate) => planner.isPossible(candidate)));
+  }
   return planner.plan(
     possible.toSorted((a, b) => a - b),
     { healthy: healthyOf(drill), complete: true },
@@ -234,7 +252,9 @@ class Planner {
   /** Whether the metric can be made to show so many times the threshold, and ever does. */
   isPossible(times: number): boolean {
     const value = valueAt(this.#drill, times);
-    return isInRange(this.#drill, value) && this.#driver.samplesOf(value) !== null;
+    return (
+      isInRange(this.#drill, value) && this.#driver.samplesOf(value) !== null && this.#driver.isTelling(value)
+    );
   }
 
   /**
@@ -322,7 +342,7 @@ class Planner {
       const round = this.#round({ ...warm, drift: this.#ticks(horizon) });
       const { onset } = phasesOf(round);
       const { earliest, latest } = firstAt(forecastOf(this.#alarm, round, weakest), 'ALARM', onset);
-      if (latest !== null) longest = Math.max(within, Math.min(latest - onset, patience));
+      if (latest !== null) longest = Math.max(within, Math.min(latest - onset + this.#blurMs(), patience));
       else if (earliest !== null) longest = Math.max(within, horizon);
     }
     return this.#ticks(longest + 2 * this.#intervalMs);
@@ -338,9 +358,18 @@ class Planner {
       const round = this.#round({ ...drifted, recovery: this.#ticks(horizon) });
       const { driftEnd } = phasesOf(round);
       const { latest } = firstAt(forecastOf(this.#alarm, round, strongest), 'OK', driftEnd);
-      longest = Math.max(this.#periodMs, latest === null ? horizon : latest - driftEnd);
+      longest = Math.max(this.#periodMs, latest === null ? horizon : latest - driftEnd + this.#blurMs());
     }
     return this.#ticks(longest + 2 * this.#intervalMs);
+  }
+
+  /**
+   * How much longer a change may take to show than is forecast: how CloudWatch reads a percentile between two samples is
+   * not documented, and a period that straddles the change has both.
+   */
+  #blurMs(): number {
+    const percentile = percentileOf(this.#driver.driven.statistic) !== undefined;
+    return percentile && this.#ticksPerPeriod > 1 ? this.#periodMs : 0;
   }
 
   /** Until the alarm whose metric is silent has come to the state that it stays in, within reason. */
@@ -529,19 +558,17 @@ function furtherTimes(alarm: MetricAlarm, drill: LocatedDrill, rounds: readonly 
   const [low, high] = [quiet ?? 0, loud ?? Number.POSITIVE_INFINITY];
   if (low >= high || high / low <= NARROW) return [];
   const inside = (times: readonly number[]) => {
-    const rounded = times.map((candidate) => Number(candidate.toPrecision(4)));
+    const rounded = times.map((candidate) => Number(candidate.toPrecision(DIGITS)));
     const possible = rounded.filter(
       (candidate) => candidate > low && candidate < high && isInRange(drill, valueAt(drill, candidate)),
     );
     return [...new Set(possible)].toSorted((a, b) => a - b);
   };
 
-  const sameWay = alarm.comparison.startsWith('Greater') === isUpwards(drill);
-  const configured = sameWay ? timesOf(drill, alarm.threshold) : Number.POSITIVE_INFINITY;
-  const around = inside(Number.isFinite(configured) ? [0.95 * configured, 1.05 * configured] : []);
+  const around = inside(aroundConfigured(alarm, drill));
   if (quiet !== null && loud !== null) return around.length > 0 ? around : inside(between(quiet, loud));
   // No times of the intended threshold come to a configured one behind zero.
-  const reachable = !sameWay || (configured > 0 && Number.isFinite(configured));
+  const reachable = firesUpwards(alarm) !== isUpwards(drill) || configuredTimes(alarm, drill) !== null;
   if (!reachable || isMatterOfTime(alarm, rounds)) return [];
   const ends = endsOf(drill);
   const outside =
@@ -549,6 +576,21 @@ function furtherTimes(alarm: MetricAlarm, drill: LocatedDrill, rounds: readonly 
       ? [...FURTHER.map((factor) => loud! / factor), timesOf(drill, ends.quiet)]
       : [...FURTHER.map((factor) => quiet * factor), timesOf(drill, ends.loud)];
   return inside([...around, ...outside.filter((candidate) => candidate > 0 && Number.isFinite(candidate))]);
+}
+
+/** How many times the intended threshold an alarm has; null where it fires the other way, or none come to it. */
+function configuredTimes(alarm: MetricAlarm, drill: LocatedDrill): number | null {
+  if (firesUpwards(alarm) !== isUpwards(drill)) return null;
+  const times = timesOf(drill, alarm.threshold);
+  return times > 0 && Number.isFinite(times) ? times : null;
+}
+
+/** Just under what is configured, and just over it, in times of the intended threshold; none where none come to it. */
+export function aroundConfigured(alarm: MetricAlarm, drill: LocatedDrill): number[] {
+  const times = configuredTimes(alarm, drill);
+  return times === null
+    ? []
+    : [JUST_UNDER, JUST_OVER].map((factor) => Number((factor * times).toPrecision(DIGITS)));
 }
 
 /** Steps that divide a bracket evenly, by ratio. */

@@ -177,6 +177,44 @@ describe('the first round', () => {
     }
   });
 
+  test.each([
+    [0.05, 3],
+    [0.2, 3],
+    [0.1, 12],
+    [0.7, 20],
+  ])(
+    'makes an average exactly the threshold of %d of %i samples, in whatever order they are added',
+    (threshold, ticks) => {
+      const alarm = psiAlarm({ threshold, periodS: 60 * ticks, comparison: 'GreaterThanThreshold' });
+      const facts = factsOf(alarm, {}, { everyMs: MINUTE, samplesPerPeriod: ticks });
+      const plan = firstRound(alarm, { ladder: [0.5, 1, 1.05] }, facts);
+      expect(plan.rungs[1]).toMatchObject({ times: 1, value: threshold, expects: 'quiet' });
+      const { value, count } = samplesAt(plan, plan.rungs[1]!, plan.warmUp).m1!;
+      let sum = 0;
+      for (let tick = 0; tick < ticks; tick++) sum += value * count;
+      expect(value).toBe(threshold);
+      expect([sum / (count * ticks), (value * count * ticks) / (count * ticks)]).toEqual([
+        threshold,
+        threshold,
+      ]);
+    },
+  );
+
+  test('waits for a period more of a percentile, whose value between samples is not documented', () => {
+    const ticks = (statistic: string) => {
+      const alarm = psiAlarm({
+        queries: [queryOf({ statistic })],
+        periodS: 900,
+        evaluationPeriods: 4,
+        datapointsToAlarm: 4,
+      });
+      const facts = factsOf(alarm, {}, { everyMs: 3 * MINUTE, samplesPerPeriod: 5 });
+      return firstRound(alarm, {}, facts).drift;
+    };
+    // As the one of which a single sample decides.
+    expect(ticks('p90') - ticks('Maximum')).toBe(5);
+  });
+
   test('gives a percentile that waits for samples as many as it waits for', () => {
     const alarm = psiAlarm({ queries: [queryOf({ statistic: 'p99' })], lowSamples: 'ignore' });
     const plan = firstRound(alarm, {}, factsOf(alarm, {}, { everyMs: MINUTE, samplesPerPeriod: 5 }));
@@ -286,6 +324,31 @@ describe('metric math', () => {
     expect(plan.published[0]?.samples.m2).toEqual({ value: 400, count: 1 });
   });
 
+  test('has no rung right at a threshold that it cannot make the alarm see to the last digit', () => {
+    const ids = (alarm: MetricAlarm, m2: number) => {
+      const drill = intendedOf(alarm, { hold: { m2 }, ladder: [0.95, 1, 1.05] });
+      return nextRound(alarm, drill, factsOf(alarm), [])!.rungs.map(({ id }) => id);
+    };
+    const every = ['0.95x', '1x', '1.05x', 'silence'];
+    expect(ids(rate('100 * m1 / m2'), 400)).toEqual(every);
+    // No number times 1.5 is exactly 1.51.
+    expect(ids(rate('m1 * 1.5 + m2', { threshold: 1.51 }), 0)).toEqual(every.filter((id) => id !== '1x'));
+    expect(ids(rate('m1 * 1.5 + m2', { threshold: 1.5 }), 0)).toEqual(every);
+  });
+
+  test('is narrowed where a rung would be right at a threshold that is not the intended one', () => {
+    const drill = intendedOf(rate('m1 * 1.5 + m2', { threshold: 0.755 }), {
+      ladder: [0.5, 2, 20],
+      hold: { m2: 0 },
+    });
+    for (const comparison of ['GreaterThanThreshold', 'GreaterThanOrEqualToThreshold'] as const) {
+      const alarm = rate('m1 * 1.5 + m2', { threshold: 1.51, comparison });
+      const rounds = playRounds(alarm, drill, factsOf(alarm));
+      expect(rounds[0]?.plan.rungs.map(({ times }) => times)).toEqual([0.5, 1.9, 2.1, 20, null]);
+      expect(bracketOf(rounds)).toEqual({ quiet: 1.9, loud: 2.1 });
+    }
+  });
+
   test('drives the query that is asked for, and holds the others at what they were', () => {
     const alarm = rate('100 * (1 - m2 / m1)', { threshold: 20 });
     const drill = intendedOf(alarm, { drive: 'm2' });
@@ -340,12 +403,49 @@ describe('further rounds', () => {
     expect(playRounds(psiAlarm(), drill, factsOf())).toHaveLength(1);
   });
 
-  test('look around the configured threshold first', () => {
-    const alarm = configuredAt(5);
+  test('are not needed where the alarm fires at what is configured: the first one has looked there', () => {
+    const alarm = configuredAt(3);
     const rounds = playRounds(alarm, drill, factsOf(alarm));
-    expect(rounds[1]?.plan.rungs.map(({ id }) => id)).toEqual(['4.75x']);
+    expect(rounds).toHaveLength(1);
+    const { rungs } = rounds[0]!.plan;
+    expect(rungs.map(({ id }) => id)).toEqual([
+      '0.5x',
+      '0.95x',
+      '1.05x',
+      '2x',
+      '2.85x',
+      '3.15x',
+      '5x',
+      'silence',
+    ]);
+    // What is expected of it is what is intended.
+    expect(rungs.find(({ times }) => times === 2.85)?.expects).toBe('loud');
+    expect(bracketOf(rounds)).toEqual({ quiet: 2.85, loud: 3.15 });
+  });
+
+  test.each([
+    // Not twice, not where it may be in ALARM from the beginning, and not where nobody wants to know.
+    [configuredAt(5), drill, ['0.5x', '0.95x', '1.05x', '2x', '4.75x', '5x', '5.25x', 'silence']],
+    [configuredAt(0.26), drill, ['0.273x', '0.5x', '0.95x', '1.05x', '2x', '5x', 'silence']],
+    [configuredAt(0.1), drill, ['0.5x', '0.95x', '1.05x', '2x', '5x', 'silence']],
+    [configuredAt(1.04), drill, ['0.5x', '0.95x', '1.05x', '2x', '5x', 'silence']],
+    [configuredAt(3), drillOf({ narrow: false }), ['0.5x', '0.95x', '1.05x', '2x', '5x', 'silence']],
+    [
+      psiAlarm({ comparison: 'LessThanThreshold', threshold: 0.6 }),
+      drill,
+      ['0.5x', '0.95x', '1.05x', '2x', '5x', 'silence'],
+    ],
+  ])('the first one looks around a configured threshold', (alarm, config, expected) => {
+    expect(nextRound(alarm, config, factsOf(alarm), [])?.rungs.map(({ id }) => id)).toEqual(expected);
+  });
+
+  test('look around the configured threshold where the first one could not', () => {
+    const alarm = configuredAt(0.2);
+    const rounds = playRounds(alarm, drill, factsOf(alarm));
+    expect(rounds[1]?.plan.rungs.map(({ id }) => id)).toContain('0.19x');
     expect(rounds[1]?.plan).toMatchObject({ recovery: 0 });
-    expect(bracketOf(rounds)).toEqual({ quiet: 4.75, loud: 5 });
+    const { quiet, loud } = bracketOf(rounds);
+    expect([quiet! < 0.2, loud! <= 0.21]).toEqual([true, true]);
   });
 
   test('then go by steps', () => {
