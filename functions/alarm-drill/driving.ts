@@ -71,7 +71,10 @@ export function driverOf(alarm: MetricAlarm, drill: LocatedDrill, facts: Facts, 
     return {
       driven,
       through,
-      samplesOf: (value) => found(value)?.samples ?? null,
+      samplesOf: (value) => {
+        const samples = found(value)?.samples ?? null;
+        return samples !== null && Object.values(samples).every(isPublishable) ? samples : null;
+      },
       isTelling: (value) => !isNear(value) || found(value)?.exact === true,
     };
   };
@@ -158,6 +161,15 @@ function countOf(
   let count = Math.max(1, Math.round((samplesPerPeriod ?? ticks) / ticks));
   while (lowSamples === 'ignore' && fewSamples(statistic, count * ticks)) count *= 2;
   return count;
+}
+
+/** The largest value that PutMetricData takes; and once what is nearer to nothing than its reverse was refused, too. */
+const LARGEST = 2 ** 360;
+
+function isPublishable({ value, count }: TickSample): boolean {
+  return [value, count].every(
+    (one) => one === 0 || (Math.abs(one) <= LARGEST && Math.abs(one) >= 1 / LARGEST),
+  );
 }
 
 /** Relative error that a value may have: rounding, and what bisection leaves. */

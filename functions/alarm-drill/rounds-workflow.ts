@@ -53,8 +53,8 @@ const ALARMS_AT_A_TIME = 2;
  */
 const COUNTING = /^(Sum|SampleCount|tc|TC|ts|TS)/;
 
-/** The names of shadow alarms are of one run alone: looking back further than a round shows nothing else. */
-const LOOK_BACK_MS = 3_600_000;
+/** The names of shadow alarms are of one run alone: looking further than a round, whatever the clocks say, shows nothing else. */
+const AROUND_MS = 3_600_000;
 
 /** Transitions, and as many receipts, of all rungs of a round: the result of a step is bounded. */
 const KEPT = 120;
@@ -182,7 +182,12 @@ async function runRound(
     const most = Math.ceil(KEPT / alarms.length);
     return mapLimit(plan.rungs, CONCURRENCY, async ({ id }) => {
       const one = shadowName(run.token, round, id);
-      const { transitions, failedActions } = await historyOf(cloudwatch, one, madeAt - LOOK_BACK_MS, now());
+      const { transitions, failedActions } = await historyOf(
+        cloudwatch,
+        one,
+        madeAt - AROUND_MS,
+        now() + AROUND_MS,
+      );
       return {
         id,
         alarm: one,

@@ -52,6 +52,7 @@ const FIRES = "a comparison with a number, such as '>= 0.2'";
 export const fires = z
   .string({ error: FIRES })
   .regex(/^(>=|<=|>|<)\s*-?\d+(\.\d+)?(e[+-]?\d+)?$/i, FIRES)
+  .refine((text) => Number.isFinite(Number(text.replace(/^[<>]=?/, ''))), FIRES)
   .transform((text) => {
     const [, operator = '', number = ''] = /^([<>]=?)\s*(.+)$/.exec(text) ?? [];
     return { comparison: OPERATORS[operator] as Comparison, threshold: Number(number) };

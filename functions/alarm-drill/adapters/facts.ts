@@ -7,7 +7,7 @@ import {
 } from '@aws-sdk/client-sagemaker';
 import { distance } from 'fastest-levenshtein';
 import { call, dependencyError, mapLimit } from '../../shared/aws.ts';
-import { messageOf } from '../../shared/errors.ts';
+import { GateInputError, messageOf } from '../../shared/errors.ts';
 import { type Alarm, type AlarmState, type CompositeAlarm, readsMetric } from '../alarm.ts';
 import { alarmsIn, parseRule } from '../composite.ts';
 import type { ActionFacts, Facts, GuardrailFacts, MetricFacts } from '../measurements.ts';
@@ -37,9 +37,10 @@ const RECENT_OF_ONE = 200;
 const CONCURRENCY = 3;
 
 /**
- * Bytes of JSON that each part may have. With data points and the alarm itself they stay below 60 KB: the result of a step
- * is kept by the workflow, and bounded.
+ * Bytes of JSON that all may have, since the result of a step is kept by the workflow; and those of each part, which leave
+ * enough for data points and the alarm itself.
  */
+const BYTES = 60_000;
 const PARENT_BYTES = 8_000;
 const OTHERS_BYTES = 4_000;
 const NEAR_BYTES = 1_500;
@@ -54,6 +55,7 @@ type Attempt = <T>(what: string, read: () => Promise<T>) => Promise<T | undefine
  * Reads the alarm of a drill and everything that it depends on, as of now. At most 60 KB of JSON.
  *
  * @throws GateDependencyError where the alarm itself cannot be read: nothing would be left to judge
+ * @throws GateInputError where the alarm is too large
  */
 export async function readFacts(
   clients: FactsClients,
@@ -96,7 +98,7 @@ export async function readFacts(
     guarded === undefined
       ? undefined
       : await attempt(`deployments of ${guarded}`, () => guardrailOf(clients.sagemaker, guarded));
-  return {
+  return bounded({
     readAt,
     account,
     region,
@@ -109,7 +111,26 @@ export async function readFacts(
     mutes: fitting(mutes, MUTE_BYTES),
     ...(guardrail !== undefined && { guardrail }),
     unread: fitting(unread, UNREAD_BYTES),
-  };
+  });
+}
+
+/**
+ * Facts that can be kept. An alarm on many metrics with many dimensions leaves room for few data points.
+ *
+ * @throws GateInputError where the alarm alone is too large
+ */
+function bounded(facts: Facts): Facts {
+  for (const most of [RECENT_OF_ONE, 10, 1]) {
+    const metrics = Object.fromEntries(
+      Object.entries(facts.metrics).map(([id, one]) => [id, { ...one, recent: one.recent.slice(-most) }]),
+    );
+    const fits = { ...facts, metrics };
+    if (sizeOf(fits) <= BYTES) return fits;
+  }
+  throw new GateInputError(
+    `the configuration of the alarm ${facts.alarm?.name} is too large to be kept: ${sizeOf(facts.alarm)} bytes`,
+    { help: 'Give its metrics fewer or shorter dimensions.' },
+  );
 }
 
 /** Why something could not be read, in a line. */

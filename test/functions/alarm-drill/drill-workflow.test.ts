@@ -589,6 +589,53 @@ describe('mode: traffic', () => {
   });
 });
 
+describe('names', () => {
+  const name = `${'ü"/\\: (x) '.repeat(25)}alarm`;
+  const drill = 'd'.repeat(60);
+  const Dimensions = Array.from({ length: 30 }, (_, index) => ({
+    Name: `dimension-${index}`,
+    Value: `"${index}" / x`,
+  }));
+
+  test('of every kind that AWS takes do no harm', async () => {
+    expect(name).toHaveLength(255);
+    await world.close();
+    world = await DrillWorld.start();
+    const { client } = world.cloudwatch;
+    world.emits({
+      metric: {
+        namespace: 'ML',
+        name: 'psi',
+        dimensions: Object.fromEntries(Dimensions.map(({ Name, Value }) => [Name, Value])),
+      },
+      everyMs: MINUTE,
+      value: () => 0.05,
+    });
+    await world.alarm({ AlarmName: name, Dimensions, AlarmDescription: 'First line.\nSecond "line".' });
+    await client.send(
+      new PutCompositeAlarmCommand({
+        AlarmName: 'above "it"',
+        AlarmRule: `ALARM("${name.replaceAll(/["\\]/g, '\\$&')}")`,
+        AlarmActions: [world.oncall],
+      }),
+    );
+    const config = configOf('deliver: real')
+      .replace('drift-alarm', JSON.stringify(name))
+      .replace('drift:', `${drill}:`);
+    expect(await world.run(config, { event: { drill } })).toMatchObject({ outcome: 'pass', alarm: name });
+    expect(world.measurements.facts.parents.map((parent) => parent.name)).toEqual(['above "it"']);
+    for (const { operation, input } of world.calls) {
+      if (operation !== 'PutMetricAlarm') continue;
+      expect(String(input.AlarmName)).toMatch(/^tocsin-drill-[\x20-\x7e]{1,242}$/);
+      expect(String(input.AlarmDescription).length).toBeLessThanOrEqual(1024);
+      for (const { Value } of input.Tags as { Value: string }[])
+        expect(Value.length).toBeLessThanOrEqual(256);
+    }
+    for (const { Subject } of world.messages) expect(Subject).toMatch(/^[\x20-\x7e]{1,100}$/);
+    expect(world.left).toEqual([]);
+  });
+});
+
 describe('an alarm that changes while it is drilled', () => {
   /** Happens once, in the middle of the first round. */
   function meanwhile(change: () => Promise<unknown>): void {

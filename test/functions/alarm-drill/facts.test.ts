@@ -966,4 +966,46 @@ describe('mute rules and bounds', () => {
       { what: 'actions', why: expect.stringMatching(/^only \d+ of 10 are looked at$/) },
     ]);
   });
+
+  test.each([
+    [30, 75, 10],
+    [30, 900, null],
+  ])(
+    'an alarm of 10 metrics with %i dimensions of %i characters leaves room for %s data points',
+    async (many, long, points) => {
+      const Dimensions = Array.from({ length: many }, (_, index) => ({
+        Name: `d${index}`,
+        Value: 'v'.repeat(long),
+      }));
+      const Metrics = Array.from({ length: 10 }, (_, index) => ({
+        Id: `m${index}`,
+        MetricStat: {
+          Metric: { Namespace: 'ML/Drift', MetricName: `psi-${index}`, Dimensions },
+          Period: 60,
+          Stat: 'Average',
+        },
+        ReturnData: index === 0,
+      }));
+      mock.cloudwatch.on(DescribeAlarmsCommand).callsFake(({ AlarmNames }) => ({
+        MetricAlarms: AlarmNames === undefined ? [] : [{ ...RAW, Metrics }],
+      }));
+      mock.cloudwatch.on(GetMetricDataCommand).callsFake(({ MetricDataQueries, EndTime }) => ({
+        MetricDataResults: MetricDataQueries.map(({ Id }: { Id: string }) => ({
+          Id,
+          Timestamps: Array.from(
+            { length: 200 },
+            (_, index) => new Date(EndTime.getTime() - (index + 1) * MINUTE),
+          ),
+          Values: Array.from({ length: 200 }, (_, index) => 1 / (index + 3)),
+        })),
+      }));
+      if (points === null) {
+        await expect(read()).rejects.toThrow(/^the configuration of the alarm psi-distance is too large/);
+        return;
+      }
+      const facts = await read();
+      expect(JSON.stringify(facts).length).toBeLessThan(60_000);
+      expect(facts.metrics.m9?.recent).toHaveLength(points);
+    },
+  );
 });

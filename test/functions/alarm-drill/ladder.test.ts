@@ -200,6 +200,14 @@ describe('the first round', () => {
     },
   );
 
+  test('has no rung that CloudWatch would not take, and no drill without one', () => {
+    const alarm = psiAlarm({ threshold: 2e108 });
+    const ids = (ladder: number[]) => firstRound(alarm, { ladder }).rungs.map(({ id }) => id);
+    expect(ids([0.5, 0.95, 5])).toEqual(['0.5x', '0.95x', 'silence']);
+    expect(() => ids([5, 10])).toThrow(GateInputError);
+    expect(() => firstRound(psiAlarm({ threshold: 1e-109 }))).toThrow(/cannot be driven to/);
+  });
+
   test('waits for a period more of a percentile, whose value between samples is not documented', () => {
     const ticks = (statistic: string) => {
       const alarm = psiAlarm({
