@@ -36,8 +36,8 @@ export interface Story {
   play(world: World): Promise<void>;
 }
 
-/** How long one command of the CLI may take. A drill takes three minutes. */
-const PATIENCE_MS = 300_000;
+/** How long one command of the CLI may take. A drill takes up to five minutes. */
+const PATIENCE_MS = 420_000;
 
 /** What {@link World} is made of. */
 export interface WorldOptions {
