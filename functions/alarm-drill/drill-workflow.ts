@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { GateDependencyError, GateError, GateInputError, messageOf } from '../shared/errors.ts';
+import { GateDependencyError, GateInputError, messageOf } from '../shared/errors.ts';
 import { verdictFolder } from '../shared/evidence.ts';
+import { type Failed, tellFailure } from '../shared/failure.ts';
 import { followed } from '../shared/followed.ts';
 import { clip, formatTime } from '../shared/format.ts';
 import { sha256, verdictId } from '../shared/identity.ts';
@@ -128,7 +129,14 @@ async function answerTo(
     if (request.only !== 'proof') await sweep(workflow, run, deps);
     ended = { answer: published ?? (await drillAndJudge(workflow, request, run, startedAt, deps)) };
   } catch (error) {
-    await tellFailure(workflow, drill.name, error, deps);
+    const failed: Failed = {
+      gate: 'alarm-drill',
+      subject: drill.name,
+      about: { drill: drill.name },
+      idOf: (about) => verdictId('alarm-drill', TOCSIN_VERSION, about),
+      message: (told) => drillRefusalMessage(drill.name, told),
+    };
+    await tellFailure(workflow, failed, error, deps);
     ended = { error };
   }
   if (request.only !== 'proof') {
@@ -431,27 +439,4 @@ async function judgeAndPublish(
     record(drill.name, { outcome: verdict.outcome, durationMs: now() - startedAt });
   });
   return result;
-}
-
-/** Tells the owners why a run has no verdict: of one mistake once, of the trouble of one execution once. */
-async function tellFailure(
-  workflow: Workflow,
-  drill: string,
-  error: unknown,
-  deps: DrillDependencies,
-): Promise<void> {
-  const refused = error instanceof GateInputError;
-  const about = refused ? { drill, error: error.message } : { drill, execution: workflow.id };
-  const folder = verdictFolder('alarm-drill', drill, refused ? 'refusals' : 'troubles');
-  const told = error instanceof GateError ? error : new GateDependencyError(messageOf(error));
-  try {
-    await workflow.step('tell why there is no verdict', () =>
-      tellOnce(deps, `${folder}${verdictId('alarm-drill', TOCSIN_VERSION, about)}.json`, () =>
-        drillRefusalMessage(drill, told),
-      ),
-    );
-  } catch (untold) {
-    // What is wrong with the run is worth more than what is wrong with telling it.
-    deps.warn('the owners could not be told', untold);
-  }
 }

@@ -1,6 +1,13 @@
 import { GateInputError } from '../shared/errors.ts';
 import { formatDuration, formatNumber } from '../shared/format.ts';
-import { type AlarmState, breaches, type Evaluated, firesUpwards, type MetricAlarm } from './alarm.ts';
+import {
+  type AlarmState,
+  breaches,
+  type Evaluated,
+  firesUpwards,
+  type MetricAlarm,
+  readsMetric,
+} from './alarm.ts';
 import { type Driver, drivenQuery, driverOf, type Samples } from './driving.ts';
 import {
   endsOf,
@@ -140,20 +147,11 @@ export function seriesOf(round: Pick<Round, 'startedAt' | 'plan'>, rung: Rung): 
   return series;
 }
 
-/**
- * What an alarm will do on a rung, from the start of the round to the end of its settling.
- *
- * @param visibleAfterMs how late data points can be read
- */
-export function forecastOf(
-  alarm: Evaluated,
-  round: Pick<Round, 'startedAt' | 'plan'>,
-  rung: Rung,
-  visibleAfterMs = 0,
-): Forecast {
+/** What an alarm will do on a rung, from the start of the round to the end of its settling. */
+export function forecastOf(alarm: Evaluated, round: Pick<Round, 'startedAt' | 'plan'>, rung: Rung): Forecast {
   // The drill publishes in the unit that the alarm asks for.
   const queries = alarm.queries.map((query) => {
-    if (!('metric' in query)) return query;
+    if (!readsMetric(query)) return query;
     const { unit: _, ...any } = query;
     return any;
   });
@@ -162,7 +160,6 @@ export function forecastOf(
   return forecast({ ...alarm, queries }, seriesOf(round, rung), {
     from: startedAt - 1,
     to: endsAt,
-    visibleAfterMs,
   });
 }
 
@@ -382,7 +379,7 @@ class Planner {
 
   /** Rungs that the alarm as it is configured is to fire at, the weakest first. */
   #firing({ rungs }: Plan): Rung[] {
-    const upwards = this.#alarm.comparison.startsWith('Greater');
+    const upwards = firesUpwards(this.#alarm);
     return rungs
       .filter(({ value }) => value !== null && breaches(value, this.#alarm))
       .toSorted((a, b) => (upwards ? a.value! - b.value! : b.value! - a.value!));

@@ -1,5 +1,5 @@
 import { GateInputError } from '../shared/errors.ts';
-import { type AlarmState, breaches, type Evaluated, type StatisticQuery } from './alarm.ts';
+import { type AlarmState, breaches, type Evaluated, readsMetric, type StatisticQuery } from './alarm.ts';
 import { evaluateExpression, idsIn, parseExpression } from './expression.ts';
 import type { Evaluation, Sample, Series, Slot, Transition } from './series.ts';
 import { dataPoint, fewSamples, percentileOf, sampleCountOf } from './statistic.ts';
@@ -237,7 +237,7 @@ export function seriesOf(
   from: number,
   id?: string,
 ): Series {
-  const { id: driven, statistic, unit } = drivenQuery(alarm, id);
+  const { id: driven, statistic, unit } = queryOfSeries(alarm, id);
   const periodMs = alarm.periodS * 1000;
   const samples = values.flatMap((value, index): Sample[] => {
     const counted = statistic === 'SampleCount';
@@ -250,11 +250,11 @@ export function seriesOf(
   return { [driven]: samples };
 }
 
-function drivenQuery(
+function queryOfSeries(
   { queries, returns }: Pick<Evaluated, 'queries' | 'returns'>,
   id?: string,
 ): StatisticQuery {
-  const metrics = queries.filter((query) => 'metric' in query);
+  const metrics = queries.filter(readsMetric);
   const wanted = id ?? (metrics.length === 1 ? metrics[0]!.id : returns);
   const found = metrics.find((query) => query.id === wanted);
   if (found) return found;
@@ -350,7 +350,7 @@ function readingsOf(alarm: Evaluated): Reading[] {
 
 function ignoresFew({ queries, returns, lowSamples }: Evaluated): string | undefined {
   const query = queries.find(({ id }) => id === returns);
-  if (lowSamples !== 'ignore' || !query || !('metric' in query)) return undefined;
+  if (lowSamples !== 'ignore' || !query || !readsMetric(query)) return undefined;
   return percentileOf(query.statistic) === undefined ? undefined : query.statistic;
 }
 
@@ -394,7 +394,7 @@ function seenBy(
   const { evaluationPeriods } = alarm;
   const sources = new Map<string, PointAt>(
     alarm.queries
-      .filter((query) => 'metric' in query)
+      .filter(readsMetric)
       .map((query) => [query.id, pointsOf(query, alarm.periodS, series[query.id] ?? [], visibleAfterMs)]),
   );
   const read = valuesOf(alarm, sources);
@@ -455,8 +455,9 @@ function valuesOf(alarm: Evaluated, sources: ReadonlyMap<string, PointAt>): Read
     }
     const query = alarm.queries.find((candidate) => candidate.id === id);
     if (!query) throw new GateInputError(`the alarm has no query with the id "${id}"`);
-    const reader =
-      'metric' in query ? metricReader(sources.get(id)!) : expressionReader(query.expression, [...path, id]);
+    const reader = readsMetric(query)
+      ? metricReader(sources.get(id)!)
+      : expressionReader(query.expression, [...path, id]);
     readers.set(id, reader);
     return reader;
   };

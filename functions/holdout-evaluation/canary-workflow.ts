@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { s3Uri } from '../shared/address.ts';
-import { GateDependencyError, GateError, GateInputError, messageOf } from '../shared/errors.ts';
-import { verdictFolder } from '../shared/evidence.ts';
+import { GateDependencyError, GateInputError, messageOf } from '../shared/errors.ts';
+import { type Failed, tellFailure } from '../shared/failure.ts';
 import { followed } from '../shared/followed.ts';
 import { clip, formatBytes, formatDuration } from '../shared/format.ts';
 import { canonicalJson, sha256 } from '../shared/identity.ts';
@@ -164,7 +164,14 @@ async function answerTo(
       answer: published ?? (await runAndJudge(workflow, { ...request, token, report }, startedAt, deps)),
     };
   } catch (error) {
-    await tellFailure(workflow, name, error, deps);
+    const failed: Failed = {
+      gate: 'holdout-evaluation',
+      subject: canarySubject(name),
+      about: { canary: name },
+      idOf,
+      message: (told) => canaryRefusalMessage(name, told),
+    };
+    await tellFailure(workflow, failed, error, deps);
     ended = { error };
   }
   try {
@@ -600,30 +607,5 @@ async function cleanUpAll(
     await workflow.step('delete the corrupted dataset', () =>
       new WorkBucket(deps.s3, place.bucket).deleteObject(place.copy),
     );
-  }
-}
-
-/** Tells the owners why a run has no verdict: of one mistake once, of the trouble of one execution once. */
-async function tellFailure(
-  workflow: Workflow,
-  canary: string,
-  error: unknown,
-  deps: CanaryDependencies,
-): Promise<void> {
-  const refused = error instanceof GateInputError;
-  const about = refused ? { canary, error: error.message } : { canary, execution: workflow.id };
-  const folder = verdictFolder(
-    'holdout-evaluation',
-    canarySubject(canary),
-    refused ? 'refusals' : 'troubles',
-  );
-  const told = error instanceof GateError ? error : new GateDependencyError(messageOf(error));
-  try {
-    await workflow.step('tell why there is no verdict', () =>
-      tellOnce(deps, `${folder}${idOf(about)}.json`, () => canaryRefusalMessage(canary, told)),
-    );
-  } catch (untold) {
-    // What is wrong with the run is worth more than what is wrong with telling it.
-    deps.warn('the owners could not be told', untold);
   }
 }

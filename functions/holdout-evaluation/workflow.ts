@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { GateDependencyError, GateError, GateInputError, messageOf } from '../shared/errors.ts';
-import { verdictFolder } from '../shared/evidence.ts';
+import { GateDependencyError, GateInputError } from '../shared/errors.ts';
+import { type Failed, tellFailure } from '../shared/failure.ts';
 import { followed } from '../shared/followed.ts';
 import { canonicalJson, sha256 } from '../shared/identity.ts';
 import { announceOnce, type Outlets, tellOnce } from '../shared/outlets.ts';
@@ -155,7 +155,7 @@ async function answerTo(
     try {
       return await part;
     } catch (error) {
-      if (model !== undefined) await tellFailure(workflow, request.package, model, error, deps);
+      if (model !== undefined) await tellFailure(workflow, failedOf(request.package, model), error, deps);
       throw error;
     }
   };
@@ -442,29 +442,12 @@ async function tellOverruled(
   };
 }
 
-/** Tells the owners why there is no verdict: of one mistake once, of the trouble of one execution once. */
-async function tellFailure(
-  workflow: Workflow,
-  arn: string,
-  { name }: LocatedModel,
-  error: unknown,
-  deps: Dependencies,
-): Promise<void> {
-  const refused = error instanceof GateInputError;
-  const about = { package: arn, ...(refused ? { error: error.message } : { execution: workflow.id }) };
-  const folder = verdictFolder('holdout-evaluation', name, refused ? 'refusals' : 'troubles');
-  try {
-    await workflow.step('tell why there is no verdict', () =>
-      tellOnce(deps, `${folder}${sha256(canonicalJson(about)).slice(0, 32)}.json`, () =>
-        refusalMessage(
-          name,
-          arn,
-          error instanceof GateError ? error : new GateDependencyError(messageOf(error)),
-        ),
-      ),
-    );
-  } catch (untold) {
-    // What is wrong with the evaluation is worth more than what is wrong with telling it.
-    deps.warn('the owners could not be told', untold);
-  }
+function failedOf(arn: string, { name }: LocatedModel): Failed {
+  return {
+    gate: 'holdout-evaluation',
+    subject: name,
+    about: { package: arn },
+    idOf: (about) => sha256(canonicalJson(about)).slice(0, 32),
+    message: (told) => refusalMessage(name, arn, told),
+  };
 }
