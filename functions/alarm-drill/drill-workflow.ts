@@ -1,17 +1,16 @@
-import { randomBytes } from 'node:crypto';
+import { claimed, type Refusal } from '../shared/claimed.ts';
+import { conclude, type RunSubject, readConcluded } from '../shared/conclude.ts';
 import { GateDependencyError, GateInputError, messageOf } from '../shared/errors.ts';
 import { verdictFolder } from '../shared/evidence.ts';
-import { type Failed, tellFailure } from '../shared/failure.ts';
 import { followed } from '../shared/followed.ts';
 import { clip, formatTime } from '../shared/format.ts';
 import { sha256, verdictId } from '../shared/identity.ts';
-import { announceOnce, tellOnce } from '../shared/outlets.ts';
+import { tellOnce } from '../shared/outlets.ts';
 import type { Ignored } from '../shared/verdict.ts';
 import { TOCSIN_VERSION } from '../shared/version.ts';
 import type { Workflow } from '../shared/workflow.ts';
 import { deleteAlarms, leftovers, readAlarm, readAlarms } from './adapters/alarms.ts';
 import { readFacts } from './adapters/facts.ts';
-import { drillFolder, publishDrill, readPublishedDrill, storeDrill } from './adapters/publish.ts';
 import { deleteReceipts, receiptLeftovers, unsubscribeReceipts } from './adapters/receipts.ts';
 import type { Alarm, MetricAlarm } from './alarm.ts';
 import { PROOF_ONLY } from './decide.ts';
@@ -38,7 +37,7 @@ import {
   openInbox,
   type Run,
 } from './run-workflow.ts';
-import { DRILL_FINISHED, type DrillResult } from './schema.ts';
+import { DRILL_FINISHED, type DrillResult, drillResultSchema } from './schema.ts';
 import { shadowPrefix } from './shadow.ts';
 import { runTraffic } from './traffic-workflow.ts';
 
@@ -48,10 +47,8 @@ import { runTraffic } from './traffic-workflow.ts';
  */
 
 /** The answer to a drill that could not be run, through somebody's mistake. Its owners were told. */
-export interface DrillRefusal {
+export interface DrillRefusal extends Refusal {
   drill: string;
-  error: 'GateInputError';
-  message: string;
 }
 
 export type DrillAnswer = DrillResult | Ignored | DrillRefusal;
@@ -78,6 +75,11 @@ const NOTHING: Drilled = { rounds: [], deliveries: [], phases: [], notDrilled: n
 
 /** Of what could not be removed, as far as it is told. */
 const MOST_LEFT = 20;
+
+/** Where the evidence of a drill is. */
+function subjectOf(drill: string): RunSubject {
+  return { gate: 'alarm-drill', subject: drill };
+}
 
 /** How long reading the configuration of an alarm may take, with all its retries. */
 const READING_MS = 15 * 60_000;
@@ -109,49 +111,41 @@ async function answerTo(
   report: Run['report'],
 ): Promise<DrillAnswer> {
   const { drill } = request;
-  const begun = { drill, execution: workflow.id, followed: request.run !== undefined, report };
-  const { owner, token, published } = await workflow.step('claim the drill', async () => ({
-    // To judge a configuration touches nothing, and need not wait for anybody.
-    owner:
-      request.only === 'proof' ? workflow.id : await deps.work.claim(claimOf(drill), workflow.id, READING_MS),
-    // Another one for each attempt: names and metrics of an earlier one must not be mixed up with ours.
-    token: randomBytes(4).toString('hex'),
-    // By an earlier attempt of this execution, which died before it could answer.
-    published: await readPublishedDrill(deps.store, drill.name, workflow.id),
-  }));
-  if (owner !== workflow.id) {
-    return { ignored: `the drill ${drill.name} is being run by the execution ${owner}` };
-  }
-  const run: Run = { ...begun, token, rounds: 0 };
-
-  let ended: { answer: DrillResult } | { error: unknown };
-  try {
-    if (request.only !== 'proof') await sweep(workflow, run, deps);
-    ended = { answer: published ?? (await drillAndJudge(workflow, request, run, startedAt, deps)) };
-  } catch (error) {
-    const failed: Failed = {
-      gate: 'alarm-drill',
-      subject: drill.name,
-      about: { drill: drill.name },
-      idOf: (about) => verdictId('alarm-drill', TOCSIN_VERSION, about),
-      message: (told) => drillRefusalMessage(drill.name, told),
-    };
-    await tellFailure(workflow, failed, error, deps);
-    ended = { error };
-  }
-  if (request.only !== 'proof') {
-    try {
-      await cleanUp(workflow, run, deps);
-    } catch (error) {
-      if ('answer' in ended) ended = { error };
-      else deps.warn('the clean-up failed, too', error);
-    }
-    // Also where something is left: the next run sweeps it up, and must not have to wait.
-    await workflow.step('release the claim', () => deps.work.release(claimOf(drill), workflow.id));
-  }
-  if ('answer' in ended) return ended.answer;
-  if (!(ended.error instanceof GateInputError)) throw ended.error;
-  return { drill: drill.name, error: 'GateInputError', message: ended.error.message };
+  const proofOnly = request.only === 'proof';
+  const runOf = (token: string): Run => ({
+    drill,
+    token,
+    execution: workflow.id,
+    rounds: 0,
+    followed: request.run !== undefined,
+    report,
+  });
+  const answer = await claimed<DrillResult>(
+    workflow,
+    {
+      what: `the drill ${drill.name}`,
+      // To judge a configuration touches nothing.
+      ...(!proofOnly && { claim: { key: claimOf(drill), lifeMs: READING_MS } }),
+      // Names and metrics of an earlier attempt must not be mixed up with ours; tags tell what it has left.
+      resumes: false,
+      ended: () => readConcluded(deps.store, subjectOf(drill.name), workflow.id, drillResultSchema),
+      failed: {
+        ...subjectOf(drill.name),
+        about: { drill: drill.name },
+        idOf: (about) => verdictId('alarm-drill', TOCSIN_VERSION, about),
+        message: (told) => drillRefusalMessage(drill.name, told),
+      },
+      sweep: async (token) => {
+        if (!proofOnly) await sweep(workflow, runOf(token), deps);
+      },
+      run: (token) => drillAndJudge(workflow, request, runOf(token), startedAt, deps),
+      cleanUp: async (token) => {
+        if (!proofOnly) await cleanUp(workflow, runOf(token), deps);
+      },
+    },
+    deps,
+  );
+  return 'error' in answer ? { drill: drill.name, ...answer } : answer;
 }
 
 /**
@@ -414,29 +408,21 @@ async function judgeAndPublish(
   startedAt: number,
   deps: DrillDependencies,
 ): Promise<DrillResult> {
-  const { store, now, record } = deps;
   const verdict = verdictOf(measured, drill, workflow.id);
-  const folder = drillFolder(verdict);
-  const result = drillResultOf(verdict, {
-    drill: drill.name,
-    alarm: drill.value.alarm,
-    evidence: store.uri(`${folder}verdict.json`),
-  });
-  await workflow.step('store the verdict', async () => {
-    await report('publishing the verdict');
-    await storeDrill(store, verdict, measured);
-  });
-  await workflow.step('tell what came of it', async () => {
-    await tellOnce(deps, `${folder}notified.json`, () => drillMessage(result, verdict));
-    await announceOnce(deps, `${folder}announced.json`, {
+  return conclude(
+    workflow,
+    {
+      verdict,
+      files: { 'measurements.json': measured },
+      resultOf: (evidence) =>
+        drillResultOf(verdict, { drill: drill.name, alarm: drill.value.alarm, evidence }),
+      messageOf: (result) => drillMessage(result, verdict),
       detailType: DRILL_FINISHED,
-      detail: result,
       resource: measured.facts.alarm?.arn ?? drill.value.alarm,
-    });
-  });
-  await workflow.step('publish the result', async () => {
-    await publishDrill(store, workflow.id, result);
-    record(drill.name, { outcome: verdict.outcome, durationMs: now() - startedAt });
-  });
-  return result;
+      name: drill.name,
+      startedAt,
+      report,
+    },
+    deps,
+  );
 }

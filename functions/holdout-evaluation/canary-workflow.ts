@@ -1,25 +1,18 @@
-import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { s3Uri } from '../shared/address.ts';
+import { claimed, type Refusal } from '../shared/claimed.ts';
+import { conclude, type RunSubject, readConcluded } from '../shared/conclude.ts';
 import { GateDependencyError, GateInputError, messageOf } from '../shared/errors.ts';
-import { type Failed, tellFailure } from '../shared/failure.ts';
 import { followed } from '../shared/followed.ts';
 import { clip, formatBytes, formatDuration } from '../shared/format.ts';
 import { canonicalJson, sha256 } from '../shared/identity.ts';
-import { announceOnce, type Outlets, tellOnce } from '../shared/outlets.ts';
+import type { Outlets } from '../shared/outlets.ts';
 import type { RunReporting } from '../shared/run-handler.ts';
 import { downloadObjects, headObject, type StoredObject } from '../shared/s3.ts';
 import { placeOf } from '../shared/schema.ts';
 import type { Ignored } from '../shared/verdict.ts';
 import { WorkBucket } from '../shared/work.ts';
 import { OutOfTimeError, type Patience, type Workflow } from '../shared/workflow.ts';
-import {
-  canaryFolder,
-  canarySubject,
-  publishCanary,
-  readPublishedCanary,
-  storeCanary,
-} from './adapters/canary-publish.ts';
 import type { corruptDataset } from './adapters/corrupt.ts';
 import { type PinnedHoldout, type Quality, readQuality } from './adapters/pin.ts';
 import {
@@ -66,7 +59,13 @@ import {
 } from './measure-workflow.ts';
 import type { Measurements } from './measurements.ts';
 import { queryName } from './metric.ts';
-import { CANARY_FINISHED, type CanaryResult, CORRUPTED } from './schema.ts';
+import {
+  CANARY_FINISHED,
+  type CanaryResult,
+  CORRUPTED,
+  canaryResultSchema,
+  canarySubject,
+} from './schema.ts';
 
 /*
  * One run of a pipeline canary, from the start of the pipeline to the verdict on it, as one function over the workflow
@@ -80,10 +79,8 @@ export interface CanaryDependencies extends AnswerDependencies, Outlets, RunRepo
 }
 
 /** The answer to a canary that could not be run, through somebody's mistake. Its owners were told. */
-export interface CanaryRefusal {
+export interface CanaryRefusal extends Refusal {
   canary: string;
-  error: 'GateInputError';
-  message: string;
 }
 
 export type CanaryAnswer = CanaryResult | Ignored | CanaryRefusal;
@@ -143,48 +140,29 @@ async function answerTo(
 ): Promise<CanaryAnswer> {
   const { canary, model } = request;
   const { name, value } = canary;
-  const claim = `claims/${canarySubject(name)}.json`;
-  const { owner, published } = await workflow.step('claim the canary', async () => ({
-    owner: await deps.work.claim(
-      claim,
-      `${workflow.id}.${randomBytes(6).toString('hex')}`,
-      value.timeout + model.value.transform.timeout + CLAIM_MARGIN_MS,
-    ),
-    // By an earlier attempt of this execution, which died before it could answer.
-    published: await readPublishedCanary(deps.store, name, workflow.id),
-  }));
-  const [execution, token = ''] = owner.split('.');
-  if (execution !== workflow.id) {
-    return { ignored: `the canary ${name} is being run by the execution ${execution}` };
-  }
-
-  let ended: { answer: CanaryResult } | { error: unknown };
-  try {
-    ended = {
-      answer: published ?? (await runAndJudge(workflow, { ...request, token, report }, startedAt, deps)),
-    };
-  } catch (error) {
-    const failed: Failed = {
-      gate: 'holdout-evaluation',
-      subject: canarySubject(name),
-      about: { canary: name },
-      idOf,
-      message: (told) => canaryRefusalMessage(name, told),
-    };
-    await tellFailure(workflow, failed, error, deps);
-    ended = { error };
-  }
-  try {
-    await cleanUpAll(workflow, { ...request, token, report }, deps);
-    // Kept where something is left: a retry of this execution then finds the same names again.
-    await workflow.step('release the claim', () => deps.work.release(claim, owner));
-  } catch (error) {
-    if ('answer' in ended) throw error;
-    deps.warn('the clean-up failed, too', error);
-  }
-  if ('answer' in ended) return ended.answer;
-  if (!(ended.error instanceof GateInputError)) throw ended.error;
-  return { canary: name, error: 'GateInputError', message: ended.error.message };
+  const subject: RunSubject = { gate: 'holdout-evaluation', subject: canarySubject(name) };
+  const answer = await claimed<CanaryResult>(
+    workflow,
+    {
+      what: `the canary ${name}`,
+      claim: {
+        key: `claims/${subject.subject}.json`,
+        lifeMs: value.timeout + model.value.transform.timeout + CLAIM_MARGIN_MS,
+      },
+      resumes: true,
+      ended: () => readConcluded(deps.store, subject, workflow.id, canaryResultSchema),
+      failed: {
+        ...subject,
+        about: { canary: name },
+        idOf,
+        message: (told) => canaryRefusalMessage(name, told),
+      },
+      run: (token) => runAndJudge(workflow, { ...request, token, report }, startedAt, deps),
+      cleanUp: (token) => cleanUpAll(workflow, { ...request, token, report }, deps),
+    },
+    deps,
+  );
+  return 'error' in answer ? { canary: name, ...answer } : answer;
 }
 
 async function runAndJudge(
@@ -548,7 +526,6 @@ async function judgeAndPublish(
   }: { measured: CanaryMeasurements; corrupted: Corrupted; startedAt: number },
   deps: CanaryDependencies,
 ): Promise<CanaryResult> {
-  const { store } = deps;
   const { control, known } = measured;
   const verdict = verdictOf(
     canarySubject(canary.name),
@@ -567,29 +544,22 @@ async function judgeAndPublish(
     },
     decideCanary(measured, canary, model.value.task),
   );
-  await workflow.step('store the verdict', async () => {
-    await report('publishing the verdict');
-    await storeCanary(store, verdict, measured);
-  });
-  const folder = canaryFolder(verdict);
-  const result = canaryResultOf(verdict, {
-    canary: canary.name,
-    pipeline: canary.value.pipeline,
-    evidence: store.uri(`${folder}verdict.json`),
-  });
-  await workflow.step('tell what came of it', async () => {
-    await tellOnce(deps, `${folder}notified.json`, () => canaryMessage(result, verdict));
-    await announceOnce(deps, `${folder}announced.json`, {
+  return conclude(
+    workflow,
+    {
+      verdict,
+      files: { 'measurements.json': measured },
+      resultOf: (evidence) =>
+        canaryResultOf(verdict, { canary: canary.name, pipeline: canary.value.pipeline, evidence }),
+      messageOf: (result) => canaryMessage(result, verdict),
       detailType: CANARY_FINISHED,
-      detail: result,
       resource: known.execution,
-    });
-  });
-  await workflow.step('publish the result', async () => {
-    await publishCanary(store, workflow.id, result);
-    deps.record(canary.name, { outcome: verdict.outcome, durationMs: Date.now() - startedAt });
-  });
-  return result;
+      name: canary.name,
+      startedAt,
+      report,
+    },
+    { ...deps, now: Date.now },
+  );
 }
 
 /** Removes whatever a run has made, also what an earlier attempt at it has left. Fine where nothing is. */

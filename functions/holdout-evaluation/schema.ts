@@ -477,6 +477,11 @@ export const TEMPORARY = 'tocsin-';
 /** Begins the keys of the work bucket that transform jobs read and write. */
 export const JOBS = 'jobs/';
 
+/** Subject of the verdicts of a canary. */
+export function canarySubject(canary: string): string {
+  return `canary-${canary}`;
+}
+
 /** Begins the names of corrupted copies of a known dataset, which are beside it while a canary runs. */
 export const CORRUPTED = 'tocsin-canary-';
 

@@ -7,11 +7,18 @@ import type { Workflow } from './workflow.ts';
 
 /*
  * The Lambda handler of what runs as a workflow, by hand or when something happens, several at a time where an event asks
- * for several: canaries and drills.
+ * for several: canaries, drills and rollbacks.
  */
 
-/** How one run ended: with a verdict, with nothing to do, or with whose mistake keeps it from running. */
-type Answer = { verdict: string; outcome: Outcome } | Ignored | { error: string; message: string };
+/**
+ * How one run ended: with a verdict, with something done of which there is none, with nothing to do, or with whose mistake
+ * keeps it from running.
+ */
+type Answer =
+  | { verdict: string; outcome: Outcome }
+  | { done: string }
+  | Ignored
+  | { error: string; message: string };
 
 /** What a run tells those who operate it. */
 export interface RunReporting {
@@ -25,7 +32,7 @@ export interface RunReporting {
 export interface Runs<Configured, Trigger extends object, Request, Result extends Answer> {
   gate: GateName;
   /** What one is, in metrics and logs. */
-  kind: 'canary' | 'drill';
+  kind: 'canary' | 'drill' | 'rollback';
   carrier: 'durable' | 'in-process';
   work: WorkBucket;
   /** Milliseconds since 1970. */
@@ -94,6 +101,7 @@ export function createRunHandler<Configured, Trigger extends object, Request, Re
         record(name, { Errors: 1 });
         logger.error('refused', { [kind]: name, reason: answer.message });
       } else if ('ignored' in answer) logger.info('ignored', { [kind]: name, reason: answer.ignored });
+      else if ('done' in answer) logger.info('done', { [kind]: name, what: answer.done });
       else logger.info('judged', { [kind]: name, verdict: answer.verdict, outcome: answer.outcome });
       return answer;
     } catch (error) {

@@ -15,6 +15,7 @@ import * as z from 'zod';
 import { type ObjectAddress, s3Uri } from './address.ts';
 import { call, dependencyError, mapLimit, readBody, statusOf } from './aws.ts';
 import { GateDependencyError } from './errors.ts';
+import { readText } from './evidence.ts';
 import { type Progress, progressKey } from './progress.ts';
 import { downloadObjects, headObject, type StoredObject } from './s3.ts';
 import { parseJson } from './schema.ts';
@@ -153,11 +154,21 @@ export class WorkBucket {
   }
 
   /**
-   * Deletes every object below a prefix.
+   * Reads a small object as text.
+   *
+   * @returns undefined where there is none
+   * @throws GateDependencyError where S3 does not answer, or refuses
+   */
+  async read(key: string): Promise<string | undefined> {
+    return (await readText(this.#s3, this.#bucket, key))?.text;
+  }
+
+  /**
+   * Keys below a prefix, a page of at most 1,000 at a time.
    *
    * @throws GateDependencyError where S3 does not answer, or refuses
    */
-  async delete(prefix: string): Promise<void> {
+  async *list(prefix: string): AsyncGenerator<string[]> {
     let token: string | undefined;
     do {
       const answer = await call(
@@ -170,9 +181,20 @@ export class WorkBucket {
           }),
         ),
       );
-      await mapLimit(answer.Contents ?? [], CONCURRENCY, ({ Key = '' }) => this.deleteObject(Key));
+      yield (answer.Contents ?? []).map(({ Key = '' }) => Key);
       token = answer.IsTruncated === true ? answer.NextContinuationToken : undefined;
     } while (token !== undefined);
+  }
+
+  /**
+   * Deletes every object below a prefix.
+   *
+   * @throws GateDependencyError where S3 does not answer, or refuses
+   */
+  async delete(prefix: string): Promise<void> {
+    for await (const keys of this.list(prefix)) {
+      await mapLimit(keys, CONCURRENCY, (key) => this.deleteObject(key));
+    }
   }
 
   /**

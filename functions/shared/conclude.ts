@@ -1,0 +1,104 @@
+import * as z from 'zod';
+import { type EvidenceStore, prettyJson, verdictFolder } from './evidence.ts';
+import type { Message } from './message.ts';
+import { announceOnce, type Outlets, tellOnce } from './outlets.ts';
+import type { RunReporting } from './run-handler.ts';
+import { parseJson } from './schema.ts';
+import type { GateName, Outcome, Verdict } from './verdict.ts';
+import type { Workflow } from './workflow.ts';
+
+/*
+ * The end of a run of a canary or a drill: its verdict is stored, told and announced, and the run has ended. Everything
+ * here happens once, however often it is tried.
+ */
+
+/** Of whose runs it is. */
+export interface RunSubject {
+  gate: GateName;
+  /** Of its evidence. */
+  subject: string;
+}
+
+/** What a run came to. */
+export interface Conclusion<Result> {
+  verdict: Verdict;
+  /** What it was judged from, by the name of its file, such as `measurements.json`: values, or whole texts. */
+  files: Record<string, unknown>;
+  /** @param evidence where the verdict is, `s3://...` */
+  resultOf: (evidence: string) => Result;
+  messageOf: (result: Result) => Message;
+  /** Of the event. */
+  detailType: string;
+  /** What the event is about: an ARN, or a name where there is none. */
+  resource: string;
+  /** In metrics. */
+  name: string;
+  /** Milliseconds since 1970. */
+  startedAt: number;
+  /** Tells whoever follows the run. */
+  report: (phase: string) => Promise<void>;
+}
+
+/** What concluding takes. */
+export interface ConcludeDependencies extends Outlets, Pick<RunReporting, 'record'> {
+  /** Milliseconds since 1970. */
+  now: () => number;
+}
+
+/**
+ * Stores a verdict, tells people and machines of it, and writes down that the run has ended.
+ *
+ * @returns what the run answers
+ * @throws GateDependencyError where something could not be written, after a few attempts
+ */
+export async function conclude<Result extends { outcome: Outcome }>(
+  workflow: Workflow,
+  conclusion: Conclusion<Result>,
+  deps: ConcludeDependencies,
+): Promise<Result> {
+  const { verdict, files, detailType, resource, name, startedAt } = conclusion;
+  const { store } = deps;
+  const folder = verdictFolder(verdict.gate, verdict.subject, verdict.id);
+  const result = conclusion.resultOf(store.uri(`${folder}verdict.json`));
+  await workflow.step('store the verdict', async () => {
+    await conclusion.report('publishing the verdict');
+    for (const [file, content] of Object.entries(files)) {
+      await store.create(`${folder}${file}`, typeof content === 'string' ? content : prettyJson(content));
+    }
+    // The last: where it is, everything is.
+    await store.create(`${folder}verdict.json`, prettyJson(verdict));
+  });
+  await workflow.step('tell what came of it', async () => {
+    await tellOnce(deps, `${folder}notified.json`, () => conclusion.messageOf(result));
+    await announceOnce(deps, `${folder}announced.json`, { detailType, detail: result, resource });
+  });
+  await workflow.step('publish the result', async () => {
+    await store.create(publishedKey(verdict, workflow.id), prettyJson({ published: 1, result }));
+    deps.record(name, { outcome: verdict.outcome, durationMs: deps.now() - startedAt });
+  });
+  return result;
+}
+
+/**
+ * What a run ended in; undefined where it has not.
+ *
+ * @param execution of the workflow: a retry of one that has ended runs nothing again
+ * @param schema of the result
+ * @throws GateDependencyError where S3 does not answer
+ */
+export async function readConcluded<S extends z.ZodType>(
+  store: EvidenceStore,
+  of: RunSubject,
+  execution: string,
+  schema: S,
+): Promise<z.output<S> | undefined> {
+  const key = publishedKey(of, execution);
+  const stored = await store.read(key);
+  if (stored === undefined) return undefined;
+  const published = z.object({ published: z.literal(1), result: schema });
+  return (parseJson(published, stored.text, store.uri(key)) as { result: z.output<S> }).result;
+}
+
+function publishedKey({ gate, subject }: RunSubject, execution: string): string {
+  return `${verdictFolder(gate, subject, 'runs')}${execution}.json`;
+}
