@@ -1,0 +1,95 @@
+import { canonicalJson, sha256 } from '../shared/identity.ts';
+import { tryJson } from '../shared/schema.ts';
+import type { Fingerprint, Prediction, Who } from './measurements.ts';
+
+/*
+ * What models answer, compared: by its predictions alone a model is known, since the name of a variant says nothing of it.
+ * Pure.
+ */
+
+/** The longest answer to a golden request, in characters: models are told apart by a few numbers. */
+export const MAX_ANSWER = 1000;
+
+/** Numbers and words of one line, as CSV separates them. */
+const CELL = /^[^",\n\r]*$/;
+
+/**
+ * An answer as it is compared: a JSON value where it is one; else the cells of CSV, by line, with numbers as numbers; else
+ * the text itself.
+ */
+export function predictionOf(answer: string): Prediction {
+  const text = answer.trim();
+  const json = tryJson(text);
+  if (json !== undefined) return json;
+  const lines = text.split(/\r?\n/).map((line) => line.split(','));
+  if (!lines.every((cells) => cells.every((cell) => CELL.test(cell)))) return text;
+  return lines.map((cells) => cells.map((cell) => numberOr(cell.trim())));
+}
+
+function numberOr(text: string): number | string {
+  return /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i.test(text) ? Number(text) : text;
+}
+
+/**
+ * Whether two predictions are the same: numbers that differ by at most `tolerance`, absolute or relative to the larger;
+ * everything else exactly.
+ */
+export function isSame(a: Prediction, b: Prediction, tolerance: number): boolean {
+  if (typeof a === 'number' && typeof b === 'number') {
+    if (!Number.isFinite(a) || !Number.isFinite(b)) return Object.is(a, b);
+    return Math.abs(a - b) <= tolerance * Math.max(1, Math.abs(a), Math.abs(b));
+  }
+  if (Array.isArray(a) && Array.isArray(b)) {
+    return a.length === b.length && a.every((value, index) => isSame(value, b[index], tolerance));
+  }
+  if (isObject(a) && isObject(b)) {
+    const [keys, others] = [Object.keys(a), Object.keys(b)];
+    return (
+      keys.length === others.length && keys.every((key) => key in b && isSame(a[key], b[key], tolerance))
+    );
+  }
+  return a === b;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** Names a model by its predictions: eight hexadecimal digits. */
+export function fingerprintId(predictions: readonly Prediction[]): string {
+  return sha256(canonicalJson(predictions)).slice(0, 8);
+}
+
+/**
+ * Whose prediction an answer to a golden request is.
+ *
+ * @param golden number of the request
+ */
+export function whoOf(
+  prediction: Prediction,
+  golden: number,
+  fingerprints: readonly Fingerprint[],
+  tolerance: number,
+): Exclude<Who, 'nobody'> {
+  const parts = new Set(
+    fingerprints
+      .filter(({ predictions }) => isSame(prediction, predictions[golden], tolerance))
+      .map(({ part }) => part),
+  );
+  if (parts.size === 2) return 'either';
+  const [part = 'other'] = parts;
+  return part;
+}
+
+/** Golden requests, by number, that no previous model answers as the bad one does. */
+export function tellingOf(fingerprints: readonly Fingerprint[], tolerance: number): number[] {
+  const previous = fingerprints.filter(({ part }) => part === 'previous');
+  const bad = fingerprints.filter(({ part }) => part === 'bad');
+  if (previous.length === 0 || bad.length === 0) return [];
+  const count = Math.min(...fingerprints.map(({ predictions }) => predictions.length));
+  return Array.from({ length: count }, (_, index) => index).filter((index) =>
+    previous.every((one) =>
+      bad.every((other) => !isSame(one.predictions[index], other.predictions[index], tolerance)),
+    ),
+  );
+}

@@ -1,0 +1,126 @@
+import { type EndpointState, sharesOf } from './endpoint.ts';
+import type { Request, Slice, Timeline, Who } from './measurements.ts';
+
+/*
+ * What the background traffic has shown: who answered when, since when the previous model does, and whether anything still
+ * changes. Pure.
+ */
+
+/** So many answers that tell the models apart are enough to say who serves. */
+export const ENOUGH_ANSWERS = 5;
+
+/** The most by which shares of the traffic may differ and still be the same. */
+export const SHARE_TOLERANCE = 1e-6;
+
+/** Counts of requests by who answered them. */
+export type Tally = Record<Who, number>;
+
+/** Requests that began in a stretch of time, in order: `from` is in it, `to` is not. */
+export function requestsBetween(slices: readonly Slice[], from: number, to: number): Request[] {
+  return slices
+    .flatMap(({ requests }) => requests)
+    .filter(({ at }) => at >= from && at < to)
+    .sort((a, b) => a.at - b.at);
+}
+
+export function tallyOf(requests: readonly Pick<Request, 'who'>[]): Tally {
+  const tally: Tally = { previous: 0, bad: 0, either: 0, other: 0, nobody: 0 };
+  for (const { who } of requests) tally[who] += 1;
+  return tally;
+}
+
+/** Answers that say which model gave them. */
+export function tellingAnswers({ previous, bad, other }: Tally): number {
+  return previous + bad + other;
+}
+
+/**
+ * Since when the previous model answers everything, up to the end of what is given.
+ *
+ * @param requests in the order of their beginnings
+ * @returns when the first request after the last wrong answer began, milliseconds since 1970; null where the last answer is
+ * wrong, or where fewer than {@link ENOUGH_ANSWERS} are right since
+ */
+export function recoveredAt(requests: readonly Request[]): number | null {
+  const last = requests.findLastIndex(({ who }) => who === 'bad' || who === 'other');
+  const since = requests.slice(last + 1).filter(({ who }) => who === 'previous');
+  return since.length >= ENOUGH_ANSWERS ? (since[0] as Request).at : null;
+}
+
+/** States of the endpoint as they came: each differs from the one before. */
+export function statesOf(slices: readonly Slice[]): Slice['states'] {
+  const states: Slice['states'] = [];
+  for (const one of slices.flatMap((slice) => slice.states)) {
+    const before = states.at(-1);
+    if (before === undefined || !isSameState(before.state, one.state)) states.push(one);
+  }
+  return states;
+}
+
+/** Whether nothing but time lies between two states. */
+export function isSameState(a: EndpointState | null, b: EndpointState | null): boolean {
+  if (a === null || b === null) return a === b;
+  return JSON.stringify({ ...a, at: 0 }) === JSON.stringify({ ...b, at: 0 });
+}
+
+/** The endpoint when the last slice ended; undefined where no slice has looked, null where there was none. */
+export function lastState(slices: readonly Slice[]): EndpointState | null | undefined {
+  return slices.findLast(({ states }) => states.length > 0)?.states.at(-1)?.state;
+}
+
+/** Whether something is under way at an endpoint, so that it may serve another model in a moment. */
+export function isChanging({ status, pending, variants }: EndpointState): boolean {
+  if (status === 'Updating' || status === 'SystemUpdating' || status === 'RollingBack') return true;
+  if (status === 'Creating' || status === 'Deleting' || pending !== null) return true;
+  return variants.some(
+    ({ weight, desiredWeight, instances, desiredInstances }) =>
+      weight !== desiredWeight || instances !== desiredInstances,
+  );
+}
+
+/** Whether two endpoints split their traffic alike. */
+export function isSameSplit(a: Pick<EndpointState, 'variants'>, b: Pick<EndpointState, 'variants'>): boolean {
+  const [one, other] = [sharesOf(a.variants), sharesOf(b.variants)];
+  const names = new Set([...Object.keys(one), ...Object.keys(other)]);
+  return [...names].every((name) => Math.abs((one[name] ?? 0) - (other[name] ?? 0)) <= SHARE_TOLERANCE);
+}
+
+/** What is known while the way back is watched. */
+export interface Watch {
+  /** Milliseconds since 1970: when the procedure began, and ended; null where it goes on. */
+  begunAt: number;
+  endedAt: number | null;
+  /** Milliseconds. */
+  within: number;
+  steady: number;
+}
+
+/**
+ * Whether there is nothing more to see: the previous model has answered everything for as long as it has to stay so; or
+ * nothing has changed for as long, and nothing will; or the time is up.
+ *
+ * @param slices from the beginning of the procedure
+ * @param now milliseconds since 1970
+ */
+export function isOver(
+  { begunAt, endedAt, within, steady }: Watch,
+  slices: readonly Slice[],
+  now: number,
+): boolean {
+  const requests = requestsBetween(slices, begunAt, Number.POSITIVE_INFINITY);
+  const recovered = recoveredAt(requests);
+  const state = lastState(slices);
+  const settled = state === undefined || state === null || !isChanging(state);
+  if (now >= begunAt + within + steady) return true;
+  // What is not back in time is late, however steady it is then.
+  if (now >= begunAt + within && (recovered === null || recovered > begunAt + within)) return true;
+  if (endedAt === null || !settled) return false;
+  const changedAt = Math.max(endedAt, statesOf(slices).at(-1)?.at ?? 0);
+  const since = recovered === null ? changedAt : Math.max(recovered, changedAt);
+  return now >= since + steady;
+}
+
+/** The whole timeline, in order. */
+export function allRequests({ slices }: Pick<Timeline, 'slices'>): Request[] {
+  return requestsBetween(slices, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY);
+}
