@@ -33,6 +33,8 @@ const outputsSchema = z.object({
   PipelineCanaryAlias: z.exactOptional(z.string()),
   AlarmDrillAlias: z.exactOptional(z.string()),
   DriftMonitorAlias: z.exactOptional(z.string()),
+  RollbackDrillAlias: z.exactOptional(z.string()),
+  RollbackAlias: z.exactOptional(z.string()),
   WorkBucket: z.exactOptional(z.string()),
 });
 

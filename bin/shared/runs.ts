@@ -5,13 +5,13 @@ import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import type { S3Client } from '@aws-sdk/client-s3';
 import * as z from 'zod';
 import { CLIENT_OPTIONS, dependencyError, statusOf } from '../../functions/shared/aws.ts';
-import { GateDependencyError, GateInputError } from '../../functions/shared/errors.ts';
+import { GateDependencyError, GateInputError, messageOf } from '../../functions/shared/errors.ts';
 import { parseVerdict, readText } from '../../functions/shared/evidence.ts';
 import { type Progress, progressKey, progressSchema, runId } from '../../functions/shared/progress.ts';
 import { parseJson, parseValue } from '../../functions/shared/schema.ts';
 import type { Verdict } from '../../functions/shared/verdict.ts';
 import { assertAwsAccess, connectS3 } from './aws.ts';
-import { EXIT, type ExitCode, type Io, printable } from './cli.ts';
+import { EXIT, type ExitCode, type Io, printable, style } from './cli.ts';
 import { readOutputs } from './deployment.ts';
 import { writeWhole } from './files.ts';
 import { withNotice } from './interrupt.ts';
@@ -24,18 +24,35 @@ import { renderVerdict } from './verdict-text.ts';
  * progress that they write down, and read from the evidence once they are over.
  */
 
-/** Which deployed function to start, and on what. */
-export interface RunRequest {
-  /** Output of the stack with the alias of the function. */
-  alias: 'HoldoutEvaluationAlias' | 'PipelineCanaryAlias' | 'AlarmDrillAlias';
+/** A deployed function, by the output of the stack that has its alias. */
+export interface FunctionOutput {
+  alias:
+    | 'HoldoutEvaluationAlias'
+    | 'PipelineCanaryAlias'
+    | 'AlarmDrillAlias'
+    | 'RollbackDrillAlias'
+    | 'RollbackAlias';
   /** What the stack lacks where there is no such output: `a model in tocsin.yaml`. */
   missing: string;
+}
+
+/** Which deployed function to start, and on what. */
+export interface RunRequest extends FunctionOutput {
   /** Undefined where the run goes on already. */
   payload: Record<string, string> | undefined;
   /** The command that looks at a run again, without the run: `tocsin canary --follow`. */
   again: string;
   /** What the function does (default `evaluated`), for where it did not. */
   done?: string;
+  /** Whether to look at the run until it ends (default true). */
+  wait?: boolean;
+  /** A file beside the verdict that people get a picture of. */
+  picture?: {
+    /** `timeline.json` */
+    file: string;
+    /** @param where it is kept, for messages */
+    render: (stream: Io['stdout'], text: string, where: string) => Promise<string>;
+  };
 }
 
 /** Time and its passing; tests have another. */
@@ -59,7 +76,11 @@ const endSchema = z.union([
     evidence: z.string().startsWith('s3://'),
     approval: z.exactOptional(z.string()),
     package: z.exactOptional(z.string()),
+    drill: z.exactOptional(z.string()),
+    endpoint: z.exactOptional(z.string()),
+    restored: z.exactOptional(z.boolean()),
   }),
+  z.object({ done: z.string() }),
   z.object({ ignored: z.string() }),
   z.object({ error: z.literal('GateInputError'), message: z.string() }),
 ]);
@@ -76,39 +97,62 @@ export async function runDeployed(
   io: Io,
   clock: Clock = CLOCK,
 ): Promise<ExitCode> {
-  const outputs = await readOutputs(options.outputs);
-  const { [request.alias]: alias, WorkBucket: bucket } = outputs;
-  if (alias === undefined || bucket === undefined) {
-    throw new GateInputError(`${options.outputs} has no output ${request.alias}`, {
-      help: `Deploy again with ${request.missing}, and with --outputs-file ${options.outputs}.`,
-    });
-  }
-  const s3 = await connectS3();
-  let run: string;
-  if (options.follow !== undefined) run = parseValue(runId, options.follow, '--follow');
-  else {
-    run = randomUUID();
-    await start(alias, { ...request.payload, run });
-  }
+  const deployed = await findDeployed(request, options.outputs);
+  const run =
+    options.follow === undefined
+      ? await startRun(deployed, { ...request.payload })
+      : parseValue(runId, options.follow, '--follow');
   const again = `${request.again} ${run} --outputs ${options.outputs}`;
-  const goesOn = () => io.stderr.write(`\nThe run goes on. Look at it again with: ${again}\n`);
-  const progress = await withNotice(goesOn, () =>
-    follow(
-      { s3, bucket, run, begun: options.follow !== undefined, patienceMs: options.patience, again },
-      io,
-      clock,
-    ),
-  );
-  return conclude(s3, progress, request, options, io);
+  if (request.wait === false) {
+    io.stdout.write(
+      options.json === true
+        ? `${JSON.stringify({ run }, null, 2)}\n`
+        : `It runs. Look at it with: ${again}\n`,
+    );
+    return EXIT.pass;
+  }
+  const begun = options.follow !== undefined;
+  const result = await followRun(deployed, { run, begun, patienceMs: options.patience, again }, io, clock);
+  return conclude(deployed.s3, result, request, options, io);
 }
 
-async function start(alias: string, payload: Record<string, string | undefined>): Promise<void> {
+/** Where a deployed function is, and where its runs write down how far they are. */
+export interface Deployed {
+  alias: string;
+  bucket: string;
+  s3: S3Client;
+}
+
+/**
+ * Finds a function by the outputs of its stack.
+ *
+ * @param outputs what `cdk deploy --outputs-file` wrote
+ * @throws GateInputError where it is not deployed, or the caller has no AWS region or credentials
+ */
+export async function findDeployed(output: FunctionOutput, outputs: string): Promise<Deployed> {
+  const { [output.alias]: alias, WorkBucket: bucket } = await readOutputs(outputs);
+  if (alias === undefined || bucket === undefined) {
+    throw new GateInputError(`${outputs} has no output ${output.alias}`, {
+      help: `Deploy again with ${output.missing}, and with --outputs-file ${outputs}.`,
+    });
+  }
+  return { alias, bucket, s3: await connectS3() };
+}
+
+/**
+ * Starts a run.
+ *
+ * @returns its name
+ * @throws GateInputError where there is no such function
+ * @throws GateDependencyError where Lambda does not answer, or refuses
+ */
+export async function startRun({ alias }: Deployed, payload: object): Promise<string> {
   const lambda = new LambdaClient(CLIENT_OPTIONS);
   await assertAwsAccess(lambda);
+  const run = randomUUID();
+  const Payload = JSON.stringify({ ...payload, run });
   try {
-    await lambda.send(
-      new InvokeCommand({ FunctionName: alias, InvocationType: 'Event', Payload: JSON.stringify(payload) }),
-    );
+    await lambda.send(new InvokeCommand({ FunctionName: alias, InvocationType: 'Event', Payload }));
   } catch (error) {
     if (statusOf(error) === 404) {
       throw new GateInputError(`there is no function ${alias}`, {
@@ -118,11 +162,11 @@ async function start(alias: string, payload: Record<string, string | undefined>)
     }
     throw dependencyError(`Invoke ${alias}`, error);
   }
+  return run;
 }
 
-interface Followed {
-  s3: S3Client;
-  bucket: string;
+/** Which run to follow. */
+export interface Followed {
   run: string;
   /** Whether it was begun earlier, so that its progress has to be there. */
   begun: boolean;
@@ -131,9 +175,31 @@ interface Followed {
   again: string;
 }
 
+/**
+ * Follows a run to its end, and says how to look at it again where a signal ends this process before.
+ *
+ * @returns what the function has answered
+ * @throws GateInputError where it has refused, or there is no such run
+ * @throws GateDependencyError where it has failed, or the patience is at its end
+ */
+export async function followRun(
+  deployed: Deployed,
+  followed: Followed,
+  io: Io,
+  clock: Clock = CLOCK,
+): Promise<unknown> {
+  const goesOn = () => io.stderr.write(`\nThe run goes on. Look at it again with: ${followed.again}\n`);
+  const { result, error } = await withNotice(goesOn, () => follow(deployed, followed, io, clock));
+  if (error === undefined) return result;
+  // The classes have the same meaning here as there.
+  const Failure = error.name === 'GateInputError' ? GateInputError : GateDependencyError;
+  throw new Failure(error.message);
+}
+
 /** Shows each phase of a run as it begins, and how long the run has taken by then, until it has ended. */
 async function follow(
-  { s3, bucket, run, begun, patienceMs, again }: Followed,
+  { s3, bucket }: Deployed,
+  { run, begun, patienceMs, again }: Followed,
   io: Io,
   { now, sleep: pause }: Clock,
 ): Promise<Progress> {
@@ -174,26 +240,26 @@ async function follow(
 
 async function conclude(
   s3: S3Client,
-  { result, error }: Progress,
-  { done = 'evaluated' }: RunRequest,
+  result: unknown,
+  { done = 'evaluated', picture }: RunRequest,
   options: RunOptions,
   io: Io,
 ): Promise<ExitCode> {
-  if (error !== undefined) {
-    // The classes have the same meaning here as there.
-    const Failure = error.name === 'GateInputError' ? GateInputError : GateDependencyError;
-    throw new Failure(error.message);
-  }
   const end = parseValue(endSchema, result, 'the answer of the function');
   if ('ignored' in end) throw new GateInputError(`nothing was ${done}: ${end.ignored}`);
   if ('error' in end) throw new GateInputError(end.message);
+  if ('done' in end) {
+    const text = options.json === true ? JSON.stringify(end, null, 2) : printable(end.done);
+    io.stdout.write(`${text}\n`);
+    return EXIT.pass;
+  }
 
   const { evidence } = end;
-  const { bucket, key } = addressOf(evidence);
-  const stored = await readText(s3, bucket, key);
+  const stored = await readEvidence(s3, evidence);
   if (stored === undefined) throw new GateDependencyError(`there is no ${evidence}`);
-  const verdict = parseVerdict<Verdict>(stored.text, evidence);
-  if (options.out !== undefined) await writeWhole(join(options.out, 'verdict.json'), stored.text, 'verdict');
+  const verdict = parseVerdict<Verdict>(stored, evidence);
+  if (options.out !== undefined) await writeWhole(join(options.out, 'verdict.json'), stored, 'verdict');
+  if (picture !== undefined) await showPicture(s3, evidence, picture, options, io);
   if (options.json === true) io.stdout.write(`${JSON.stringify({ ...verdict, result }, null, 2)}\n`);
   else {
     io.stdout.write(renderVerdict(io.stdout, verdict, { of: evidence, passed: true }));
@@ -202,10 +268,38 @@ async function conclude(
       io.stdout.write(`${printable(`${end.package} ${what}`)}\n`);
     }
   }
+  if (end.restored === false) {
+    const label = style(io.stderr, ['bold', 'red'], 'NOT RESTORED:');
+    const restore = `tocsin drill rollback ${end.drill} --restore --outputs ${options.outputs}`;
+    io.stderr.write(
+      `${label} ${printable(`the endpoint ${end.endpoint} is not as it was found.\n  Restore it: ${restore}`)}\n`,
+    );
+  }
   return verdict.outcome === 'pass' ? EXIT.pass : EXIT.failed;
 }
 
-function addressOf(uri: string): { bucket: string; key: string } {
+/** Shows the picture of a run, which is never what a verdict depends on. */
+async function showPicture(
+  s3: S3Client,
+  evidence: string,
+  { file, render }: NonNullable<RunRequest['picture']>,
+  { out, json }: RunOptions,
+  io: Io,
+): Promise<void> {
+  const uri = `${evidence.slice(0, evidence.lastIndexOf('/') + 1)}${file}`;
+  const text = await readEvidence(s3, uri);
+  if (text === undefined) return;
+  if (out !== undefined) await writeWhole(join(out, file), text, 'timeline');
+  if (json === true) return;
+  try {
+    io.stdout.write(await render(io.stdout, text, uri));
+  } catch (error) {
+    io.stderr.write(`${printable(`No picture: ${messageOf(error)}`)}\n`);
+  }
+}
+
+/** @returns undefined where there is no such object */
+async function readEvidence(s3: S3Client, uri: string): Promise<string | undefined> {
   const [, bucket = '', key = ''] = /^s3:\/\/([^/]+)\/(.+)$/.exec(uri) ?? [];
-  return { bucket, key };
+  return (await readText(s3, bucket, key))?.text;
 }
