@@ -9,6 +9,7 @@ import { GateDependencyError, GateInputError, messageOf } from '../shared/errors
 import { formatBytes, formatDuration } from '../shared/format.ts';
 import { canonicalJson } from '../shared/identity.ts';
 import { downloadObjects, type StoredObject } from '../shared/s3.ts';
+import { isGone } from '../shared/sagemaker.ts';
 import { placeOf } from '../shared/schema.ts';
 import type { WorkBucket } from '../shared/work.ts';
 import { OutOfTimeError, type Patience, type Workflow } from '../shared/workflow.ts';
@@ -17,7 +18,6 @@ import type { prepareHoldout } from './adapters/holdout.ts';
 import { createModel, deleteModel, startTransform, stopTransform, transformState } from './adapters/jobs.ts';
 import { type PinnedHoldout, pinHoldout } from './adapters/pin.ts';
 import { describePackage, type ModelPackage } from './adapters/registry.ts';
-import { isGone } from './adapters/sagemaker.ts';
 import type { Champion, measureModel } from './gate.ts';
 import {
   configurationHash,

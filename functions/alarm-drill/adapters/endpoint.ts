@@ -7,6 +7,7 @@ import {
 import { CLIENT_OPTIONS, dependencyError, mapLimit } from '../../shared/aws.ts';
 import { GateInputError, messageOf } from '../../shared/errors.ts';
 import { clip } from '../../shared/format.ts';
+import { isGone } from '../../shared/sagemaker.ts';
 import type { Value } from '../generator.ts';
 
 /*
@@ -163,8 +164,7 @@ export async function requireInService(sagemaker: SageMakerClient, endpoint: str
       new DescribeEndpointCommand({ EndpointName: endpoint }),
     ));
   } catch (error) {
-    // Of what is not there SageMaker says ValidationException, and only the message tells it from others.
-    if ((error as Error).name === 'ValidationException' && /could not find/i.test(messageOf(error))) {
+    if (isGone(error)) {
       throw new GateInputError(`there is no endpoint ${endpoint} to send traffic to`, { cause: error });
     }
     throw dependencyError(`DescribeEndpoint ${endpoint}`, error);

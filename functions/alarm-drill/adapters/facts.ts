@@ -8,6 +8,7 @@ import {
 import { distance } from 'fastest-levenshtein';
 import { call, dependencyError, mapLimit } from '../../shared/aws.ts';
 import { GateInputError, messageOf } from '../../shared/errors.ts';
+import { isGone } from '../../shared/sagemaker.ts';
 import { type Alarm, type AlarmState, type CompositeAlarm, readsMetric } from '../alarm.ts';
 import { alarmsIn, parseRule } from '../composite.ts';
 import type { ActionFacts, Facts, GuardrailFacts, MetricFacts } from '../measurements.ts';
@@ -307,9 +308,7 @@ async function guardrailOf(sagemaker: SageMakerClient, endpoint: string): Promis
     );
     return { endpoint, exists: true, alarms, ...(bakeMs !== undefined && { bakeMs }) };
   } catch (error) {
-    // SageMaker says ValidationException of what is not there.
-    const { message = '' } = ((error as Error).cause ?? {}) as Partial<Error>;
-    if (/could not find/i.test(message)) return { endpoint, exists: false, alarms: [] };
+    if (isGone((error as Error).cause)) return { endpoint, exists: false, alarms: [] };
     throw error;
   }
 }

@@ -13,9 +13,9 @@ import {
 import { call, dependencyError } from '../../shared/aws.ts';
 import { GateDependencyError, type GateError } from '../../shared/errors.ts';
 import { canonicalJson } from '../../shared/identity.ts';
+import { isGone, isTaken, tagList } from '../../shared/sagemaker.ts';
 import type { ModelConfig } from '../schema.ts';
 import type { PackagedContainer } from './registry.ts';
-import { isGone, isTaken, tagList } from './sagemaker.ts';
 
 /*
  * The temporary model of an evaluation, and its batch transform job. Names are derived from the evaluation, so every

@@ -7,7 +7,7 @@ import {
 } from '@aws-sdk/client-sagemaker';
 import { call, dependencyError } from '../../shared/aws.ts';
 import { GateInputError } from '../../shared/errors.ts';
-import { isGone } from './sagemaker.ts';
+import { isGone } from '../../shared/sagemaker.ts';
 
 /** One run of a pipeline. */
 export interface PipelineRun {

@@ -10,7 +10,7 @@ import {
 } from '@aws-sdk/client-sagemaker';
 import { call, dependencyError } from '../../shared/aws.ts';
 import { GateInputError } from '../../shared/errors.ts';
-import { isGone } from './sagemaker.ts';
+import { isGone } from '../../shared/sagemaker.ts';
 
 /*
  * The model registry: what was registered, which model serves, and where a verdict is written down.
