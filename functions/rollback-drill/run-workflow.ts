@@ -1,0 +1,72 @@
+import type { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
+import type { LambdaClient } from '@aws-sdk/client-lambda';
+import type { S3Client } from '@aws-sdk/client-s3';
+import type { SageMakerClient } from '@aws-sdk/client-sagemaker';
+import type { SageMakerRuntimeClient } from '@aws-sdk/client-sagemaker-runtime';
+import type { SFNClient } from '@aws-sdk/client-sfn';
+import type { SSMClient } from '@aws-sdk/client-ssm';
+import { GateDependencyError } from '../shared/errors.ts';
+import type { Outlets } from '../shared/outlets.ts';
+import type { RunReporting } from '../shared/run-handler.ts';
+import type { WorkBucket } from '../shared/work.ts';
+import type { LocatedRollbackDrill } from './schema.ts';
+
+/*
+ * What the parts of a drill have in common: what they work with, and the claim that they run under.
+ */
+
+/** What a drill works with. */
+export interface RollbackDrillDependencies extends Outlets, RunReporting {
+  env: Outlets['env'] & { ROLLBACK_ARN: string; DATA_BUCKET?: string };
+  work: WorkBucket;
+  /** Has the golden requests. */
+  s3: S3Client;
+  sagemaker: SageMakerClient;
+  /** Made with `TRAFFIC_OPTIONS` of adapters/requests.ts. */
+  runtime: SageMakerRuntimeClient;
+  cloudwatch: CloudWatchClient;
+  /** Made with `PROCEDURE_OPTIONS` of adapters/procedure.ts. */
+  lambda: LambdaClient;
+  ssm: SSMClient;
+  sfn: SFNClient;
+  /** The clock, milliseconds since 1970, and how a step waits. */
+  now: () => number;
+  sleep: (ms: number) => Promise<unknown>;
+}
+
+/** A run of a drill that this execution has claimed. */
+export interface Run {
+  drill: LocatedRollbackDrill;
+  /** Eight hexadecimal digits, of this run alone: in the names of all that it makes. */
+  token: string;
+  /** Id of the execution. */
+  execution: string;
+  report: (phase: string) => Promise<void>;
+}
+
+/**
+ * How long a claim holds, unless it is claimed again, which every slice of traffic does: longer than one step may take.
+ * Whoever has not claimed for as long is dead, and its endpoint is restored by others.
+ */
+export const CLAIM_MS = 15 * 60_000;
+
+/** Key of the claim of an endpoint, of which one drill goes on at a time. */
+export function claimOf(endpoint: string): string {
+  return `claims/rollback-${endpoint}.json`;
+}
+
+/**
+ * Makes the claim of an endpoint hold for what comes next.
+ *
+ * @throws GateDependencyError where somebody else has it by now, who takes this run for dead
+ */
+export async function hold(
+  endpoint: string,
+  execution: string,
+  { work }: Pick<RollbackDrillDependencies, 'work'>,
+): Promise<void> {
+  const owner = await work.claim(claimOf(endpoint), execution, CLAIM_MS);
+  if (owner !== execution) {
+    throw new GateDependencyError(`the execution ${owner} drills or restores the endpoint ${endpoint} by now`);
+  }
+}
