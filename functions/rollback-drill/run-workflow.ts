@@ -17,7 +17,7 @@ import type { LocatedRollbackDrill } from './schema.ts';
 
 /** What a drill works with. */
 export interface RollbackDrillDependencies extends Outlets, RunReporting {
-  env: Outlets['env'] & { ROLLBACK_ARN: string; DATA_BUCKET?: string };
+  env: Outlets['env'] & { ROLLBACK_ARN: string; DATA_BUCKET?: string | undefined };
   work: WorkBucket;
   /** Has the golden requests. */
   s3: S3Client;
@@ -67,6 +67,8 @@ export async function hold(
 ): Promise<void> {
   const owner = await work.claim(claimOf(endpoint), execution, CLAIM_MS);
   if (owner !== execution) {
-    throw new GateDependencyError(`the execution ${owner} drills or restores the endpoint ${endpoint} by now`);
+    throw new GateDependencyError(
+      `the execution ${owner} drills or restores the endpoint ${endpoint} by now`,
+    );
   }
 }
