@@ -20,6 +20,11 @@ import {
   parseMonitors,
 } from '../functions/quality-gate/schema.ts';
 import {
+  type LocatedRollbackDrill,
+  parseRollbackDrills,
+  rollbackDrillsSchema,
+} from '../functions/rollback-drill/schema.ts';
+import {
   ConfigError,
   type ConfigIssue,
   duration,
@@ -29,6 +34,7 @@ import {
 } from '../functions/shared/schema.ts';
 import { checkDrills } from './drill-checks.ts';
 import { type Complain, checkModels } from './model-checks.ts';
+import { checkRollbackDrills } from './rollback-checks.ts';
 import { lockPolicyBytes, MAX_BUCKET_POLICY_BYTES } from './shared/lock-policy.ts';
 
 /*
@@ -91,6 +97,11 @@ export const configSchema = strict({
   alarmDrills: alarmDrillsSchema
     .default({})
     .describe('Alarms that have to prove that they fire when, and as soon as, they are meant to; by name'),
+  rollbackDrills: rollbackDrillsSchema
+    .default({})
+    .describe(
+      'Staging endpoints that are made to serve a bad model, and are rolled back as in an incident; by name',
+    ),
   driftMonitors: driftMonitorsSchema
     .default({})
     .describe('What endpoints are asked, compared with the baseline of a dataset on a schedule; by name'),
@@ -114,6 +125,7 @@ export interface Config extends Evaluations {
   workflow: 'durable' | 'in-process';
   datasets: Dataset[];
   drills: Map<string, LocatedDrill>;
+  rollbackDrills: Map<string, LocatedRollbackDrill>;
   monitors: Map<string, LocatedMonitor>;
 }
 
@@ -142,13 +154,15 @@ export function loadConfig(file: string): Config {
       complain(['datasets', name, 'kmsKey'], 'says nothing without bucket');
     }
   }
-  if ([located.value.datasets, located.value.alarmDrills].every((one) => Object.keys(one).length === 0)) {
-    complain(['datasets'], 'name at least one dataset, or an alarm drill');
+  const { datasets: named, alarmDrills, rollbackDrills } = located.value;
+  if ([named, alarmDrills, rollbackDrills].every((one) => Object.keys(one).length === 0)) {
+    complain(['datasets'], 'name at least one dataset, or a drill');
   }
   checkPrefixes(located.value.datasets, complain);
   checkPolicySizes(located.value, complain);
   checkModels({ ...located.value, loaded: datasets }, complain);
   checkDrills({ ...located.value, loaded: datasets }, complain);
+  checkRollbackDrills(located.value, complain);
   if (issues.length > 0) throw new ConfigError(issues);
 
   const { notify, breakGlass, engine, workflow } = located.value;
@@ -162,11 +176,12 @@ export function loadConfig(file: string): Config {
     datasets,
     ...parseEvaluations({ file, text }),
     drills: parseDrills({ file, text }),
+    rollbackDrills: parseRollbackDrills({ file, text }),
     monitors: parseMonitors({ file, text }),
   };
 }
 
-/** The text of tocsin.yaml, which the deployed evaluation, canary and drill read, so that findings name its lines. */
+/** The text of tocsin.yaml, which the deployed evaluation, canary and drills read, so that findings name its lines. */
 export interface TextBundle {
   bundle: 1;
   file: string;

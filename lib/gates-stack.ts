@@ -7,6 +7,8 @@ import { DriftMonitor } from './gates/drift-monitor.ts';
 import { HoldoutEvaluation, longestEvaluation } from './gates/holdout-evaluation.ts';
 import { longestCanary, PipelineCanary } from './gates/pipeline-canary.ts';
 import { QualityGate } from './gates/quality-gate.ts';
+import { LONGEST_ROLLBACK, Rollback } from './gates/rollback.ts';
+import { longestRollbackDrill, RollbackDrill } from './gates/rollback-drill.ts';
 import { EvidenceStore } from './shared/evidence-store.ts';
 import { ModelRunner } from './shared/model-runner.ts';
 import { Notifications } from './shared/notifications.ts';
@@ -17,80 +19,128 @@ export interface GatesStackProps extends StackProps {
   config: Config;
 }
 
+/** What every gate gets. */
+interface Base {
+  config: Config;
+  evidence: EvidenceStore;
+  notifications: Notifications;
+}
+
+/** What gates get whose runs outlive an invocation. */
+interface Shared extends Base {
+  work: WorkBucket;
+  /** The bucket that Tocsin creates. */
+  dataBucket: IBucket | undefined;
+}
+
 /** All gates of one tocsin.yaml, their evidence and their notifications. */
 export class GatesStack extends Stack {
   constructor(scope: Construct, id: string, { config, ...props }: GatesStackProps) {
     super(scope, id, { description: 'Tocsin: gates that make silent ML failures loud', ...props });
     const notifications = new Notifications(this, 'Notifications', { emails: config.notify.emails });
     const evidence = new EvidenceStore(this, 'Evidence');
-    const base = { config, evidence, notifications };
-    const quality = config.datasets.length > 0 ? new QualityGate(this, 'QualityGate', base) : undefined;
+    this.#output('EvidenceBucket', evidence.bucket.bucketName, 'Verdicts, reports and baselines');
+    this.#output('NotificationTopic', notifications.topic.topicArn, 'Verdicts and alarms');
 
-    const output = (name: string, value: string, description: string) =>
-      new CfnOutput(this, name, { value, description });
-    if (quality?.dataBucket !== undefined) {
-      output('DataBucket', quality.dataBucket.bucketName, 'Upload the datasets that name no bucket here');
-    }
-    output('EvidenceBucket', evidence.bucket.bucketName, 'Verdicts, reports and baselines');
-    output('NotificationTopic', notifications.topic.topicArn, 'Verdicts and alarms');
-    if (quality !== undefined) {
-      const { alias, role } = quality.gate;
-      output('QualityGateAlias', alias.functionArn, 'Invoke it with {"dataset": ..., "uri": ...}');
-      output('QualityGateRole', role.roleArn, 'The only role that may read and tag locked data');
-    }
-    if (config.monitors.size > 0) {
-      const { gate } = new DriftMonitor(this, 'DriftMonitor', base);
-      output('DriftMonitorAlias', gate.alias.functionArn, 'Invoke it with {"monitor": NAME}');
-    }
+    const base: Base = { config, evidence, notifications };
+    const dataBucket = config.datasets.length > 0 ? this.#addQualityGate(base) : undefined;
+    if (config.monitors.size > 0) this.#addDriftMonitor(base);
 
-    const models = [...config.models.values()];
-    const longest = [
-      ...(models.length > 0 ? [longestEvaluation(models)] : []),
-      ...(config.canaries.size > 0 ? [longestCanary(config)] : []),
-      ...(config.drills.size > 0 ? [longestDrill(config)] : []),
-    ].map((duration) => duration.toMilliseconds());
-    if (longest.length === 0) return;
-
-    const work = new WorkBucket(this, 'Work', { longest: Duration.millis(Math.max(...longest)), evidence });
-    output(
+    const longest = longestRun(config);
+    if (longest === undefined) return;
+    const work = new WorkBucket(this, 'Work', { longest, evidence });
+    this.#output(
       'WorkBucket',
       work.bucket.bucketName,
       'Inputs, outputs, claims and progress of runs while they last',
     );
-    if (config.drills.size > 0) {
-      const drill = new AlarmDrill(this, 'AlarmDrill', { ...base, work });
-      output(
-        'AlarmDrillAlias',
-        drill.gate.alias.functionArn,
-        'Invoke it with {"drill": NAME}, or run: tocsin drill alarm NAME',
-      );
-      output('ProbeTopic', drill.probe.topicArn, 'What clones of alarms notify while they are drilled');
-    }
-    if (models.length === 0) return;
+    const shared: Shared = { ...base, work, dataBucket };
+    if (config.models.size > 0) this.#addEvaluation(shared);
+    if (config.drills.size > 0) this.#addAlarmDrill(shared);
+    if (config.rollbackDrills.size > 0) this.#addRollbackDrill(shared);
+  }
 
-    const dataBucket = quality?.dataBucket as IBucket | undefined;
-    const runner = new ModelRunner(this, 'ModelRunner', { models, work });
-    const shared = { ...base, dataBucket, runner };
-    const evaluation = new HoldoutEvaluation(this, 'HoldoutEvaluation', shared);
-    output(
+  /** @returns the bucket that it creates, where a dataset names none */
+  #addQualityGate(base: Base): IBucket | undefined {
+    const { gate, dataBucket } = new QualityGate(this, 'QualityGate', base);
+    if (dataBucket !== undefined) {
+      this.#output('DataBucket', dataBucket.bucketName, 'Upload the datasets that name no bucket here');
+    }
+    this.#output('QualityGateAlias', gate.alias.functionArn, 'Invoke it with {"dataset": ..., "uri": ...}');
+    this.#output('QualityGateRole', gate.role.roleArn, 'The only role that may read and tag locked data');
+    return dataBucket as IBucket | undefined;
+  }
+
+  #addDriftMonitor(base: Base): void {
+    const { gate } = new DriftMonitor(this, 'DriftMonitor', base);
+    this.#output('DriftMonitorAlias', gate.alias.functionArn, 'Invoke it with {"monitor": NAME}');
+  }
+
+  /** The evaluation of models, and the canary, which ends in one. */
+  #addEvaluation({ work, ...shared }: Shared): void {
+    const { models, canaries } = shared.config;
+    const runner = new ModelRunner(this, 'ModelRunner', { models: [...models.values()], work });
+    const evaluation = new HoldoutEvaluation(this, 'HoldoutEvaluation', { ...shared, runner });
+    this.#output(
       'HoldoutEvaluationAlias',
       evaluation.gate.alias.functionArn,
       'Invoke it with {"package": ARN}, or run: tocsin evaluate --package ARN',
     );
     if (runner.role !== undefined) {
-      output(
+      this.#output(
         'ModelRole',
         runner.role.roleArn,
         'What models under evaluation run with, unless they name a role',
       );
     }
-    if (config.canaries.size === 0) return;
-
-    const canary = new PipelineCanary(this, 'PipelineCanary', shared);
-    output(
+    if (canaries.size === 0) return;
+    const canary = new PipelineCanary(this, 'PipelineCanary', { ...shared, runner });
+    this.#output(
       'PipelineCanaryAlias',
       canary.gate.alias.functionArn,
       'Invoke it with {"canary": NAME}, or run: tocsin canary NAME',
     );
   }
+
+  #addAlarmDrill(shared: Shared): void {
+    const drill = new AlarmDrill(this, 'AlarmDrill', shared);
+    this.#output(
+      'AlarmDrillAlias',
+      drill.gate.alias.functionArn,
+      'Invoke it with {"drill": NAME}, or run: tocsin drill alarm NAME',
+    );
+    this.#output('ProbeTopic', drill.probe.topicArn, 'What clones of alarms notify while they are drilled');
+  }
+
+  /** The drill, and the rollback: one that no drill tries is what this is about. */
+  #addRollbackDrill(shared: Shared): void {
+    const rollback = new Rollback(this, 'Rollback', shared);
+    this.#output(
+      'RollbackAlias',
+      rollback.gate.alias.functionArn,
+      'Invoke it with {"endpoint": NAME, "to": ...}, or run: tocsin rollback ENDPOINT --to ...',
+    );
+    const drill = new RollbackDrill(this, 'RollbackDrill', { ...shared, rollback });
+    this.#output(
+      'RollbackDrillAlias',
+      drill.gate.alias.functionArn,
+      'Invoke it with {"drill": NAME}, or run: tocsin drill rollback NAME',
+    );
+  }
+
+  #output(name: string, value: string, description: string): void {
+    new CfnOutput(this, name, { value, description });
+  }
+}
+
+/** The longest that a run may take which outlives an invocation; undefined where there is none. */
+function longestRun(config: Config): Duration | undefined {
+  const { models, canaries, drills, rollbackDrills } = config;
+  const longest = [
+    ...(models.size > 0 ? [longestEvaluation([...models.values()])] : []),
+    ...(canaries.size > 0 ? [longestCanary(config)] : []),
+    ...(drills.size > 0 ? [longestDrill(config)] : []),
+    ...(rollbackDrills.size > 0 ? [longestRollbackDrill(config), LONGEST_ROLLBACK] : []),
+  ].map((duration) => duration.toMilliseconds());
+  return longest.length === 0 ? undefined : Duration.millis(Math.max(...longest));
 }

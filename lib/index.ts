@@ -6,6 +6,8 @@ export { DriftMonitor, type DriftMonitorProps } from './gates/drift-monitor.ts';
 export { HoldoutEvaluation, type HoldoutEvaluationProps } from './gates/holdout-evaluation.ts';
 export { PipelineCanary, type PipelineCanaryProps } from './gates/pipeline-canary.ts';
 export { QualityGate, type QualityGateProps } from './gates/quality-gate.ts';
+export { Rollback, type RollbackProps } from './gates/rollback.ts';
+export { RollbackDrill, type RollbackDrillProps } from './gates/rollback-drill.ts';
 export { GatesStack, type GatesStackProps } from './gates-stack.ts';
 export { EvidenceStore } from './shared/evidence-store.ts';
 export { GateFunction, type GateFunctionProps } from './shared/gate-function.ts';

@@ -163,7 +163,12 @@ function checkCopies(
  *
  * @returns whether there is such a bucket
  */
-function checkPlace(path: PropertyKey[], uri: string, { datasets }: Sections, complain: Complain): boolean {
+export function checkPlace(
+  path: PropertyKey[],
+  uri: string,
+  { datasets }: Pick<Sections, 'datasets'>,
+  complain: Complain,
+): boolean {
   const created = Object.values(datasets).some(({ bucket }) => bucket === undefined);
   if (placeOf(uri).bucket !== undefined || created) return true;
   complain(path, `expected s3://bucket/key, got ${uri}: each dataset names a bucket, so Tocsin creates none`);
@@ -201,7 +206,8 @@ function namesIn(sql: string): string[] {
   return [...sql.matchAll(tokens)].flatMap(([, quoted, bare]) => quoted?.replaceAll('""', '"') ?? bare ?? []);
 }
 
-function isBelow(uri: string, { bucket, prefix }: DatasetConfig): boolean {
+/** Whether a place is among the data of a dataset. */
+export function isBelow(uri: string, { bucket, prefix }: DatasetConfig): boolean {
   const place = placeOf(uri);
   return place.bucket === bucket && place.key.startsWith(prefix);
 }

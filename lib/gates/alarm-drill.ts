@@ -1,4 +1,4 @@
-import { ArnFormat, Duration, Stack } from 'aws-cdk-lib';
+import { Duration } from 'aws-cdk-lib';
 import { AnyPrincipal, Effect, PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import { Topic } from 'aws-cdk-lib/aws-sns';
@@ -6,9 +6,10 @@ import { Construct } from 'constructs';
 import { DRILL_NAMESPACE, type LocatedDrill, SHADOW } from '../../functions/alarm-drill/schema.ts';
 import { EVENT_SOURCE } from '../../functions/shared/schema.ts';
 import { type Config, textBundleOf } from '../config.ts';
-import { architectureOf } from '../shared/engine.ts';
+import { localArn } from '../shared/arn.ts';
+import { waitingFunction } from '../shared/engine.ts';
 import type { EvidenceStore } from '../shared/evidence-store.ts';
-import { GateFunction } from '../shared/gate-function.ts';
+import type { GateFunction } from '../shared/gate-function.ts';
 import { bothSpellings } from '../shared/model-runner.ts';
 import type { Notifications } from '../shared/notifications.ts';
 import type { WorkBucket } from '../shared/work-bucket.ts';
@@ -54,21 +55,14 @@ export class AlarmDrill extends Construct {
     super(scope, id);
     const { config, work, evidence, notifications } = props;
     const drills = [...config.drills.values()];
-    this.gate = new GateFunction(this, 'Gate', {
+    this.gate = waitingFunction(this, 'Gate', config, {
       name: GATE,
       entry: `${GATE}/handler`,
-      architecture: architectureOf(config.engine),
       memory: 1024,
-      disk: 512,
-      timeout: Duration.minutes(15),
-      ...(config.workflow === 'durable' && { executionTimeout: longestDrill(config) }),
-      // It measures no data, and sleeps most of the time.
-      concurrency: 'unreserved',
-      layers: [],
+      executionTimeout: longestDrill(config),
       unjudged: 'nobody knows whether its alarm would still fire',
       notifications,
     });
-    this.gate.environment('WORKFLOW', config.workflow);
     this.gate.readConfiguration(textBundleOf(config));
     this.gate.notifyPeople();
     this.gate.emitEvents(EVENT_SOURCE);
@@ -98,7 +92,7 @@ export class AlarmDrill extends Construct {
         principals: [new ServicePrincipal('cloudwatch.amazonaws.com')],
         actions: ['sns:Publish'],
         resources: [probe.topicArn],
-        conditions: { ArnLike: { 'aws:SourceArn': this.#arn('cloudwatch', `alarm:${SHADOW}*`) } },
+        conditions: { ArnLike: { 'aws:SourceArn': localArn(this, 'cloudwatch', `alarm:${SHADOW}*`) } },
       }),
     );
     // What clones say looks like an alarm, and would wake whoever subscribed by mistake.
@@ -109,7 +103,7 @@ export class AlarmDrill extends Construct {
         principals: [new AnyPrincipal()],
         actions: ['sns:Subscribe'],
         resources: [probe.topicArn],
-        conditions: { StringNotLike: { 'sns:Endpoint': this.#arn('sqs', `${SHADOW}*`) } },
+        conditions: { StringNotLike: { 'sns:Endpoint': localArn(this, 'sqs', `${SHADOW}*`) } },
       }),
     );
     return probe;
@@ -117,7 +111,7 @@ export class AlarmDrill extends Construct {
 
   /** Clones of alarms, and the data that they are fed. */
   #allowShadows(drills: readonly LocatedDrill[]): void {
-    const shadows = [this.#arn('cloudwatch', `alarm:${SHADOW}*`)];
+    const shadows = [localArn(this, 'cloudwatch', `alarm:${SHADOW}*`)];
     const real = drills.some(({ value }) => value.deliver === 'real');
     this.gate.allow({
       actions: ['cloudwatch:PutMetricAlarm'],
@@ -126,7 +120,7 @@ export class AlarmDrill extends Construct {
       // An alarm may also stop instances; a clone tells its topic, or those that people put behind the real alarm.
       conditions: {
         'ForAllValues:StringLike': {
-          'cloudwatch:AlarmActions': real ? this.#arn('sns', '*') : this.probe.topicArn,
+          'cloudwatch:AlarmActions': real ? localArn(this, 'sns', '*') : this.probe.topicArn,
         },
       },
     });
@@ -146,7 +140,7 @@ export class AlarmDrill extends Construct {
 
   /** Queues that prove that a message arrived. */
   #allowReceipts(drills: readonly LocatedDrill[]): void {
-    const queues = [this.#arn('sqs', `${SHADOW}*`)];
+    const queues = [localArn(this, 'sqs', `${SHADOW}*`)];
     this.gate.allow({
       actions: [
         'sqs:CreateQueue',
@@ -164,7 +158,7 @@ export class AlarmDrill extends Construct {
       wildcards: 'Receipt queues have a name for each run; no other begins so.',
     });
     const real = drills.some(({ value }) => value.deliver === 'real');
-    const topics = real ? [this.#arn('sns', '*')] : [this.probe.topicArn];
+    const topics = real ? [localArn(this, 'sns', '*')] : [this.probe.topicArn];
     const wildcards = 'The topics behind an alarm are read from it when it is drilled.';
     this.gate.allow({
       actions: ['sns:Subscribe'],
@@ -195,24 +189,24 @@ export class AlarmDrill extends Construct {
     const wildcards = 'What is behind an alarm is known when it is read, and not before.';
     this.gate.allow({
       actions: ['sns:GetTopicAttributes', 'sns:ListSubscriptionsByTopic'],
-      resources: [this.#arn('sns', '*')],
+      resources: [localArn(this, 'sns', '*')],
       wildcards,
     });
     this.gate.allow({
       actions: ['lambda:GetFunctionConcurrency', 'lambda:GetPolicy'],
-      resources: [this.#arn('lambda', 'function:*')],
+      resources: [localArn(this, 'lambda', 'function:*')],
       wildcards,
     });
     this.gate.allow({
       actions: ['kms:DescribeKey', 'kms:GetKeyPolicy'],
-      resources: [this.#arn('kms', 'key/*')],
+      resources: [localArn(this, 'kms', 'key/*')],
       wildcards,
     });
   }
 
   #allowEndpoints(drills: readonly LocatedDrill[]): void {
     const endpoints = (names: readonly string[]) =>
-      bothSpellings(names).map((name) => this.#arn('sagemaker', `endpoint/${name}`));
+      bothSpellings(names).map((name) => localArn(this, 'sagemaker', `endpoint/${name}`));
     const guarded = drills.flatMap(({ value }) => value.intended.guards ?? []);
     const driven = drills.flatMap(({ value }) => value.traffic?.endpoint ?? []);
     const all = endpoints([...guarded, ...driven]);
@@ -231,11 +225,6 @@ export class AlarmDrill extends Construct {
     patternsOf(drills.map(({ value }) => value.alarm)).forEach((pattern, index) => {
       this.gate.onEvents(`Changed-${index + 1}`, 'Changes of alarms that are drilled', pattern);
     });
-  }
-
-  /** Of this account and region; `resource` is all that follows. */
-  #arn(service: string, resource: string): string {
-    return Stack.of(this).formatArn({ service, resource, arnFormat: ArnFormat.NO_RESOURCE_NAME });
   }
 }
 

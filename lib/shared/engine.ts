@@ -2,7 +2,7 @@ import { Duration } from 'aws-cdk-lib';
 import { Architecture, type ILayerVersion } from 'aws-cdk-lib/aws-lambda';
 import type { Construct } from 'constructs';
 import type { Environment } from '../../functions/quality-gate/schema.ts';
-import type { EngineConfig } from '../config.ts';
+import type { Config, EngineConfig } from '../config.ts';
 import { duckdbLayer } from './duckdb-layer.ts';
 import { GateFunction, type GateFunctionProps } from './gate-function.ts';
 
@@ -40,7 +40,32 @@ export function measuringFunction(
   return gate;
 }
 
+/**
+ * A function that measures no data, and sleeps most of the time: durable, where tocsin.yaml says so, and told so by its
+ * environment.
+ *
+ * @param props `memory` in MB; `executionTimeout` of one execution, where it is durable
+ */
+export function waitingFunction(
+  scope: Construct,
+  id: string,
+  { engine, workflow }: Pick<Config, 'engine' | 'workflow'>,
+  { executionTimeout, ...props }: Omit<GateFunctionProps, Exclude<Size, 'memory'>>,
+): GateFunction {
+  const gate = new GateFunction(scope, id, {
+    ...props,
+    architecture: architectureOf(engine),
+    disk: 512,
+    timeout: Duration.minutes(15),
+    ...(workflow === 'durable' && executionTimeout !== undefined && { executionTimeout }),
+    concurrency: 'unreserved',
+    layers: [],
+  });
+  gate.environment('WORKFLOW', workflow);
+  return gate;
+}
+
 /** What functions run on. */
-export function architectureOf({ architecture }: Pick<EngineConfig, 'architecture'>): Architecture {
+function architectureOf({ architecture }: Pick<EngineConfig, 'architecture'>): Architecture {
   return architecture === 'arm64' ? Architecture.ARM_64 : Architecture.X86_64;
 }

@@ -9,7 +9,7 @@ import type { GateFunction } from './gate-function.ts';
 export interface Place {
   bucket: IBucket;
   key: string;
-  /** Of the dataset that it belongs to, where that names one. */
+  /** Of the dataset that it belongs to, else of any in the same bucket, whose default it may be. */
   kmsKey: string | undefined;
 }
 
@@ -38,18 +38,28 @@ export class Places {
       bucket = Bucket.fromBucketName(this.#scope, `Bucket-${name}`, name);
       this.#buckets.set(name, bucket);
     }
-    const dataset = this.#datasets.find((one) => one.bucket === name && key.startsWith(one.prefix));
+    const members = this.#datasets.filter((one) => one.bucket === name);
+    const dataset =
+      members.find(({ prefix }) => key.startsWith(prefix)) ?? members.find((one) => one.kmsKey !== undefined);
     return { bucket, key, kmsKey: dataset?.kmsKey };
   }
 }
 
-/** Lets a gate read objects, as far as they are not locked, and the tags that tell whether they are. */
-export function allowReading(gate: GateFunction, places: readonly Place[]): void {
+/**
+ * Lets a gate read objects, as far as they are not locked.
+ *
+ * @param options `tags`: whether it reads their tags, too, which tell whether they are locked
+ */
+export function allowReading(gate: GateFunction, places: readonly Place[], { tags = true } = {}): void {
   for (const [bucket, members] of Map.groupBy(places, (place) => place.bucket)) {
     const keys = [...new Set(members.map(({ key }) => key))];
     gate.allow({
-      // Of the first pair and of the second S3 asks for one or the other, as a request names a version or not.
-      actions: ['s3:GetObject', 's3:GetObjectVersion', 's3:GetObjectTagging', 's3:GetObjectVersionTagging'],
+      // Of each pair S3 asks for one or the other, as a request names a version or not.
+      actions: [
+        's3:GetObject',
+        's3:GetObjectVersion',
+        ...(tags ? ['s3:GetObjectTagging', 's3:GetObjectVersionTagging'] : []),
+      ],
       resources: keys.map((key) => bucket.arnForObjects(key)),
     });
     allowList(gate, bucket.bucketArn, keys);

@@ -3,6 +3,10 @@ import { describe, expect, test } from 'vitest';
 import { bundleSchema as drillBundleSchema } from '../../functions/alarm-drill/schema.ts';
 import { bundleSchema } from '../../functions/holdout-evaluation/schema.ts';
 import { monitorBundleSchema, parseMonitors } from '../../functions/quality-gate/schema.ts';
+import {
+  parseRollbackDrills,
+  bundleSchema as rollbackBundleSchema,
+} from '../../functions/rollback-drill/schema.ts';
 import { ConfigError } from '../../functions/shared/schema.ts';
 import { bundleOf, loadConfig, monitorBundleOf, textBundleOf } from '../../lib/config.ts';
 import { configOf, contractOf, withFiles } from '../support/synthesize.ts';
@@ -83,13 +87,13 @@ describe('loadConfig', () => {
       'a misspelt key',
       'tocsin: 1\ndataset:\n  a: { contract: contracts/a.yaml, prefix: a/ }\n',
       [
-        'tocsin.yaml:2:1 unknown key "dataset", did you mean "datasets"?; allowed: tocsin, notify, breakGlass, engine, workflow, datasets, models, canaries, alarmDrills, driftMonitors',
+        'tocsin.yaml:2:1 unknown key "dataset", did you mean "datasets"?; allowed: tocsin, notify, breakGlass, engine, workflow, datasets, models, canaries, alarmDrills, rollbackDrills, driftMonitors',
       ],
     ],
     [
       'what guards nothing',
       'tocsin: 1\ndatasets: {}\n',
-      ['tocsin.yaml:2:1 datasets: name at least one dataset, or an alarm drill'],
+      ['tocsin.yaml:2:1 datasets: name at least one dataset, or a drill'],
     ],
     [
       'another version',
@@ -701,5 +705,89 @@ driftMonitors:
         'contracts/a.yaml': CONTRACT['contracts/a.yaml'].replace('number', 'numbr'),
       }),
     ).toEqual([expect.stringMatching(/^contracts\/a\.yaml:6:15 columns\.distance\.type/)]);
+  });
+});
+
+describe('rollback drills', () => {
+  const DRILL = `rollbackDrills:
+  delay:
+    endpoint: delay-staging
+    failure: { breakGuardrail: { alarm: delay-5xx } }
+    golden: s3://lake/golden/delay.jsonl
+    within: 10m
+    stopIf: [unhealthy]
+`;
+  const DATASET = `datasets:
+  a: { contract: contracts/a.yaml, bucket: lake, prefix: a/ }
+`;
+  const CONTRACT = { 'contracts/a.yaml': contractOf('a') };
+  const changed = (from: string, to: string, datasets = DATASET): string[] => {
+    expect(DRILL).toContain(from);
+    return mistakes(`tocsin: 1\n${datasets}${DRILL.replace(from, to)}`, CONTRACT);
+  };
+
+  test('need no dataset, and are read with the lines of their rules', () => {
+    const { datasets, rollbackDrills } = configOf(`tocsin: 1\n${DRILL}`, {});
+    expect([datasets, [...rollbackDrills.keys()]]).toEqual([[], ['delay']]);
+    const drill = rollbackDrills.get('delay');
+    expect(drill?.value).toMatchObject({ within: 600_000, steady: 60_000, allow: { errorRate: 0 } });
+    expect(drill?.locate(['within'])).toMatchObject({ line: 7, column: 5 });
+  });
+
+  test('reach the function as the text that was written', () => {
+    const config = configOf(`tocsin: 1\n${DRILL}`, {});
+    const bundle = rollbackBundleSchema.parse(textBundleOf(config));
+    expect(bundle).toEqual({ bundle: 1, file: 'tocsin.yaml', text: config.text });
+    expect([...parseRollbackDrills(bundle).keys()]).toEqual(['delay']);
+  });
+
+  test('may be two of one endpoint, and name golden requests in the bucket that Tocsin creates', () => {
+    const again = DRILL.slice(DRILL.indexOf('  delay:')).replace('delay:', 'again:');
+    expect(mistakes(`tocsin: 1\n${DRILL}${again}`, {})).toEqual([]);
+    const created = DATASET.replace('bucket: lake, ', '');
+    expect(changed('s3://lake/golden/', 'golden/', created)).toEqual([]);
+  });
+
+  test.each<[string, string, string, string[]]>([
+    [
+      'golden requests where data is judged',
+      'lake/golden/',
+      'lake/a/',
+      [
+        'tocsin.yaml:8:5 rollbackDrills.delay.golden: is below "a/" of dataset "a": it would be judged as data, and locked; take another prefix',
+      ],
+    ],
+    [
+      'golden requests in a bucket that is not created',
+      's3://lake/golden/',
+      'golden/',
+      [
+        'tocsin.yaml:8:5 rollbackDrills.delay.golden: expected s3://bucket/key, got golden/delay.jsonl: each dataset names a bucket, so Tocsin creates none',
+      ],
+    ],
+    [
+      'a folder of golden requests',
+      'delay.jsonl',
+      '',
+      ['tocsin.yaml:8:5 rollbackDrills.delay.golden: expected one object, got a folder'],
+    ],
+    [
+      'a drill that would break itself off',
+      '[unhealthy]',
+      '[unhealthy, delay-5xx]',
+      [
+        'tocsin.yaml:10:25 rollbackDrills.delay.stopIf.1: is the alarm that the drill sets to ALARM itself: it would break itself off',
+      ],
+    ],
+    [
+      'an alarm that a permission would take for many',
+      'delay-5xx',
+      'delay-*',
+      [
+        'tocsin.yaml:7:34 rollbackDrills.delay.failure.breakGuardrail.alarm: expected a name without *, ? and ${, which mean something else in a permission, got delay-*',
+      ],
+    ],
+  ])('refuse %s', (_, from, to, expected) => {
+    expect(changed(from, to)).toEqual(expected);
   });
 });
