@@ -1,5 +1,5 @@
 import { GateInputError } from '../shared/errors.ts';
-import { formatNumber, formatTime } from '../shared/format.ts';
+import { formatNumber, formatTime, timeText } from '../shared/format.ts';
 import type { Workflow } from '../shared/workflow.ts';
 import { dataPoints, historyOf, publishData, readAlarm } from './adapters/alarms.ts';
 import { type MetricAlarm, metricText, type StatisticQuery, sameMetric } from './alarm.ts';
@@ -7,7 +7,6 @@ import { drivenQuery } from './driving.ts';
 import { JUST_OVER, JUST_UNDER, place } from './intended.ts';
 import { nextRound } from './ladder.ts';
 import { type LivePhase, PHASE_POINTS, type Plan, type TickSample } from './measurements.ts';
-import { timeText } from './progress.ts';
 import { batchOf } from './rounds-workflow.ts';
 import { type DrillDependencies, hold, type MetricAlarmFacts, type Run } from './run-workflow.ts';
 import type { LocatedDrill } from './schema.ts';

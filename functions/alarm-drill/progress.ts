@@ -1,3 +1,4 @@
+import { timeText } from '../shared/format.ts';
 import type { Alarm } from './alarm.ts';
 import { phasesOf } from './ladder.ts';
 import type { Plan } from './measurements.ts';
@@ -70,13 +71,4 @@ function rank(state: string): number {
 /** `round 2, `; of the first, nothing. */
 export function roundText(round: number): string {
   return round === 1 ? '' : `round ${round}, `;
-}
-
-/** `61 s`, `2 min 10 s`, `1 h 5 min`: as finely as one watches it. */
-export function timeText(ms: number): string {
-  const s = Math.round(ms / 1000);
-  if (s < 120) return `${s} s`;
-  const [large, small, unit, rest] = s < 7200 ? [60, 1, 'min', 's'] : [3600, 60, 'h', 'min'];
-  const left = Math.floor((s % large) / small);
-  return `${Math.floor(s / large)} ${unit}${left === 0 ? '' : ` ${left} ${rest}`}`;
 }

@@ -10,24 +10,40 @@ import type { Fingerprint, Prediction, Who } from './measurements.ts';
 /** The longest answer to a golden request, in characters: models are told apart by a few numbers. */
 export const MAX_ANSWER = 1000;
 
-/** Numbers and words of one line, as CSV separates them. */
-const CELL = /^[^",\n\r]*$/;
-
 /**
- * An answer as it is compared: a JSON value where it is one; else the cells of CSV, by line, with numbers as numbers; else
- * the text itself.
+ * An answer as it is compared: a JSON value where it is one, a list of them of JSON Lines; else the cells of CSV, by line,
+ * with numbers as numbers; else the text itself. One number is that number, however it is written.
+ *
+ * It is the same after a way through JSON: a number that is none there, such as 1e999, stays text.
  */
 export function predictionOf(answer: string): Prediction {
   const text = answer.trim();
-  const json = tryJson(text);
+  const json = jsonOf(text);
   if (json !== undefined) return json;
-  const lines = text.split(/\r?\n/).map((line) => line.split(','));
-  if (!lines.every((cells) => cells.every((cell) => CELL.test(cell)))) return text;
-  return lines.map((cells) => cells.map((cell) => numberOr(cell.trim())));
+  const lines = text.split(/\r?\n/);
+  const values = lines.map(jsonOf);
+  if (values.every((value) => typeof value === 'object')) return values;
+  // Cells in quotes may hold commas and lines.
+  if (text.includes('"')) return text;
+  const cells = lines.map((line) => line.split(',').map((cell) => numberOr(cell.trim())));
+  return lines.length === 1 && cells[0]?.length === 1 ? cells[0][0] : cells;
+}
+
+function jsonOf(text: string): unknown {
+  const value = tryJson(text);
+  return isFiniteThroughout(value) ? value : undefined;
+}
+
+function isFiniteThroughout(value: unknown): boolean {
+  if (typeof value === 'number') return Number.isFinite(value);
+  if (typeof value !== 'object' || value === null) return true;
+  return Object.values(value).every(isFiniteThroughout);
 }
 
 function numberOr(text: string): number | string {
-  return /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i.test(text) ? Number(text) : text;
+  if (!/^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i.test(text)) return text;
+  const number = Number(text);
+  return Number.isFinite(number) ? number : text;
 }
 
 /**
@@ -45,7 +61,8 @@ export function isSame(a: Prediction, b: Prediction, tolerance: number): boolean
   if (isObject(a) && isObject(b)) {
     const [keys, others] = [Object.keys(a), Object.keys(b)];
     return (
-      keys.length === others.length && keys.every((key) => key in b && isSame(a[key], b[key], tolerance))
+      keys.length === others.length &&
+      keys.every((key) => Object.hasOwn(b, key) && isSame(a[key], b[key], tolerance))
     );
   }
   return a === b;

@@ -1,5 +1,6 @@
 import { type EndpointState, sharesOf } from './endpoint.ts';
 import type { Request, Slice, Timeline, Who } from './measurements.ts';
+import type { RollbackDrillConfig } from './schema.ts';
 
 /*
  * What the background traffic has shown: who answered when, since when the previous model does, and whether anything still
@@ -15,12 +16,12 @@ export const SHARE_TOLERANCE = 1e-6;
 /** Counts of requests by who answered them. */
 export type Tally = Record<Who, number>;
 
-/** Requests that began in a stretch of time, in order: `from` is in it, `to` is not. */
+/** Requests that began in a stretch of time, in order, whatever that of the slices: `from` is in it, `to` is not. */
 export function requestsBetween(slices: readonly Slice[], from: number, to: number): Request[] {
   return slices
     .flatMap(({ requests }) => requests)
     .filter(({ at }) => at >= from && at < to)
-    .sort((a, b) => a.at - b.at);
+    .sort((a, b) => a.at - b.at || a.golden - b.golden || (a.who < b.who ? -1 : a.who > b.who ? 1 : 0));
 }
 
 export function tallyOf(requests: readonly Pick<Request, 'who'>[]): Tally {
@@ -34,23 +35,51 @@ export function tellingAnswers({ previous, bad, other }: Tally): number {
   return previous + bad + other;
 }
 
+/** Whether an answer is that of another model than the one which served before. */
+export function isWrong({ who }: Pick<Request, 'who'>): boolean {
+  return who === 'bad' || who === 'other';
+}
+
 /**
- * Since when the previous model answers everything, up to the end of what is given.
+ * Since when the previous model answers everything, up to the end of what is given. {@link ENOUGH_ANSWERS} requests in a
+ * row without an answer are an outage: nothing serves until it ends.
  *
  * @param requests in the order of their beginnings
- * @returns when the first request after the last wrong answer began, milliseconds since 1970; null where the last answer is
- * wrong, or where fewer than {@link ENOUGH_ANSWERS} are right since
+ * @returns when the first right answer after the last wrong one, or the last outage, was asked for, milliseconds since 1970;
+ * null where it goes on, or where fewer than {@link ENOUGH_ANSWERS} are right since
  */
 export function recoveredAt(requests: readonly Request[]): number | null {
-  const last = requests.findLastIndex(({ who }) => who === 'bad' || who === 'other');
-  const since = requests.slice(last + 1).filter(({ who }) => who === 'previous');
+  let last = Number.NEGATIVE_INFINITY;
+  let unanswered = 0;
+  for (const request of requests) {
+    unanswered = request.who === 'nobody' ? unanswered + 1 : 0;
+    if (isWrong(request) || unanswered >= ENOUGH_ANSWERS) last = request.at;
+  }
+  const since = requests.filter(({ at, who }) => who === 'previous' && at > last);
   return since.length >= ENOUGH_ANSWERS ? (since[0] as Request).at : null;
+}
+
+/**
+ * The same slices, with answers that a failure makes known by something else than by what they say: of a bad model that may
+ * be faulty its errors, which are its answers; of a guardrail everything that both would say, since what it takes back is the
+ * previous model deployed anew.
+ */
+export function attributed(slices: readonly Slice[], failure: RollbackDrillConfig['failure']): Slice[] {
+  const isFaulty = failure.deployModel?.faulty === true;
+  const whoOf = ({ who, error }: Request): Who => {
+    if (isFaulty && who === 'nobody' && error?.startsWith('ModelError') === true) return 'bad';
+    return failure.breakGuardrail !== undefined && who === 'either' ? 'previous' : who;
+  };
+  return slices.map((slice) => ({
+    ...slice,
+    requests: slice.requests.map((request) => ({ ...request, who: whoOf(request) })),
+  }));
 }
 
 /** States of the endpoint as they came: each differs from the one before. */
 export function statesOf(slices: readonly Slice[]): Slice['states'] {
   const states: Slice['states'] = [];
-  for (const one of slices.flatMap((slice) => slice.states)) {
+  for (const one of slices.flatMap((slice) => slice.states).sort((a, b) => a.at - b.at)) {
     const before = states.at(-1);
     if (before === undefined || !isSameState(before.state, one.state)) states.push(one);
   }
@@ -65,7 +94,7 @@ export function isSameState(a: EndpointState | null, b: EndpointState | null): b
 
 /** The endpoint when the last slice ended; undefined where no slice has looked, null where there was none. */
 export function lastState(slices: readonly Slice[]): EndpointState | null | undefined {
-  return slices.findLast(({ states }) => states.length > 0)?.states.at(-1)?.state;
+  return statesOf(slices).at(-1)?.state;
 }
 
 /** Whether something is under way at an endpoint, so that it may serve another model in a moment. */

@@ -99,6 +99,15 @@ export function formatDuration(ms: number): string {
   return `${Number((ms / size).toPrecision(3))} ${name}`;
 }
 
+/** `61 s`, `2 min 10 s`, `1 h 5 min`: as finely as one watches it. */
+export function timeText(ms: number): string {
+  const s = Math.round(ms / 1000);
+  if (s < 120) return `${s} s`;
+  const [large, small, unit, rest] = s < 7200 ? [60, 1, 'min', 's'] : [3600, 60, 'h', 'min'];
+  const left = Math.floor((s % large) / small);
+  return `${Math.floor(s / large)} ${unit}${left === 0 ? '' : ` ${left} ${rest}`}`;
+}
+
 /** A moment in ISO 8601, whole seconds without a fraction. Years beyond 275760, which a file may hold and `Date` does not, by their number. */
 export function formatTime(ms: number): string {
   const time = new Date(ms);

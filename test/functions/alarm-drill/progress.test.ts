@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Alarm, AlarmState } from '../../../functions/alarm-drill/alarm.ts';
 import type { Plan } from '../../../functions/alarm-drill/measurements.ts';
-import { phaseText, timeText } from '../../../functions/alarm-drill/progress.ts';
+import { phaseText } from '../../../functions/alarm-drill/progress.ts';
 import { shadowName } from '../../../functions/alarm-drill/shadow.ts';
 import { psiAlarm } from '../../support/alarm-facts.ts';
 
@@ -85,17 +85,4 @@ describe('the phase of a round', () => {
     const plan = { ...PLAN, rungs: Array.from({ length: 30 }, (_, index) => rung(2 + index)) };
     expect(textAt(100 * S, every('OK', 0, plan), { plan })).toMatch(/, 9x OK, 22 more$/);
   });
-});
-
-test.each([
-  [0, '0 s'],
-  [61_400, '61 s'],
-  [119_400, '119 s'],
-  [120_000, '2 min'],
-  [130_000, '2 min 10 s'],
-  [7_199_000, '119 min 59 s'],
-  [7_200_000, '2 h'],
-  [3_600_000 * 5 + 61_000, '5 h 1 min'],
-])('%i ms are %s', (ms, text) => {
-  expect(timeText(ms)).toBe(text);
 });

@@ -9,6 +9,7 @@ import {
   formatShare,
   formatTime,
   listOf,
+  timeText,
 } from '../../../functions/shared/format.ts';
 
 test.each([
@@ -163,4 +164,17 @@ test.each([
 
 test('a sentence begins with a capital letter', () => {
   expect(['', 'a', 'column delay', 'ÄB'].map(capital)).toEqual(['', 'A', 'Column delay', 'ÄB']);
+});
+
+test.each([
+  [0, '0 s'],
+  [61_400, '61 s'],
+  [119_400, '119 s'],
+  [120_000, '2 min'],
+  [130_000, '2 min 10 s'],
+  [7_199_000, '119 min 59 s'],
+  [7_200_000, '2 h'],
+  [3_600_000 * 5 + 61_000, '5 h 1 min'],
+])('%i ms are %s', (ms, text) => {
+  expect(timeText(ms)).toBe(text);
 });
