@@ -13,6 +13,7 @@ import { forecast, seriesOf } from '../../functions/alarm-drill/simulate.ts';
 import { chunksOf } from '../../functions/shared/chunks.ts';
 import { GateInputError } from '../../functions/shared/errors.ts';
 import { type Format, integer, printable, style } from './cli.ts';
+import { formatsOf, legendOf, paint, worst } from './marks.ts';
 
 /*
  * What an alarm does to a series of data points, for people: each point against the threshold, the states, and why they
@@ -252,7 +253,7 @@ export function renderPicture(
     `${style(stream, 'bold', head)}; missing data: ${alarm.missingData}; before: ${initial}`,
     '',
     ...blocks.flatMap((block) => [...block, '']),
-    ...legendOf(stream, shown, perColumn),
+    ...legendLines(stream, shown, perColumn),
     '',
     ...changeLines(stream, explanation),
     ...(undocumented === null ? [] : [`${paint(stream, '?', formatsOf(STATES))} ${undocumented}`]),
@@ -345,10 +346,6 @@ function markOf([state, ...others]: readonly AlarmState[]): keyof typeof STATES 
   return state === 'OK' ? 'O' : state === 'ALARM' ? 'A' : 'I';
 }
 
-function worst<Mark extends string>(order: Record<Mark, unknown>, marks: readonly Mark[]): Mark {
-  return (Object.keys(order) as Mark[]).find((mark) => marks.includes(mark)) as Mark;
-}
-
 function dotOf({ value, mark }: Column, holds: (value: number) => boolean): string | undefined {
   if (value === null || !holds(value)) return undefined;
   return mark === '!' ? DOTS.breaching : DOTS.fine;
@@ -365,16 +362,11 @@ function axisOf(length: number, firstColumn: number, perColumn: number, width: n
   return text;
 }
 
-function legendOf(stream: Writable, shown: readonly Column[], perColumn: number): string[] {
-  const part = (marks: Record<string, { means: string; format: readonly string[] }>, used: Set<string>) =>
-    Object.entries(marks)
-      .filter(([mark]) => used.has(mark))
-      .map(([mark, { means }]) => `${paint(stream, mark, formatsOf(marks))} ${means}`)
-      .join('  ');
+function legendLines(stream: Writable, shown: readonly Column[], perColumn: number): string[] {
   return [
     [
-      part(MARKS, new Set(shown.map(({ mark }) => mark))),
-      part(STATES, new Set(shown.map(({ state }) => state))),
+      legendOf(stream, MARKS, new Set(shown.map(({ mark }) => mark))),
+      legendOf(stream, STATES, new Set(shown.map(({ state }) => state))),
     ].join('   '),
     ...(perColumn > 1
       ? [`Each column is ${integer(perColumn)} data points, and shows the worst of them.`]
@@ -437,16 +429,4 @@ export function spanText(ms: number): string {
     return count === 0 ? [] : [`${count} ${unit}`];
   });
   return parts.join(' ') || '0 s';
-}
-
-function formatsOf(marks: Record<string, { format: readonly string[] }>): Record<string, Format> {
-  return Object.fromEntries(Object.entries(marks).map(([mark, { format }]) => [mark, [...format] as Format]));
-}
-
-/** Styles each run of the same character. */
-function paint(stream: Writable, text: string, formats: Record<string, Format>): string {
-  return text.replace(/(.)\1*/gu, (run, character: string) => {
-    const format = formats[character];
-    return format === undefined ? run : style(stream, format, run);
-  });
 }

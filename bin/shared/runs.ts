@@ -278,7 +278,7 @@ async function conclude(
   return verdict.outcome === 'pass' ? EXIT.pass : EXIT.failed;
 }
 
-/** Shows the picture of a run, which is never what a verdict depends on. */
+/** Shows the picture of a run, and keeps what it is made of. No verdict depends on it. */
 async function showPicture(
   s3: S3Client,
   evidence: string,
@@ -287,15 +287,14 @@ async function showPicture(
   io: Io,
 ): Promise<void> {
   const uri = `${evidence.slice(0, evidence.lastIndexOf('/') + 1)}${file}`;
-  const text = await readEvidence(s3, uri);
-  if (text === undefined) return;
-  if (out !== undefined) await writeWhole(join(out, file), text, 'timeline');
-  if (json === true) return;
+  let text: string | undefined;
   try {
-    io.stdout.write(await render(io.stdout, text, uri));
+    text = await readEvidence(s3, uri);
+    if (text !== undefined && json !== true) io.stdout.write(await render(io.stdout, text, uri));
   } catch (error) {
-    io.stderr.write(`${printable(`No picture: ${messageOf(error)}`)}\n`);
+    io.stderr.write(`${printable(`no picture: ${messageOf(error)}`)}\n`);
   }
+  if (text !== undefined && out !== undefined) await writeWhole(join(out, file), text, file);
 }
 
 /** @returns undefined where there is no such object */
