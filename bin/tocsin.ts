@@ -11,6 +11,7 @@ import { doctorCommand } from './commands/doctor.ts';
 import { drillCommand } from './commands/drill.ts';
 import { evaluateCommand } from './commands/evaluate.ts';
 import { profileCommand } from './commands/profile.ts';
+import { rollbackCommand } from './commands/rollback.ts';
 import { EXIT, type Io } from './shared/cli.ts';
 import { giveNotice } from './shared/interrupt.ts';
 import { nodeComplaint } from './shared/node.ts';
@@ -65,6 +66,7 @@ for (const command of [
   evaluateCommand,
   canaryCommand,
   drillCommand,
+  rollbackCommand,
   alarmCommand,
   doctorCommand,
 ]) {

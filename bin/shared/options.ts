@@ -52,19 +52,23 @@ export async function engineLimits({ memory, disk, threads, timeout }: EngineOpt
 }
 
 /** Options of every command that starts or follows a run of a deployed function. */
-export interface RunOptions {
+export interface FollowOptions {
   /** What `cdk deploy --outputs-file` wrote. */
   outputs: string;
   /** A run that goes on already. */
   follow?: string;
   /** How long to look on, milliseconds. */
   patience: number;
+}
+
+/** Options of every command whose run ends with a verdict. */
+export interface RunOptions extends FollowOptions {
   json?: boolean;
   out?: string;
 }
 
-/** Adds {@link RunOptions} to a command. */
-export function addRunOptions(command: Command): Command {
+/** Adds {@link FollowOptions} to a command. */
+export function addFollowOptions(command: Command): Command {
   return command
     .option('--follow <run>', 'look at a run that was started before')
     .option('--outputs <file>', 'what cdk deploy --outputs-file wrote', 'cdk-outputs.json')
@@ -72,7 +76,12 @@ export function addRunOptions(command: Command): Command {
       new Option('--patience <time>', 'look at a run for so long: 90s, 10m, 1h')
         .argParser(parseDuration)
         .default(86_400_000, '24h'),
-    )
+    );
+}
+
+/** Adds {@link RunOptions} to a command. */
+export function addRunOptions(command: Command): Command {
+  return addFollowOptions(command)
     .option('--json', 'print the verdict as JSON')
     .option('--out <directory>', 'write verdict.json there, too');
 }
@@ -137,4 +146,19 @@ export function parseDay(text: string): number {
     throw new InvalidArgumentError('Expected a day such as 2001-02-28.');
   }
   return value;
+}
+
+/** Weights by variant, `primary=90,candidate=10`: numbers from 0 on, at least one above 0. */
+export function parseWeights(text: string): Record<string, number> {
+  const parts = text
+    .split(',')
+    .map((part) => /^\s*([A-Za-z0-9-]{1,63})\s*=\s*(\d{1,9}(?:\.\d+)?)\s*$/.exec(part));
+  const weights = new Map(parts.map((part) => [part?.[1] ?? '', Number(part?.[2] ?? Number.NaN)]));
+  const isWhole = weights.size === parts.length && !parts.includes(null);
+  if (!isWhole || ![...weights.values()].some((weight) => weight > 0)) {
+    throw new InvalidArgumentError(
+      'Expected a weight from 0 on for each variant once, one of them above 0: primary=90,candidate=10.',
+    );
+  }
+  return Object.fromEntries(weights);
 }
