@@ -83,23 +83,48 @@ export class AwsServer {
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const started = performance.now();
     const { url = '/', method = '' } = request;
-    const { target, log } = this.#service;
-    const header = String(request.headers['x-amz-target'] ?? '');
-    const operation = header.startsWith(`${target}.`) ? header.slice(target.length + 1) : undefined;
-    const what = operation ?? `${method} ${url}`;
+    const headers = Object.fromEntries(
+      Object.entries(request.headers).map(([name, value]) => [name, String(value)]),
+    );
     const gone = new AbortController();
     response.once('close', () => gone.abort(new Error('the client went away')));
+    const {
+      status,
+      headers: answered,
+      body,
+    } = await this.#answer(headers, `${method} ${url}`, async () => {
+      const asked = { method, path: pathOf(url), headers, body: await read(request), signal: gone.signal };
+      guardOrigin(headers);
+      return asked;
+    });
+    response.writeHead(status, { 'x-amzn-requestid': randomUUID(), ...answered });
+    response.end(body);
+  }
+
+  /** Answers a request of this process, as if it had come over HTTP. */
+  answer(request: HttpRequest): Promise<HttpAnswer> {
+    return this.#answer(request.headers, `${request.method} ${request.path}`, async () => request);
+  }
+
+  /**
+   * @param line the first of the request, for the log
+   * @param read the request; its errors are answered like those of the operation
+   */
+  async #answer(
+    headers: HttpRequest['headers'],
+    line: string,
+    read: () => Promise<HttpRequest>,
+  ): Promise<HttpAnswer> {
+    const started = performance.now();
+    const { target, log } = this.#service;
+    const header = headers['x-amz-target'] ?? '';
+    const operation = header.startsWith(`${target}.`) ? header.slice(target.length + 1) : undefined;
+    const what = operation ?? line;
     let answer: HttpAnswer;
     let outcome: string;
     try {
-      const body = await read(request);
-      const headers = Object.fromEntries(
-        Object.entries(request.headers).map(([name, value]) => [name, String(value)]),
-      );
-      const asked = { method, path: pathOf(url), headers, body, signal: gone.signal };
-      guardOrigin(headers);
+      const asked = await read();
       answer = operation === undefined ? await this.#route(asked) : await this.#operate(operation, asked);
       outcome = String(answer.status);
     } catch (error) {
@@ -111,8 +136,7 @@ export class AwsServer {
     // What was sent may be nobody's business: the environment of a container, say.
     const said = outcome.replace(/Value '.*?' at/gs, 'Value at');
     log(`${what} ${said} (${Math.round(performance.now() - started)} ms)`);
-    response.writeHead(answer.status, { 'x-amzn-requestid': randomUUID(), ...answer.headers });
-    response.end(answer.body);
+    return answer;
   }
 
   async #operate(operation: string, { headers, body }: HttpRequest): Promise<HttpAnswer> {

@@ -8,7 +8,7 @@ import {
   findConfig,
   type ProductionVariant,
 } from './endpoint-configs.ts';
-import { type Hosted, HostingError, host } from './hosting.ts';
+import { type Hosted, HostingError } from './hosting.ts';
 import { findModel, type Model } from './models.ts';
 import {
   type Call,
@@ -382,7 +382,7 @@ async function start(
 ): Promise<Variant> {
   const label = `endpoint ${endpoint.name}/${VariantName}`;
   const model: Model = findModel(ModelName, call);
-  const hosted = await host(model, call, { label, signal: call.signal }).catch((error: unknown) => {
+  const hosted = await call.host(model, { label, signal: call.signal }).catch((error: unknown) => {
     if (!(error instanceof HostingError) || error.kind !== 'ping') throw error;
     throw new HostingError(
       'ping',

@@ -35,19 +35,27 @@ export interface Hosted {
   stop(): Promise<void>;
 }
 
+/** How to start a model. */
+export interface HostOptions {
+  /** Variables on top of the model's own. */
+  env?: Readonly<Record<string, string>>;
+  /** Begins every line of the container in the log. */
+  label: string;
+  /** Ends it. */
+  signal: AbortSignal;
+}
+
 /**
  * Starts a model: finds its image, downloads its files with the rights of its role, and waits for its container.
  *
  * However many instances are asked for, it is one process.
  *
- * @param env variables on top of the model's own
- * @param label begins every line of the container in the log
  * @throws HostingError where it does not start; the reason of `signal` where that aborts
  */
 export async function host(
   model: Model,
   call: Call,
-  { env = {}, label, signal }: { env?: Readonly<Record<string, string>>; label: string; signal: AbortSignal },
+  { env = {}, label, signal }: HostOptions,
 ): Promise<Hosted> {
   // Many containers may listen to the end of one server.
   setMaxListeners(0, signal);

@@ -1,7 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AwsServer } from '../aws/server.ts';
+import { host } from './hosting.ts';
 import type { ImageRegistry } from './images.ts';
-import { type Account, type Call, type Caller, type Operation, type Route, State } from './service.ts';
+import {
+  type Account,
+  type Call,
+  type Caller,
+  type HttpAnswer,
+  type HttpRequest,
+  type Operation,
+  type Route,
+  State,
+} from './service.ts';
 
 /** What the server is made of. */
 export interface Parts {
@@ -14,6 +24,8 @@ export interface Parts {
   /** Milliseconds since 1970. */
   now?: () => number;
   wait?: (milliseconds: number, signal: AbortSignal) => Promise<void>;
+  /** Starts models; by default as processes of this machine. */
+  host?: typeof host;
 }
 
 /**
@@ -58,6 +70,11 @@ export class SageMakerServer {
     return this.#server.listen();
   }
 
+  /** Answers a request of this process, as if it had come over HTTP. */
+  answer(request: HttpRequest): Promise<HttpAnswer> {
+    return this.#server.answer(request);
+  }
+
   /** Ends every job and connection, and waits until they have. */
   async close(): Promise<void> {
     this.#end.abort(new Error('the server ended'));
@@ -71,10 +88,10 @@ export class SageMakerServer {
   }
 
   async #call(caller: Caller): Promise<Call> {
-    const { images, log, now = Date.now, wait = defaultWait } = this.#parts;
+    const { images, log, now = Date.now, wait = defaultWait, host: start = host } = this.#parts;
     const account = await this.#parts.account();
     const { signal } = this.#end;
-    return {
+    const call: Call = {
       state: this.#state,
       account,
       images,
@@ -91,7 +108,9 @@ export class SageMakerServer {
           .finally(() => this.#background.delete(done));
         this.#background.add(done);
       },
+      host: (model, options) => start(model, call, options),
     };
+    return call;
   }
 }
 

@@ -12,7 +12,9 @@ import {
   validate,
 } from '../aws/service.ts';
 import { ACCOUNT, REGION } from '../emulator.ts';
+import type { Hosted, HostOptions } from './hosting.ts';
 import type { ImageRegistry } from './images.ts';
+import type { Model } from './models.ts';
 
 export * from '../aws/service.ts';
 
@@ -60,6 +62,12 @@ export interface Call {
   background(what: string, task: () => Promise<void>): void;
   /** Writes a line into the log of the server. */
   log(line: string): void;
+  /**
+   * Starts a model, and waits until it is healthy.
+   *
+   * @throws HostingError where it does not start; the reason of `options.signal` where that aborts
+   */
+  host(model: Model, options: HostOptions): Promise<Hosted>;
 }
 
 /**

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { type Hosted, HostingError, host } from './hosting.ts';
+import { type Hosted, HostingError } from './hosting.ts';
 import { findModel, type Model } from './models.ts';
 import {
   type Call,
@@ -200,7 +200,7 @@ async function run(job: TransformJob, model: Model, call: Call): Promise<void> {
   let failure: string | undefined;
   try {
     await change(job, 'InProgress', call);
-    hosted = await host(model, call, {
+    hosted = await call.host(model, {
       env: variablesOf(job.definition),
       label,
       signal,
