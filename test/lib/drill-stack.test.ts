@@ -7,9 +7,9 @@ import { environmentSchema } from '../../functions/alarm-drill/schema.ts';
 import { monitorEnvironmentSchema } from '../../functions/quality-gate/schema.ts';
 import { longestDrill } from '../../lib/gates/alarm-drill.ts';
 import { GatesStack } from '../../lib/gates-stack.ts';
-import type { PolicyDocument } from '../support/access.ts';
+import { mayDo, type PolicyDocument } from '../support/access.ts';
 import { matches } from '../support/event-pattern.ts';
-import { everyFunction, permissionsOf, type Statement } from '../support/permissions.ts';
+import { everyFunction, permissionsOf, policyOf } from '../support/permissions.ts';
 import {
   ACCOUNT,
   appWithoutBundling,
@@ -75,38 +75,6 @@ const local = `${REGION}:${ACCOUNT}`;
 /** One drill on clones alone: as little as a stack may have. */
 const CLONES = configOf(`tocsin: 1\nalarmDrills:\n${SHADOWED}`, {});
 
-const policyOf = (type: string, id: string, from = template): PolicyDocument & { Statement: Statement[] } =>
-  deployed(
-    from,
-    resourceOf<{ PolicyDocument: PolicyDocument & { Statement: Statement[] } }>(from, type, id)
-      .PolicyDocument,
-  );
-
-/** Whether a role with this policy may do something. */
-async function mayDo(
-  policy: PolicyDocument,
-  action: string,
-  resource: string,
-  context: Record<string, string | string[]> = {},
-): Promise<boolean> {
-  const result = await runSimulation(
-    {
-      request: {
-        principal: `arn:aws:sts::${ACCOUNT}:assumed-role/drill/session`,
-        action,
-        resource: { resource, accountId: ACCOUNT },
-        contextVariables: context,
-      },
-      identityPolicies: [{ name: 'role', policy }],
-      serviceControlPolicies: [],
-      resourceControlPolicies: [],
-    },
-    {},
-  );
-  if (result.resultType === 'error') throw new Error(JSON.stringify(result.errors));
-  return result.overallResult === 'Allowed';
-}
-
 /** Whether a topic lets somebody in whose own policy allows everything. */
 async function topicAdmits(
   action: string,
@@ -149,8 +117,8 @@ const queue = `arn:aws:sqs:${local}:tocsin-drill-1a2b3c4d`;
 const probe = `arn:aws:sns:${local}:alarmdrillprobe`;
 
 describe('the role of the drill', () => {
-  const policy = policyOf('AWS::IAM::Policy', 'AlarmDrillGateRole');
-  const clones = policyOf('AWS::IAM::Policy', 'AlarmDrillGateRole', synthesize(CLONES));
+  const policy = policyOf(template, 'AlarmDrillGateRole');
+  const clones = policyOf(synthesize(CLONES), 'AlarmDrillGateRole');
 
   test('may do exactly this', () => {
     const table = permissionsOf(policy.Statement);
@@ -265,7 +233,7 @@ describe('the role of the drill', () => {
     const table = JSON.stringify(permissionsOf(clones.Statement));
     expect(table).not.toMatch(/sagemaker|baselines/);
     const guarding = synthesize({ ...CONFIG, drills: new Map([...CONFIG.drills].slice(0, 1)) });
-    const actions = permissionsOf(policyOf('AWS::IAM::Policy', 'AlarmDrillGateRole', guarding).Statement);
+    const actions = permissionsOf(policyOf(guarding, 'AlarmDrillGateRole').Statement);
     expect(actions[`arn:aws:sagemaker:${local}:endpoint/Delay-staging`]).toEqual([
       'sagemaker:DescribeEndpoint',
     ]);
@@ -369,7 +337,7 @@ describe('the functions', () => {
 });
 
 describe('the role of the monitor', () => {
-  const policy = policyOf('AWS::IAM::Policy', 'DriftMonitorGateRole');
+  const policy = policyOf(template, 'DriftMonitorGateRole');
 
   test('may do exactly this', () => {
     const table = permissionsOf(policy.Statement);

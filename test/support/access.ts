@@ -59,3 +59,33 @@ export async function isAllowed(bucketPolicy: PolicyDocument, request: ObjectReq
   if (result.resultType === 'error') throw new Error(JSON.stringify(result.errors));
   return result.overallResult === 'Allowed';
 }
+
+/**
+ * Whether a role with this policy may do something, to a resource of its own account.
+ *
+ * @param context values of condition keys; tags of the resource are `aws:ResourceTag/...`
+ */
+export async function mayDo(
+  policy: PolicyDocument,
+  action: string,
+  resource: string,
+  context: Record<string, string | string[]> = {},
+): Promise<boolean> {
+  const account = '111122223333';
+  const result = await runSimulation(
+    {
+      request: {
+        principal: `arn:aws:sts::${account}:assumed-role/gate/session`,
+        action,
+        resource: { resource, accountId: account },
+        contextVariables: context,
+      },
+      identityPolicies: [{ name: 'role', policy }],
+      serviceControlPolicies: [],
+      resourceControlPolicies: [],
+    },
+    {},
+  );
+  if (result.resultType === 'error') throw new Error(JSON.stringify(result.errors));
+  return result.overallResult === 'Allowed';
+}

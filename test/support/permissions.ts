@@ -1,4 +1,5 @@
-import { ACCOUNT, REGION } from './synthesize.ts';
+import type { Template } from 'aws-cdk-lib/assertions';
+import { ACCOUNT, REGION, resourceOf } from './synthesize.ts';
 
 /** A statement of a policy, as CloudFormation gets it. */
 export interface Statement {
@@ -7,6 +8,12 @@ export interface Statement {
   Resource: string | string[];
   Principal?: unknown;
   Condition?: unknown;
+}
+
+/** The policy of the only role whose logical id begins so, with its functions resolved. */
+export function policyOf(template: Template, id: string): { Version: string; Statement: Statement[] } {
+  return resourceOf<{ PolicyDocument: ReturnType<typeof policyOf> }>(template, 'AWS::IAM::Policy', id)
+    .PolicyDocument;
 }
 
 /** Actions by resource, each once and in order. */
