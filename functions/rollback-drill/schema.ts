@@ -380,11 +380,14 @@ export const rollbackRequestSchema = strict({
    * Where to: all traffic to one variant; these weights; this endpoint configuration, with the weights that it names itself
    * or with these.
    */
-  to: z.union([
-    strict({ variant: sagemakerName }),
-    strict({ weights: weightsSchema }),
-    strict({ config: sagemakerName, weights: weightsSchema.optional() }),
-  ]),
+  to: z.union(
+    [
+      strict({ variant: sagemakerName }),
+      strict({ weights: weightsSchema }),
+      strict({ config: sagemakerName, weights: weightsSchema.optional() }),
+    ],
+    { error: '{"variant"}, {"weights"}, {"config"} or {"config", "weights"}' },
+  ),
   run: runId.optional(),
 });
 

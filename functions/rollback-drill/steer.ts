@@ -1,0 +1,230 @@
+import { countOf, listOf } from '../shared/format.ts';
+import type { EndpointState, Target, VariantState } from './endpoint.ts';
+import { isChanging } from './timeline.ts';
+
+/*
+ * What to do next so that an endpoint gets where it belongs, knowing what SageMaker does and refuses. Pure.
+ */
+
+/** What a variant is to get; what is absent stays as it is. */
+export interface Change {
+  variant: string;
+  weight?: number;
+  instances?: number;
+}
+
+/** Something that is done to an endpoint. */
+export type Act =
+  /** `retain`: by the deployment configuration of the last deployment. */
+  | { do: 'update'; config: string; retain: boolean }
+  /** Makes an endpoint configuration that says what another says. */
+  | { do: 'clone'; from: string; to: string }
+  /** Weights and instances, in one call. */
+  | { do: 'weigh'; changes: Change[] };
+
+export type Action =
+  | Act
+  /** Everything that the target says holds. */
+  | { do: 'nothing' }
+  /** Something is under way; `why` in words. */
+  | { do: 'wait'; why: string }
+  /** It cannot get there; `why` says what somebody has to do. */
+  | { do: 'stop'; why: string };
+
+/** What was done, and what came of it once nothing was under way any more. */
+export interface Taken {
+  act: Act;
+  worked: boolean;
+  /** What SageMaker said where it did not; null where it said nothing, which is so of silent rollbacks. */
+  said: string | null;
+}
+
+/** What is known besides the endpoint. */
+export interface Past {
+  /** Name of the endpoint configuration to make where SageMaker wants one that is new. */
+  clone: string;
+  /** What is served under the name of the target's configuration is not what that says, so it is deployed anew. */
+  anew: boolean;
+  taken: readonly Taken[];
+}
+
+/** How often the same is tried. An update the second time without deployment configuration, whose alarms may ring. */
+const TRIES = 2;
+
+/** What to do next. Once an act was taken, and nothing is under way any more, {@link endOf} says what came of it. */
+export function nextAction(state: EndpointState | null, target: Target, past: Past): Action {
+  const again = `create it again${target.config === undefined ? '' : ` from the endpoint configuration ${target.config}`}`;
+  if (state === null) return stop(`the endpoint does not exist any more: ${again}`);
+  const { status } = state;
+  if (status === 'Deleting') return stop(`the endpoint is being deleted: ${again} once it is gone`);
+  if (status === 'Failed' || status === 'OutOfService') {
+    const what = status === 'Failed' ? 'has failed' : 'is out of service';
+    return stop(`the endpoint ${what} (${reasonOf(state)}) and takes no change: delete it, and ${again}`);
+  }
+  // A mix of two configurations is at rest, however its instances count.
+  const isMixed = status === 'UpdateRollbackFailed';
+  if (!isMixed && isChanging(state)) return { do: 'wait', why: changeOf(state) };
+
+  const deployment = nextDeployment(state, target, past);
+  if (deployment !== undefined && (deployment.do !== 'stop' || isMixed || state.config !== past.clone)) {
+    return deployment;
+  }
+  // Also under the name of a clone that it cannot leave: the right model serves there, and gets its traffic.
+  return nextChanges(state, target, past) ?? deployment ?? { do: 'nothing' };
+}
+
+/** Undefined where it has the configuration that it is to have. */
+function nextDeployment(
+  state: EndpointState,
+  { config }: Target,
+  { clone, anew, taken }: Past,
+): Action | undefined {
+  const isMixed = state.status === 'UpdateRollbackFailed';
+  if (config === undefined) {
+    return isMixed
+      ? stop(
+          `the endpoint is UpdateRollbackFailed: it serves a mix of two endpoint configurations, and takes no weights until it has one again. Roll it back to the endpoint configuration that it had before`,
+        )
+      : undefined;
+  }
+  const isAnew = !anew || taken.some(({ act, worked }) => act.do === 'update' && worked);
+  if (!isMixed && state.config === config && isAnew) return undefined;
+  // Where its own name is refused, because the endpoint has it, or may have it in a mix.
+  const needsClone = state.config !== clone && (isMixed || state.config === config);
+  const to = needsClone ? clone : config;
+  if (needsClone) {
+    const clones = taken.filter(({ act }) => act.do === 'clone');
+    if (!clones.some(({ worked }) => worked)) {
+      return clones.length < TRIES
+        ? { do: 'clone', from: config, to: clone }
+        : stop(`the endpoint configuration ${config} could not be copied: ${saidOf(clones)}`);
+    }
+  }
+  const failed = taken.filter(({ act, worked }) => act.do === 'update' && act.config === to && !worked);
+  if (failed.length < TRIES) return { do: 'update', config: to, retain: failed.length === 0 };
+  const kept =
+    state.config === clone
+      ? `it serves what ${config} says, under the name ${clone}, but`
+      : 'it stays as it is:';
+  return stop(
+    `${kept} two updates to the endpoint configuration ${to} failed, the second without deployment configuration: ${saidOf(failed)}`,
+  );
+}
+
+/** Undefined where weights and instances are as they are to be. */
+function nextChanges(
+  { variants }: EndpointState,
+  { weights = {}, instances = {} }: Target,
+  { taken }: Past,
+): Action | undefined {
+  const has = new Map(variants.map((variant) => [variant.name, variant]));
+  const named = [...new Set([...Object.keys(weights), ...Object.keys(instances)])].sort();
+  const missing = named.filter((name) => !has.has(name));
+  if (missing.length > 0) {
+    return stop(`the endpoint has no variant ${listOf(missing)}: it has ${listOf([...has.keys()])}`);
+  }
+  const changes = named.flatMap((name) =>
+    changeTo(has.get(name) as VariantState, weights[name], instances[name]),
+  );
+  if (changes.length === 0) return undefined;
+  const changed = new Map(changes.map((change) => [change.variant, change]));
+  if (!variants.some(({ name, desiredWeight }) => (changed.get(name)?.weight ?? desiredWeight) > 0)) {
+    return stop('no variant would keep a weight above 0, and SageMaker does not say what it makes of that');
+  }
+  const failed = taken.filter(({ act, worked }) => act.do === 'weigh' && !worked);
+  if (failed.length < TRIES) return { do: 'weigh', changes };
+  return stop(`${doingOf({ do: 'weigh', changes })} failed twice: ${saidOf(failed)}`);
+}
+
+function changeTo(variant: VariantState, weight?: number, instances?: number): Change[] {
+  const change: Change = {
+    variant: variant.name,
+    ...(weight !== undefined && !isSameWeight(weight, variant.desiredWeight) && { weight }),
+    ...(instances !== undefined && instances !== variant.desiredInstances && { instances }),
+  };
+  return Object.keys(change).length > 1 ? [change] : [];
+}
+
+/** Weights are numbers of 32 bits in SageMaker. */
+function isSameWeight(a: number, b: number): boolean {
+  return Math.fround(a) === Math.fround(b);
+}
+
+/**
+ * What came of an act.
+ *
+ * @param refused what SageMaker said when it refused it; null where it took it
+ * @param state once nothing was under way any more
+ */
+export function endOf(act: Act, refused: string | null, state: EndpointState | null): Taken {
+  const worked = refused === null && isDone(act, state);
+  return { act, worked, said: worked ? null : (refused ?? state?.failureReason ?? null) };
+}
+
+/** `InService` alone proves nothing: an update that failed comes back to it, on the old configuration. */
+function isDone(act: Act, state: EndpointState | null): boolean {
+  if (act.do === 'clone') return true;
+  if (state?.status !== 'InService') return false;
+  if (act.do === 'update') return state.config === act.config;
+  return act.changes.every(({ variant, weight, instances }) => {
+    const found = state.variants.find(({ name }) => name === variant);
+    return found !== undefined && changeTo(found, weight, instances).length === 0;
+  });
+}
+
+/** What was done, in words: `updated the endpoint to the endpoint configuration churn-7`. */
+export function wordsOf({ act, worked, said }: Taken): string {
+  const did = phraseOf(act, { update: 'updated', clone: 'copied', weigh: 'set' });
+  return worked ? did : `${did}, in vain: ${said ?? SILENT}`;
+}
+
+/** What is being done, in words. */
+export function doingOf(act: Act): string {
+  return phraseOf(act, { update: 'updating', clone: 'copying', weigh: 'setting' });
+}
+
+function phraseOf(act: Act, verbs: Record<Act['do'], string>): string {
+  const verb = verbs[act.do];
+  switch (act.do) {
+    case 'update':
+      return `${verb} the endpoint to the endpoint configuration ${act.config}`;
+    case 'clone':
+      return `${verb} the endpoint configuration ${act.from} to ${act.to}`;
+    case 'weigh':
+      return `${verb} ${changesOf(act.changes)}`;
+  }
+}
+
+/** `variant primary to weight 1 and 2 instances, variant candidate to weight 0` */
+function changesOf(changes: readonly Change[]): string {
+  return changes
+    .map(({ variant, weight, instances }) => {
+      const parts = [
+        ...(weight === undefined ? [] : [`weight ${weight}`]),
+        ...(instances === undefined ? [] : [countOf(instances, 'instance')]),
+      ];
+      return `variant ${variant} to ${listOf(parts)}`;
+    })
+    .join(', ');
+}
+
+/** What is under way, in words. */
+function changeOf({ status, pending }: EndpointState): string {
+  if (status === 'InService') return 'the endpoint is still changing its weights or instances';
+  return `the endpoint is ${status}${pending === null ? '' : ` to ${pending}`}`;
+}
+
+const SILENT = 'SageMaker gives no reason';
+
+function reasonOf({ failureReason }: EndpointState): string {
+  return failureReason ?? SILENT;
+}
+
+/** What SageMaker said each time, once where it was the same. */
+function saidOf(taken: readonly Taken[]): string {
+  return [...new Set(taken.map(({ said }) => said ?? SILENT))].join('; then: ');
+}
+
+function stop(why: string): Action {
+  return { do: 'stop', why };
+}
