@@ -195,8 +195,9 @@ export class RollbackWorld {
     this.clock = new VirtualClock(time);
     this.aws.unversioned.add('work');
     const random = createRandom(1);
+    const account = this.#account();
     this.#server = new SageMakerServer({
-      account: async () => this.#account(),
+      account: async () => account,
       images: new Images(),
       operations: { ...registryOperations, ...modelOperations, ...endpointOperations, ...tagOperations },
       routes: [invocationRoute(() => random.uniform())],
@@ -614,13 +615,7 @@ export class RollbackWorld {
       ...options,
       maxAttempts: 1,
       requestHandler: {
-        handle: (request: object) =>
-          Promise.race([
-            this.#transport(request),
-            this.clock.after(TRAFFIC_TIMEOUT_MS).then(() => {
-              throw Object.assign(new Error('no answer in time'), { name: 'TimeoutError' });
-            }),
-          ]),
+        handle: (request: object) => this.#inTime(this.#transport(request)),
       },
     } as ConstructorParameters<typeof SageMakerRuntimeClient>[0] & object);
     const original = {
@@ -671,6 +666,16 @@ export class RollbackWorld {
     }
   }
 
+  /** An answer to the traffic, or the error that the SDK has where none came in time. */
+  #inTime<T>(answer: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const cancel = this.clock.at(this.clock.time + TRAFFIC_TIMEOUT_MS, () =>
+        reject(Object.assign(new Error('no answer in time'), { name: 'TimeoutError' })),
+      );
+      void answer.then(resolve, reject).finally(cancel);
+    });
+  }
+
   /** Hands a request to the local SageMaker, as HTTP would. */
   async #transport(request: object): Promise<{ response: HttpResponse }> {
     const { method, path, headers, body } = request as {
@@ -685,7 +690,7 @@ export class RollbackWorld {
       headers: Object.fromEntries(
         Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]),
       ),
-      body: Buffer.from((body ?? '') as string),
+      body: typeof body === 'string' ? Buffer.from(body) : Buffer.copyBytesFrom(body ?? new Uint8Array()),
       signal: new AbortController().signal,
     });
     return {
