@@ -137,19 +137,12 @@ async function agree(endpoint: string, wish: RollbackOptions, io: Io, stdin: Rea
 async function show(answer: unknown, { json }: RollbackOptions, io: Io): Promise<ExitCode> {
   const { rollbackResultSchema } = await import('../../functions/rollback-drill/schema.ts');
   const { parseValue } = await import('../../functions/shared/schema.ts');
-  const { formatShare } = await import('../../functions/shared/format.ts');
-  if (typeof answer === 'object' && answer !== null && 'ignored' in answer) {
-    throw new GateInputError(`nothing was rolled back: ${answer.ignored}`);
-  }
   const result = parseValue(rollbackResultSchema, answer, 'the answer of the function');
   if (json === true) {
     io.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
     return EXIT.pass;
   }
-  const { endpoint, done, changed, config, shares } = result;
-  const label = style(io.stdout, ['bold', 'green'], changed ? 'ROLLED BACK' : 'UNCHANGED');
-  const split = Object.entries(shares).map(([variant, share]) => `${variant} ${formatShare(share)}`);
-  io.stdout.write(`${label} ${printable(`${endpoint}: ${done}`)}\n`);
-  io.stdout.write(`${style(io.stdout, 'dim', printable(`${config}: ${split.join(', ')}`))}\n`);
+  const label = style(io.stdout, ['bold', 'green'], result.changed ? 'ROLLED BACK' : 'UNCHANGED');
+  io.stdout.write(`${label} ${printable(result.done)}\n`);
   return EXIT.pass;
 }

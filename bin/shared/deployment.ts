@@ -97,6 +97,10 @@ export async function examineDeployment(config: Config, outputs: Outputs): Promi
     found.push(await examineFunction('pipeline canary', outputs.PipelineCanaryAlias));
   }
   if (config.drills.size > 0) found.push(await examineFunction('alarm drill', outputs.AlarmDrillAlias));
+  if (config.rollbackDrills.size > 0) {
+    found.push(await examineFunction('rollback drill', outputs.RollbackDrillAlias));
+    found.push(await examineFunction('rollback', outputs.RollbackAlias));
+  }
   if (config.monitors.size > 0) found.push(await examineFunction('drift monitor', outputs.DriftMonitorAlias));
   return found;
 }

@@ -63,12 +63,13 @@ export async function examineConfig(file: string): Promise<{ diagnoses: Diagnosi
     if (!(error instanceof ConfigError)) throw error;
     return { diagnoses: problemsOf(error) };
   }
-  const { datasets, models, canaries, drills, monitors } = config;
+  const { datasets, models, canaries, drills, rollbackDrills, monitors } = config;
   const has = [
     countOf(datasets.length, 'dataset'),
     countOf(models.size, 'model'),
     countOf(canaries.size, 'canary', 'canaries'),
     countOf(drills.size, 'alarm drill'),
+    countOf(rollbackDrills.size, 'rollback drill'),
     countOf(monitors.size, 'drift monitor'),
   ];
   const diagnoses: Diagnosis[] = [{ ok: true, subject: file, message: `valid, with ${has.join(', ')}` }];

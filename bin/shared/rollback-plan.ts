@@ -88,7 +88,9 @@ export function planOf(serving: Serving, wish: Wish, config: ConfiguredVariant[]
   }
   const { kind, name } = namedIn(to);
   const isVariant = kind !== 'config' && state.variants.some((variant) => variant.name === name);
-  const isConfig = kind !== 'variant' && config !== null;
+  // A deleted configuration lives on in the endpoint that has it.
+  const configured = config ?? (name === state.config ? hereOf(serving) : null);
+  const isConfig = kind !== 'variant' && configured !== null;
   if (isVariant && isConfig) {
     throw new GateInputError(
       `"${name}" is a variant of the endpoint ${endpoint}, and an endpoint configuration`,
@@ -99,7 +101,7 @@ export function planOf(serving: Serving, wish: Wish, config: ConfiguredVariant[]
     const where = `the endpoint configuration ${name}`;
     return {
       to: { config: name, ...(weights !== undefined && { weights }) },
-      variants: weighed(where, config, weights ?? {}),
+      variants: weights === undefined ? configured : weighed(where, configured, weights),
     };
   }
   if (!isVariant) {
@@ -122,10 +124,7 @@ export function planOf(serving: Serving, wish: Wish, config: ConfiguredVariant[]
     });
   }
   refuseMix(serving);
-  const all = Object.fromEntries(
-    state.variants.map((variant) => [variant.name, Number(variant.name === name)]),
-  );
-  return { to: { variant: name }, variants: weighed('', hereOf(serving), all) };
+  return { to: { variant: name }, variants: weighed('', hereOf(serving), { [name]: 1 }) };
 }
 
 function refuseMix({ endpoint, state: { status } }: Serving): void {
@@ -146,6 +145,7 @@ function hereOf({ state, models }: Serving): ConfiguredVariant[] {
   }));
 }
 
+/** Variants with other weights: 0 where none is given. */
 function weighed(
   where: string,
   variants: readonly ConfiguredVariant[],
@@ -159,7 +159,7 @@ function weighed(
       );
     }
   }
-  return variants.map((variant) => ({ ...variant, weight: weights[variant.name] ?? variant.weight }));
+  return variants.map((variant) => ({ ...variant, weight: weights[variant.name] ?? 0 }));
 }
 
 /** The only other place that there is: of two variants the one without traffic; undefined where it is not that clear. */

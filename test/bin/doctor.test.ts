@@ -299,7 +299,7 @@ canaries:
     });
   });
 
-  describe('of alarm drills', () => {
+  describe('of drills', () => {
     const lambda = mockClient(LambdaClient);
     beforeEach(() => {
       lambda.reset();
@@ -308,6 +308,9 @@ canaries:
     afterAll(() => lambda.restore());
     const drills = 'alarmDrills:\n  errors: { alarm: errors, intended: { fires: "> 1", within: 5m } }\n';
 
+    const rollbackDrills =
+      'rollbackDrills:\n  churn: { endpoint: churn-staging, failure: { shiftTraffic: { to: candidate } }, procedure: { builtin: weights }, golden: "s3://golden/churn.jsonl", within: 5m }\n';
+
     test('needs no quality gate where there is no dataset', async () => {
       await writeFile(path('drills.yaml'), `tocsin: 1\n${drills}`);
       const outputs = { EvidenceBucket: 'evidence', NotificationTopic: TOPIC, AlarmDrillAlias: 'arn:live' };
@@ -315,7 +318,7 @@ canaries:
       const { out, problems } = await run({ config: path('drills.yaml'), outputs: path('drills.json') });
       expect(problems).toEqual([]);
       expect(out).toContain(
-        'drills.yaml: valid, with 0 datasets, 0 models, 0 canaries, 1 alarm drill, 0 drift monitors',
+        'drills.yaml: valid, with 0 datasets, 0 models, 0 canaries, 1 alarm drill, 0 rollback drills, 0 drift monitors',
       );
       expect(out).toContain('alarm drill: version 7 is ready');
     });
@@ -323,7 +326,7 @@ canaries:
     test('is missing what came with a newer configuration', async () => {
       await writeFile(
         path('newer.yaml'),
-        `${await readFile(path('tocsin.yaml'), 'utf8')}${drills}driftMonitors:\n  sales: { endpoint: sales, capture: "s3://captures/sales/", dataset: sales, features: [price] }\n`,
+        `${await readFile(path('tocsin.yaml'), 'utf8')}${drills}${rollbackDrills}driftMonitors:\n  sales: { endpoint: sales, capture: "s3://captures/sales/", dataset: sales, features: [price] }\n`,
       );
       const outputs = { EvidenceBucket: 'evidence', NotificationTopic: TOPIC };
       await writeFile(path('older.json'), JSON.stringify({ Tocsin: outputs }));
@@ -332,6 +335,8 @@ canaries:
         'PROBLEM  datasets sales: name no bucket, and the stack has no output DataBucket',
         'PROBLEM  datasets old: have no quality gate: the stack has no output QualityGateRole',
         'PROBLEM  alarm drill: is not deployed, and tocsin.yaml asks for it',
+        'PROBLEM  rollback drill: is not deployed, and tocsin.yaml asks for it',
+        'PROBLEM  rollback: is not deployed, and tocsin.yaml asks for it',
         'PROBLEM  drift monitor: is not deployed, and tocsin.yaml asks for it',
       ]);
     });
