@@ -35,12 +35,14 @@ interface Answered {
  * The notification of a verdict.
  *
  * @param then what the outcome means, as whole sentences; of a pass what to do now, in words that follow a colon
+ * @param first what has to be read before all else: the first line of the text
  */
 export function runMessage(
   runner: Omit<Runner, 'question'>,
   answered: Answered,
   verdict: Verdict,
   then: Record<Outcome, string>,
+  first?: string,
 ): Message {
   const { kind, name, of, command } = runner;
   const { outcome, evidence } = answered;
@@ -49,6 +51,7 @@ export function runMessage(
   const hint = help === undefined ? '' : `${clip(help, SENTENCE)} `;
   const now = outcome === 'pass' ? then.pass : `${hint}${then[outcome]} Run it again: ${command}`;
   return messageOf(runner, state, outcome, [
+    ...(first === undefined ? [] : [first, '']),
     `${begin(kind, name)} of ${of} ${state}.`,
     '',
     ...reasonLines(answered, verdict),

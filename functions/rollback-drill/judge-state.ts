@@ -1,0 +1,207 @@
+import { capital } from '../shared/format.ts';
+import type { EndpointState } from './endpoint.ts';
+import type { Check, Judging } from './judging.ts';
+import {
+  byHandText,
+  capacityDifferences,
+  differences,
+  imageDifferences,
+  isRestored,
+  modelText,
+  RUNBOOK,
+  said,
+  several,
+  statusText,
+  weightDifferences,
+} from './words.ts';
+
+/*
+ * What the endpoint says of itself: whether the procedure has brought back what was there, and whether the drill has left it
+ * so.
+ */
+
+/** Whether the endpoint is as it was found. Of a drill that has changed nothing there is nothing to say. */
+export function judgeRestored(judging: Judging): void {
+  const { measurements, endpoint } = judging;
+  const { original, failure, restoration, fingerprints } = measurements;
+  if (restoration === null && failure === null) return;
+  const state = restoration === null ? undefined : restoration.state;
+  const changed = original === null || state === undefined ? [] : differences(original.state, state);
+  const finding = { check: 'restored', allowed: 'as it was found', path: ['endpoint'] } as const;
+
+  if (!isRestored(measurements)) {
+    const wrong = [
+      ...changed,
+      ...(restoration?.answers === false
+        ? [`it does not answer as ${modelText(fingerprints, 'previous')} does`]
+        : []),
+    ];
+    const why =
+      restoration === null
+        ? 'the drill has not restored it'
+        : restoration.why === null
+          ? ''
+          : `restoring it failed: ${said(restoration.why)}`;
+    const text = [several(wrong), why].filter((part) => part !== '').join('; ');
+    const byHand = original === null ? '' : ` By hand: ${byHandText(original, state ?? original.state)}.`;
+    judging.add({
+      ...finding,
+      outcome: 'fail',
+      message: `${endpoint} is not as it was found: ${text === '' ? 'why is not known' : text}.`,
+      observed: wrong.length === 0 ? 'not restored' : several(wrong),
+      help: `Have it restored: tocsin drill rollback ${judging.drill.name} --restore.${byHand} The runbook: ${RUNBOOK}.`,
+    });
+    return;
+  }
+  const done = restoration?.actions ?? [];
+  const how =
+    restoration?.outcome === 'unneeded' || done.length === 0
+      ? 'nothing had to be restored'
+      : several(done.map(said));
+  if (restoration?.answers === null) {
+    judging.add({
+      ...finding,
+      outcome: 'inconclusive',
+      message: `${endpoint} looks as it was found (${how}), but nobody could ask whether ${modelText(fingerprints, 'previous')} answers.`,
+      observed: 'not known',
+      help: `Ask it yourself; if another model answers: tocsin drill rollback ${judging.drill.name} --restore. The runbook: ${RUNBOOK}.`,
+    });
+    return;
+  }
+  judging.add({
+    ...finding,
+    outcome: 'pass',
+    message: `${endpoint} is as it was found, and ${modelText(fingerprints, 'previous')} answers: ${how}.`,
+    observed: 'as it was found',
+  });
+}
+
+/** What the procedure has left, as the endpoint describes itself. */
+export function judgeState(judging: Judging): void {
+  const { after, original, procedure } = judging.measurements;
+  if (original === null || procedure === null) return;
+  if (after === null) {
+    judging.add({
+      check: 'configuration',
+      outcome: 'fail',
+      message: `${judging.endpoint} is gone: SageMaker knows no such endpoint any more; it had the configuration ${original.state.config}.`,
+      allowed: original.state.config,
+      observed: 'no endpoint',
+      path: ['endpoint'],
+      help: `See what the procedure deletes. To go on, ${byHandText(original, null)}.`,
+    });
+    return;
+  }
+  judgeConfiguration(judging, original.state, after.state);
+  const add = (check: Check, found: readonly string[], fine: string, help: string): void => {
+    const isFine = found.length === 0;
+    judging.add({
+      check,
+      outcome: isFine ? 'pass' : 'fail',
+      message: `${capital(isFine ? fine : several(found))}.`,
+      allowed: 'as before',
+      observed: isFine ? 'as before' : several(found),
+      path: ['procedure'],
+      ...(!isFine && { help }),
+    });
+  };
+  if ([original, after].every(({ state }) => state.variants.every(({ images }) => images.length === 0))) {
+    judging.skip('images', 'SageMaker says of no variant which image it runs');
+  } else {
+    add(
+      'images',
+      imageDifferences(original.state, after.state),
+      'each variant runs the images from before, by digest',
+      'Have the procedure name the former endpoint configuration: a tag such as latest may be another image by now.',
+    );
+  }
+  add(
+    'weights',
+    weightDifferences(original.state, after.state),
+    'the traffic is split as before',
+    'An update of an endpoint resets its weights: set them afterwards, or use RetainAllVariantProperties.',
+  );
+  add(
+    'capacity',
+    capacityDifferences(original.state, after.state),
+    'each variant has its instances from before',
+    'An update of an endpoint resets its numbers of instances: set them afterwards, or use RetainAllVariantProperties.',
+  );
+}
+
+function judgeConfiguration(judging: Judging, before: EndpointState, now: EndpointState): void {
+  const { original, after } = judging.measurements;
+  const { endpoint } = judging;
+  const hash = after?.configSha256 ?? null;
+  const finding = {
+    check: 'configuration',
+    allowed: before.config,
+    observed: now.config,
+    path: ['procedure'],
+  } as const;
+  if (now.status !== 'InService') {
+    judging.add({
+      ...finding,
+      outcome: 'fail',
+      message: `${endpoint} is ${statusText(now)} after the procedure, and is to be InService on ${before.config}.`,
+      observed: `${now.status} on ${now.config}`,
+      help:
+        now.status === 'UpdateRollbackFailed'
+          ? 'It may serve a mix of models. Update it to a copy of its former endpoint configuration, as tocsin rollback does.'
+          : 'Have the procedure wait until the endpoint is InService, and fail where it does not become so.',
+    });
+  } else if (hash === null) {
+    judging.add({
+      ...finding,
+      outcome: 'fail',
+      message: `${endpoint} is on the endpoint configuration ${now.config}, which does not exist any more: nobody can say what it serves, nor come back to it.`,
+      help: 'Let nothing delete the endpoint configuration that an endpoint has.',
+    });
+  } else if (hash !== original?.configSha256) {
+    judging.add({
+      ...finding,
+      outcome: 'fail',
+      message:
+        now.config === before.config
+          ? `${endpoint} is on ${now.config} again, but that endpoint configuration says something else than before: it was deleted and made anew.`
+          : `${endpoint} is on the endpoint configuration ${now.config}, and was on ${before.config}, which says something else.`,
+      help: 'Have the procedure bring back the former endpoint configuration. Compare both: aws sagemaker describe-endpoint-config.',
+    });
+  } else if (now.config !== before.config) {
+    judging.add({
+      ...finding,
+      outcome: 'warn',
+      message: `${endpoint} is on the endpoint configuration ${now.config}, which says the same as ${before.config} from before.`,
+      help: 'Whoever names endpoint configurations, such as a stack, has to know of the new name.',
+    });
+  } else {
+    judging.add({
+      ...finding,
+      outcome: 'pass',
+      message: `${endpoint} is on its endpoint configuration from before, ${before.config}, which says the same.`,
+    });
+  }
+}
+
+/** Whether the last deployment of the endpoint has the alarm that is to take it back. */
+export function judgeGuardrail(judging: Judging): void {
+  const { original } = judging.measurements;
+  const alarm = judging.drill.value.failure.breakGuardrail?.alarm;
+  if (alarm === undefined || original === null) return;
+  const { guardrail } = original;
+  const has = guardrail.includes(alarm);
+  const others = guardrail.length === 0 ? 'none' : several(guardrail);
+  judging.add({
+    check: 'guardrail',
+    outcome: has ? 'pass' : 'fail',
+    message: has
+      ? `The last deployment of ${judging.endpoint} has ${alarm} as an alarm of its guardrail.`
+      : `The last deployment of ${judging.endpoint} does not have ${alarm} (${judging.at(['failure', 'breakGuardrail', 'alarm'])}) as an alarm of its guardrail: it has ${others}, so nothing takes a bad deployment back when ${alarm} rings.`,
+    allowed: alarm,
+    observed: others,
+    path: ['failure', 'breakGuardrail', 'alarm'],
+    ...(!has && {
+      help: `Deploy with it: aws sagemaker update-endpoint --deployment-config '{"BlueGreenUpdatePolicy":{"TrafficRoutingConfiguration":{"Type":"ALL_AT_ONCE","WaitIntervalInSeconds":600}},"AutoRollbackConfiguration":{"Alarms":[{"AlarmName":"${alarm}"}]}}'`,
+    }),
+  });
+}

@@ -1,0 +1,109 @@
+import type { GateError } from '../shared/errors.ts';
+import { clip } from '../shared/format.ts';
+import { type Message, SENTENCE, worstMessages } from '../shared/message.ts';
+import { noVerdictMessage, runMessage } from '../shared/run-message.ts';
+import type { Verdict } from '../shared/verdict.ts';
+import type { Measurements, Restoration, Timeline } from './measurements.ts';
+import type { DrillResult, LocatedRollbackDrill } from './schema.ts';
+import { recoveryMsOf, wayBackOf } from './way-back.ts';
+import { isDead, isRestored, RUNBOOK, said, servesText, several, statusText } from './words.ts';
+
+/*
+ * What people and other programs are told of a drill. Pure, and bounded.
+ */
+
+/** What a verdict was judged from. */
+export interface Judged {
+  measurements: Measurements;
+  timeline: Timeline;
+  drill: LocatedRollbackDrill;
+}
+
+/**
+ * What a drill answers.
+ *
+ * @param evidence where the verdict is, `s3://...`
+ */
+export function drillResultOf(
+  verdict: Verdict,
+  { measurements, timeline, drill }: Judged,
+  evidence: string,
+): DrillResult {
+  return {
+    drill: drill.name,
+    endpoint: drill.value.endpoint,
+    outcome: verdict.outcome,
+    reason: clip(verdict.reason, SENTENCE),
+    verdict: verdict.id,
+    evidence,
+    recoveryMs: recoveryMsOf(wayBackOf(measurements, timeline, drill)),
+    restored: isRestored(measurements),
+    findings: worstMessages(verdict),
+  };
+}
+
+/** The notification of a verdict. Where the endpoint is not as it was found, the first line says so, and what serves. */
+export function drillMessage(result: DrillResult, verdict: Verdict, measurements: Measurements): Message {
+  const { drill, endpoint, restored } = result;
+  const runner = { ...runnerOf(drill), of: `the endpoint ${endpoint}` };
+  const then = {
+    pass: 'nothing; in an incident this rollback can be relied on.',
+    fail: `Until the drill passes, do not rely on this rollback; in an incident: tocsin rollback ENDPOINT --to ...`,
+    inconclusive: 'Whether this rollback can be relied on is not known.',
+  };
+  if (restored) return runMessage(runner, result, verdict, then);
+  const first = `NOT AS IT WAS FOUND: ${endpoint}: ${servesText(measurements)}.`;
+  return runMessage(runner, result, verdict, then, clip(first, SENTENCE));
+}
+
+/** The notification that a run has no verdict. */
+export function drillRefusalMessage(drill: string, error: GateError): Message {
+  return noVerdictMessage({ ...runnerOf(drill), question: 'its endpoint can be rolled back' }, error);
+}
+
+/** The notification that a run had died and left its endpoint drilled: it was, or could not be, restored. */
+export function restoredMessage(
+  endpoint: string,
+  drill: string,
+  { outcome, actions, why, answers, state }: Restoration,
+): Message {
+  const { title, command } = runnerOf(drill);
+  const isFine = outcome !== 'failed' && answers !== false;
+  const now =
+    state === null
+      ? 'There is no such endpoint any more: nothing serves.'
+      : `It is ${statusText(state)}${isDead(state) ? ': nothing serves' : ''}.`;
+  const left = `A run of the drill ${drill} died, and left the endpoint ${endpoint} drilled.`;
+  const lines = isFine
+    ? [
+        `${left} It is as it was found again.`,
+        '',
+        outcome === 'unneeded' || actions.length === 0
+          ? 'Nothing had to be done.'
+          : `What was done: ${several(actions.map(said))}.`,
+        ...(answers === null
+          ? ['Nobody could ask whether the previous model answers: ask it yourself.']
+          : []),
+        '',
+        `What now: nothing has to be restored. That run has no verdict; run it again: ${command}`,
+      ]
+    : [
+        `NOT AS IT WAS FOUND: ${endpoint}. ${left} It could not be restored.`,
+        '',
+        ...(why === null ? [] : [`${said(why)}.`]),
+        ...(answers === false ? ['Another model answers than before.'] : []),
+        now,
+        '',
+        `What now: ${command} --restore tries again. By hand: ${RUNBOOK}, "Not as it was found".`,
+      ];
+  return {
+    // SNS takes at most 100 printable ASCII characters on one line.
+    subject: `Tocsin: ${title} ${drill} ${isFine ? 'restored' : 'not restored'}`,
+    text: `${lines.join('\n')}\n`,
+    attributes: { drill, outcome: 'error' },
+  };
+}
+
+function runnerOf(name: string) {
+  return { kind: 'drill', name, title: 'rollback drill', command: `tocsin drill rollback ${name}` } as const;
+}
