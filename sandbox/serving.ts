@@ -17,69 +17,107 @@ import { train } from './model/train.ts';
 import { IMAGE } from './pipeline.ts';
 import type { World } from './world.ts';
 
-/** Flights that the model learns from: it has to answer, not to be good. */
+/** Flights that a model learns from: it has to answer, not to be good. */
 const LEARNED = 20_000;
 
 /** How long the endpoint may take to come up, seconds. It takes two. */
 const PATIENCE_S = 60;
 
+/** What a team serves, as its staging would. */
+export interface Serving {
+  endpoint: string;
+  /** Bucket for its models, and for what it captures. */
+  bucket: string;
+  variants: ServedVariant[];
+  /** Where it captures whatever it is asked, `staging/`; nowhere where it is left out. */
+  capture?: string;
+  tags?: Record<string, string>;
+}
+
+/** A variant with a small model of its own. */
+export interface ServedVariant {
+  name: string;
+  weight: number;
+  /** SQL expressions in the place of columns of the flights that it learns from. */
+  learns?: Record<string, string>;
+}
+
 /**
- * Serves a small model of flight delays at an endpoint that captures whatever it is asked, as a team's staging would.
+ * Serves small models of flight delays at an endpoint. Its models are called `endpoint-variant`; its role and its
+ * configuration have its name.
  *
- * @param endpoint its name; that of the model, its configuration and its role, too
- * @param capture bucket for what it captures, and for its model
  * @throws SandboxError where it does not come up
  */
-export async function serveFlightDelays(world: World, endpoint: string, capture: string): Promise<void> {
+export async function serveFlightDelays(
+  world: World,
+  { endpoint, bucket, variants, capture, tags = {} }: Serving,
+): Promise<void> {
   const { s3, sagemaker } = world;
-  await s3.send(new CreateBucketCommand({ Bucket: capture }));
-  await s3.send(
-    new PutObjectCommand({ Bucket: capture, Key: 'model.tar.gz', Body: await trainModel(world.directory) }),
-  );
-  const ExecutionRoleArn = await createRole(world, endpoint, capture);
+  await s3.send(new CreateBucketCommand({ Bucket: bucket }));
+  const ExecutionRoleArn = await createRole(world, endpoint, bucket);
   const Image = await world.registerImage({ ...IMAGE, repository: endpoint });
-  await sagemaker.send(
-    new CreateModelCommand({
-      ModelName: endpoint,
-      ExecutionRoleArn,
-      PrimaryContainer: { Image, ModelDataUrl: `s3://${capture}/model.tar.gz` },
-    }),
-  );
+  for (const variant of variants) {
+    const Key = `${variant.name}.tar.gz`;
+    await s3.send(new PutObjectCommand({ Bucket: bucket, Key, Body: await trainModel(world, variant) }));
+    await sagemaker.send(
+      new CreateModelCommand({
+        ModelName: `${endpoint}-${variant.name}`,
+        ExecutionRoleArn,
+        PrimaryContainer: { Image, ModelDataUrl: `s3://${bucket}/${Key}` },
+      }),
+    );
+  }
   await sagemaker.send(
     new CreateEndpointConfigCommand({
       EndpointConfigName: endpoint,
-      ProductionVariants: [
-        {
-          VariantName: 'AllTraffic',
-          ModelName: endpoint,
-          InstanceType: 'ml.m5.large',
-          InitialInstanceCount: 1,
+      ProductionVariants: variants.map(({ name, weight }) => ({
+        VariantName: name,
+        ModelName: `${endpoint}-${name}`,
+        InstanceType: 'ml.m5.large',
+        InitialInstanceCount: 1,
+        InitialVariantWeight: weight,
+      })),
+      ...(capture !== undefined && {
+        DataCaptureConfig: {
+          EnableCapture: true,
+          InitialSamplingPercentage: 100,
+          DestinationS3Uri: `s3://${bucket}/${capture}`,
+          CaptureOptions: [{ CaptureMode: 'Input' }, { CaptureMode: 'Output' }],
+          CaptureContentTypeHeader: { CsvContentTypes: ['text/csv'] },
         },
-      ],
-      DataCaptureConfig: {
-        EnableCapture: true,
-        InitialSamplingPercentage: 100,
-        DestinationS3Uri: `s3://${capture}/staging/`,
-        CaptureOptions: [{ CaptureMode: 'Input' }, { CaptureMode: 'Output' }],
-        CaptureContentTypeHeader: { CsvContentTypes: ['text/csv'] },
-      },
+      }),
     }),
   );
-  await sagemaker.send(new CreateEndpointCommand({ EndpointName: endpoint, EndpointConfigName: endpoint }));
+  await sagemaker.send(
+    new CreateEndpointCommand({
+      EndpointName: endpoint,
+      EndpointConfigName: endpoint,
+      Tags: Object.entries(tags).map(([Key, Value]) => ({ Key, Value })),
+    }),
+  );
+  await inService(world, endpoint);
+}
+
+/**
+ * Waits until an endpoint is in service.
+ *
+ * @throws SandboxError where it is not within a minute
+ */
+export async function inService({ sagemaker, signal }: World, endpoint: string): Promise<void> {
   const { state, reason } = await waitUntilEndpointInService(
-    { client: sagemaker, maxWaitTime: PATIENCE_S, minDelay: 1, maxDelay: 1, abortSignal: world.signal },
+    { client: sagemaker, maxWaitTime: PATIENCE_S, minDelay: 1, maxDelay: 1, abortSignal: signal },
     { EndpointName: endpoint },
   );
-  if (state !== 'SUCCESS') {
-    throw new SandboxError('story', `The endpoint ${endpoint} did not come up: ${JSON.stringify(reason)}.`);
-  }
+  if (state === 'SUCCESS') return;
+  throw new SandboxError('story', `The endpoint ${endpoint} is not in service: ${JSON.stringify(reason)}.`);
 }
 
 /** Trains here, as the container would in a job. Returns `model.tar.gz`. */
-async function trainModel(directory: string): Promise<Buffer> {
-  const [channel, model] = ['channel', 'model'].map((name) => join(directory, name)) as [string, string];
+async function trainModel(world: World, { name, learns = {} }: ServedVariant): Promise<Buffer> {
+  const directory = join(world.directory, name);
+  const [channel, model] = ['channel', 'model'].map((part) => join(directory, part)) as [string, string];
   await mkdir(channel, { recursive: true });
-  const { path } = await writeFlights(directory, '2001-01', { rows: LEARNED });
+  const { path } = await writeFlights(directory, '2001-01', { rows: LEARNED, replace: learns });
   await rename(path, join(channel, '2001-01.parquet'));
   const lines: string[] = [];
   const code = await train(

@@ -14,10 +14,11 @@ import { ensurePython } from './python.ts';
 import { alarmDrill } from './stories/alarm-drill.ts';
 import { holdout } from './stories/holdout.ts';
 import { qualityGate } from './stories/quality-gate.ts';
+import { rollbackDrill } from './stories/rollback-drill.ts';
 import { type Story, World } from './world.ts';
 
 /** They depend on nothing that another one does. The quickest first: what the others say is read after it. */
-const STORIES: readonly Story[] = [qualityGate, holdout, alarmDrill];
+const STORIES: readonly Story[] = [qualityGate, holdout, rollbackDrill, alarmDrill];
 
 const transcript = new Transcript(process.stdout);
 

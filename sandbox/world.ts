@@ -141,10 +141,11 @@ export class World {
   /**
    * Runs the CLI of this checkout.
    *
+   * @param expected exit code: 1 of a gate that is to fail
    * @returns its standard output
-   * @throws SandboxError where its exit code is not 0
+   * @throws SandboxError where it ends with another
    */
-  async tocsin(args: readonly string[]): Promise<string> {
+  async tocsin(args: readonly string[], expected: 0 | 1 = 0): Promise<string> {
     const { code, stdout, tail } = await run('node', [join(ROOT, 'bin', 'tocsin.ts'), ...args], {
       cwd: ROOT,
       env: this.emulator.env,
@@ -152,10 +153,10 @@ export class World {
       timeoutMs: PATIENCE_MS,
       onLine: this.#verbose ? (line) => this.transcript.raw(line) : undefined,
     });
-    if (code !== 0) {
+    if (code !== expected) {
       throw new SandboxError(
         'story',
-        `tocsin ${args.join(' ')} ended with ${code ?? 'no exit code'}, expected 0.`,
+        `tocsin ${args.join(' ')} ended with ${code ?? 'no exit code'}, expected ${expected}.`,
         {
           output: tail,
         },

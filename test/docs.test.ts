@@ -6,6 +6,10 @@ import { drillResultSchema } from '../functions/alarm-drill/schema.ts';
 import { resultSchema as evaluationSchema } from '../functions/holdout-evaluation/schema.ts';
 import { validateRules } from '../functions/quality-gate/adapters/rule-sql.ts';
 import { invocationSchema, parseContract, resultSchema } from '../functions/quality-gate/schema.ts';
+import {
+  incidentSchema,
+  drillResultSchema as rollbackDrillResultSchema,
+} from '../functions/rollback-drill/schema.ts';
 import { parseYaml } from '../functions/shared/schema.ts';
 import { TOCSIN_VERSION } from '../functions/shared/version.ts';
 import { configSchema } from '../lib/config.ts';
@@ -76,7 +80,7 @@ describe('documents', () => {
   });
 
   it('the guides to tocsin.yaml name every key', () => {
-    const guides = ['quality-gate', 'holdout', 'alarm-drill']
+    const guides = ['quality-gate', 'holdout', 'alarm-drill', 'rollback-drill']
       .map((guide) => read(`docs/${guide}.md`))
       .join('');
     const keys = keysOf(JSON.parse(read('docs/schemas/tocsin.schema.json')));
@@ -97,6 +101,12 @@ describe('documents', () => {
     expect(drillResultSchema.strict().parse(JSON.parse(detail?.text ?? ''))).toMatchObject({
       outcome: 'fail',
     });
+  });
+
+  it('the guide to the rollback drill shows what a procedure gets and what it emits', () => {
+    const [, incident, detail] = blocks('docs/rollback-drill.md', 'json').map(({ text }) => JSON.parse(text));
+    expect(incidentSchema.strict().parse(incident)).toMatchObject({ drill: 'flight-delay' });
+    expect(rollbackDrillResultSchema.strict().parse(detail)).toMatchObject({ restored: true });
   });
 
   it("CI runs the README's commands as they are written there", () => {

@@ -358,7 +358,12 @@ function findNobody({ transcript }: World, verdict: Verdict): void {
 /** Drifted flights go to a real endpoint, and Tocsin's own monitor looks at what that captures. */
 async function playChain({ world, drills }: Scene): Promise<Verdict> {
   const { endpoint = '', dataset = '' } = drills.get(CHAIN)?.value.traffic ?? {};
-  await serveFlightDelays(world, endpoint, 'flight-delay-capture');
+  await serveFlightDelays(world, {
+    endpoint,
+    bucket: 'flight-delay-capture',
+    variants: [{ name: 'AllTraffic', weight: 1 }],
+    capture: 'staging/',
+  });
   const usual = await writeFlights(world.directory, '2001-01', {
     rows: USUAL,
     columns: ['date', 'distance', 'origin', 'destination'],
