@@ -233,7 +233,7 @@ function refusalOf(error: unknown, { what, mend, action, missing }: Beginning): 
   if (isThrottled(error as Error)) return undefined;
   if (missing.includes(name)) return `there is no ${what}: ${mend}`;
   // Services that speak JSON say 400 of what is not allowed, too.
-  if (status === 403 || /AccessDenied|NotAuthorized/.test(name)) {
+  if (status === 403 || /^(AccessDenied|NotAuthorized)/.test(name)) {
     return `the drill may not start the ${what}: grant its role ${action} on it, and whatever the policy of the other side asks for`;
   }
   if (status < 400 || status >= 500) return undefined;
