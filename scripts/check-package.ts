@@ -129,6 +129,13 @@ alarmDrills:
   far:
     alarm: tocsin-drift-far
     intended: { fires: '>= 0.2', within: 2h }
+rollbackDrills:
+  far:
+    endpoint: far-staging
+    failure: { shiftTraffic: { to: candidate } }
+    procedure: { builtin: weights }
+    golden: golden/far.jsonl
+    within: 10m
 driftMonitors:
   far:
     endpoint: far
@@ -251,8 +258,8 @@ const bundles = new Map(
 const layered = [...bundles.values()].filter(Boolean).length;
 assert.deepEqual(
   [layered, bundles.size - layered],
-  [4, 1],
-  'the quality gate, the drift monitor, the evaluation and the canary measure data, the alarm drill does not',
+  [4, 3],
+  'the quality gate, the drift monitor, the evaluation and the canary measure data; the drills and the rollback do not',
 );
 for (const [bundle, measures] of bundles) {
   const cwd = join(lambda, bundle);

@@ -3,6 +3,7 @@ import { Construct } from 'constructs';
 import { ALLOWED, DRILL_TAG, ROLLBACK_PREFIX, ROLLBACK_TAG } from '../../functions/rollback-drill/schema.ts';
 import type { Config } from '../config.ts';
 import { localArn } from '../shared/arn.ts';
+import { allowDeploying } from '../shared/deploying.ts';
 import { waitingFunction } from '../shared/engine.ts';
 import type { GateFunction } from '../shared/gate-function.ts';
 import type { Notifications } from '../shared/notifications.ts';
@@ -61,13 +62,7 @@ export class Rollback extends Construct {
   }
 
   #allowConfigurations(): void {
-    this.gate.allow({
-      // SageMaker asks for the second of the endpoint, above, and of the configuration that it gets.
-      actions: ['sagemaker:DescribeEndpointConfig', 'sagemaker:UpdateEndpoint'],
-      resources: [localArn(this, 'sagemaker', 'endpoint-config/*')],
-      wildcards:
-        'Which configuration an endpoint is brought back to is known in the incident, and not before.',
-    });
+    allowDeploying(this.gate);
     this.gate.allow({
       // Creating something with tags takes the second.
       actions: ['sagemaker:CreateEndpointConfig', 'sagemaker:AddTags'],

@@ -48,17 +48,17 @@ export class Places {
 /**
  * Lets a gate read objects, as far as they are not locked.
  *
- * @param options `tags`: whether it reads their tags, too, which tell whether they are locked
+ * @param options `gated`: whether they may be gated data, of which it reads one version, and the tags that tell whether it
+ * is locked
  */
-export function allowReading(gate: GateFunction, places: readonly Place[], { tags = true } = {}): void {
+export function allowReading(gate: GateFunction, places: readonly Place[], { gated = true } = {}): void {
   for (const [bucket, members] of Map.groupBy(places, (place) => place.bucket)) {
     const keys = [...new Set(members.map(({ key }) => key))];
     gate.allow({
-      // Of each pair S3 asks for one or the other, as a request names a version or not.
+      // Of this and the next, and of the last two, S3 asks for one or the other, as a request names a version or not.
       actions: [
         's3:GetObject',
-        's3:GetObjectVersion',
-        ...(tags ? ['s3:GetObjectTagging', 's3:GetObjectVersionTagging'] : []),
+        ...(gated ? ['s3:GetObjectVersion', 's3:GetObjectTagging', 's3:GetObjectVersionTagging'] : []),
       ],
       resources: keys.map((key) => bucket.arnForObjects(key)),
     });

@@ -122,12 +122,13 @@ const everyDrill = (table: Record<string, string[]>) => ({
     'sagemaker:DeleteEndpointConfig',
   ],
   [TEAM]: ['lambda:InvokeFunction'],
-  'arn:aws:s3:::lake/golden/churn.jsonl': ['s3:GetObject', 's3:GetObjectVersion'],
+  'arn:aws:s3:::lake/golden/churn.jsonl': ['s3:GetObject'],
   'arn:aws:s3:::lake': ['s3:ListBucket'],
   [`${WORK}/*`]: ['s3:DeleteObject', 's3:GetObject', 's3:PutObject'],
   [WORK]: ['s3:ListBucket'],
   [`${EVIDENCE}/evidence/rollback-drill/*`]: ['s3:GetObject', 's3:PutObject'],
   [EVIDENCE]: ['s3:ListBucket'],
+  [`arn:aws:kms:${local}:key/*`]: ['kms:CreateGrant'],
   [`arn:aws:kms:${local}:key/notificationskey`]: ['kms:Decrypt', 'kms:GenerateDataKey'],
 });
 
@@ -149,8 +150,8 @@ describe('the role of the drill', () => {
         'sagemaker:DeleteModel',
       ],
       [sagemaker('model/*')]: ['sagemaker:DescribeModel'],
-      [PACKAGE]: ['sagemaker:DescribeModelPackage'],
-      [PACKAGE.toLowerCase()]: ['sagemaker:DescribeModelPackage'],
+      [PACKAGE]: ['sagemaker:CreateModel', 'sagemaker:DescribeModelPackage'],
+      [PACKAGE.toLowerCase()]: ['sagemaker:CreateModel', 'sagemaker:DescribeModelPackage'],
       [MODEL_ROLE]: ['iam:PassRole'],
       // breakGuardrail
       [`arn:aws:cloudwatch:${local}:alarm:delay 5xx`]: ['cloudwatch:SetAlarmState'],
@@ -177,7 +178,7 @@ describe('the role of the drill', () => {
       ],
       [RUNBOOK_ROLE]: ['iam:PassRole'],
       // golden requests
-      [`${DATA}/golden/delay.jsonl`]: ['s3:GetObject', 's3:GetObjectVersion'],
+      [`${DATA}/golden/delay.jsonl`]: ['s3:GetObject'],
       [DATA]: ['s3:ListBucket'],
       [`arn:aws:kms:${local}:key/lake`]: ['kms:Decrypt'],
     });
@@ -262,7 +263,8 @@ describe('the role of the rollback', () => {
     const { 'the configuration': _, ...every } = everyFunction('rollback', table);
     expect(table).toEqual({
       ...every,
-      '*': XRAY,
+      '*': ['cloudwatch:DescribeAlarms', ...XRAY],
+      [`arn:aws:kms:${local}:key/*`]: ['kms:CreateGrant'],
       [sagemaker('endpoint/*')]: [
         'sagemaker:DescribeEndpoint',
         'sagemaker:UpdateEndpoint',
@@ -292,6 +294,19 @@ describe('the role of the rollback', () => {
       ]).toEqual([true, true, true, false, false]);
     },
   );
+
+  test('hands on keys through SageMaker alone, and to AWS alone', () => {
+    // Not simulated: a key lets nobody in whom its own policy does not.
+    const conditions = policy.Statement.filter(({ Action }) => Action === 'kms:CreateGrant').map(
+      ({ Condition }) => Condition,
+    );
+    expect(conditions).toEqual([
+      {
+        StringEquals: { 'kms:ViaService': `sagemaker.${REGION}.amazonaws.com` },
+        Bool: { 'kms:GrantIsForAWSResource': 'true' },
+      },
+    ]);
+  });
 
   test('invokes no endpoint, and removes nothing', async () => {
     const tags = tagged('tocsin:rollback');
