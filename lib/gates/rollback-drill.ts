@@ -25,8 +25,8 @@ const GATE = 'rollback-drill';
 
 /** How long a failure may take until it is in place: a deployment waits for instances, and for its guardrail. */
 const FAILING = Duration.hours(1);
-/** How long restoring may take: it waits for whatever is under way, deploys, and brings back the weights. */
-const RESTORING = Duration.hours(2);
+/** How long restoring may take: two hours to where it belongs, and two more where something else answers then. */
+const RESTORING = Duration.hours(4);
 /** What comes on top: looking, asking the golden requests, retries, and the verdict. */
 const MARGIN = Duration.hours(1);
 
@@ -232,8 +232,9 @@ function runbookArn(scope: Construct, document: string): string {
   });
 }
 
-/** How long a run of any of these drills may take. */
+/** How long a run of any of these drills may take. One that is cut off leaves its endpoint to the watch. */
 export function longestRollbackDrill({ rollbackDrills }: Pick<Config, 'rollbackDrills'>): Duration {
   const watching = Math.max(...[...rollbackDrills.values()].map(({ value }) => value.within + value.steady));
-  return Duration.millis(watching).plus(FAILING).plus(RESTORING).plus(MARGIN);
+  // What a run that died has left is restored first.
+  return RESTORING.plus(FAILING).plus(Duration.millis(watching)).plus(RESTORING).plus(MARGIN);
 }
