@@ -6,7 +6,7 @@ import { cloneConfig } from './adapters/artifacts.ts';
 import { configHash, readEndpoint, setWeights, updateEndpoint } from './adapters/endpoint.ts';
 import type { EndpointState, Target } from './endpoint.ts';
 import { ALLOWED, DRILL_TAG, ROLLBACK_TAG } from './schema.ts';
-import { type Act, doingOf, endOf, nextAction, type Past, type Taken, wordsOf } from './steer.ts';
+import { type Act, doingOf, endOf, isCloneOf, nextAction, type Past, type Taken, wordsOf } from './steer.ts';
 
 /*
  * Bringing an endpoint where it belongs: look, do the next thing, wait, and look again.
@@ -23,7 +23,10 @@ export interface Steering {
    * name is believed.
    */
   anew?: boolean;
-  /** Of the endpoint configuration to make where SageMaker wants a new one; of this steering alone. */
+  /**
+   * Of the endpoint configuration to make where SageMaker wants a new one, at most 61 characters; of this steering alone.
+   * Where it takes more than one, their names have `-2` and `-3` behind.
+   */
   cloneName: string;
   /** For all of it, milliseconds. */
   timeoutMs: number;
@@ -85,9 +88,9 @@ export async function steer(
   const past: Past = { clone: cloneName, anew: steering.anew === true, taken };
   const made = new Set<string>();
   let state: EndpointState | null = null;
-  /** An end. */
   const end = (outcome: Steered['outcome'], why: string | null = null): Steered => {
-    if (state?.config === cloneName) made.add(cloneName);
+    // Also one that an attempt has made which died.
+    if (state !== null && isCloneOf(cloneName, state.config)) made.add(state.config);
     return { outcome, actions: taken.map(wordsOf), why, state, made: [...made] };
   };
 
@@ -118,7 +121,7 @@ export async function steer(
       if (state !== null && state.at >= until) {
         return end('failed', `there was no time left for ${doingOf(next)}`);
       }
-      if (next.do === 'clone') made.add(cloneName);
+      if (next.do === 'clone') made.add(next.to);
       const asked: Asked = await workflow.step(`change ${endpoint} (${turn})`, () =>
         ask(next, steering, past, deps),
       );

@@ -41,14 +41,17 @@ export interface Taken {
 
 /** What is known besides the endpoint. */
 export interface Past {
-  /** Name of the endpoint configuration to make where SageMaker wants one that is new. */
+  /** Name of the endpoint configuration to make where SageMaker wants one that is new; begins those of further ones. */
   clone: string;
   /** What is served under the name of the target's configuration is not what that says, so it is deployed anew. */
   anew: boolean;
   taken: readonly Taken[];
 }
 
-/** How often the same is tried. An update the second time without deployment configuration, whose alarms may ring. */
+/**
+ * How often the same is tried. What comes after an update that failed is without the deployment configuration: its alarms
+ * may ring because of what is to be rolled back.
+ */
 const TRIES = 2;
 
 /** What to do next. Once an act was taken, and nothing is under way any more, {@link endOf} says what came of it. */
@@ -66,7 +69,10 @@ export function nextAction(state: EndpointState | null, target: Target, past: Pa
   if (!isMixed && isChanging(state)) return { do: 'wait', why: changeOf(state) };
 
   const deployment = nextDeployment(state, target, past);
-  if (deployment !== undefined && (deployment.do !== 'stop' || isMixed || state.config !== past.clone)) {
+  if (
+    deployment !== undefined &&
+    (deployment.do !== 'stop' || isMixed || !isCloneOf(past.clone, state.config))
+  ) {
     return deployment;
   }
   // Also under the name of a clone that it cannot leave: the right model serves there, and gets its traffic.
@@ -83,32 +89,49 @@ function nextDeployment(
   if (config === undefined) {
     return isMixed
       ? stop(
-          `the endpoint is UpdateRollbackFailed: it serves a mix of two endpoint configurations, and takes no weights until it has one again. Roll it back to the endpoint configuration that it had before`,
+          'the endpoint is UpdateRollbackFailed: it serves a mix of two endpoint configurations, and takes no weights until it has one again. Roll it back to the endpoint configuration that it had before',
         )
       : undefined;
   }
-  const isAnew = !anew || taken.some(({ act, worked }) => act.do === 'update' && worked);
-  if (!isMixed && state.config === config && isAnew) return undefined;
-  // Where its own name is refused, because the endpoint has it, or may have it in a mix.
-  const needsClone = state.config !== clone && (isMixed || state.config === config);
-  const to = needsClone ? clone : config;
-  if (needsClone) {
-    const clones = taken.filter(({ act }) => act.do === 'clone');
-    if (!clones.some(({ worked }) => worked)) {
-      return clones.length < TRIES
-        ? { do: 'clone', from: config, to: clone }
-        : stop(`the endpoint configuration ${config} could not be copied: ${saidOf(clones)}`);
-    }
-  }
-  const failed = taken.filter(({ act, worked }) => act.do === 'update' && act.config === to && !worked);
-  if (failed.length < TRIES) return { do: 'update', config: to, retain: failed.length === 0 };
-  const kept =
-    state.config === clone
-      ? `it serves what ${config} says, under the name ${clone}, but`
-      : 'it stays as it is:';
-  return stop(
-    `${kept} two updates to the endpoint configuration ${to} failed, the second without deployment configuration: ${saidOf(failed)}`,
+  const updates = taken.flatMap(({ act, ...end }) =>
+    act.do === 'update' ? [{ ...end, to: act.config }] : [],
   );
+  const isRight = state.config === config && (!anew || updates.some(({ worked }) => worked));
+  if (!isMixed && isRight) return undefined;
+
+  // SageMaker takes no name that the endpoint has, and a mix has two: one that was never tried is in none.
+  const needsClone = isMixed || state.config === config;
+  const tried = updates.map(({ to }) => to);
+  const fresh = cloneNames(clone).find((name) => name !== state.config && !(isMixed && tried.includes(name)));
+  const to = needsClone ? (fresh ?? clone) : config;
+  const failed = updates.filter((update) => !update.worked && (update.to === config) === (to === config));
+  if (failed.length >= TRIES || (needsClone && fresh === undefined)) {
+    const kept = isCloneOf(clone, state.config)
+      ? `it serves what ${config} says, under the name ${state.config}, but`
+      : 'it stays as it is:';
+    const what = needsClone ? `a copy of ${config}` : `the endpoint configuration ${config}`;
+    return stop(
+      `${kept} ${countOf(failed.length, 'update')} to ${what} failed, the last without deployment configuration: ${saidOf(failed)}`,
+    );
+  }
+  const copies = taken.filter(({ act }) => act.do === 'clone');
+  if (needsClone && !copies.some(({ act, worked }) => worked && act.do === 'clone' && act.to === to)) {
+    const refused = copies.filter(({ worked }) => !worked);
+    return refused.length < TRIES
+      ? { do: 'clone', from: config, to }
+      : stop(`the endpoint configuration ${config} could not be copied: ${saidOf(refused)}`);
+  }
+  return { do: 'update', config: to, retain: updates.every(({ worked }) => worked) };
+}
+
+/** Names of copies: more than one is needed where a deployment of a copy ends in a mix. */
+function cloneNames(clone: string): string[] {
+  return [clone, `${clone}-2`, `${clone}-3`];
+}
+
+/** Whether an endpoint configuration is a copy that was made under this name. */
+export function isCloneOf(clone: string, config: string): boolean {
+  return cloneNames(clone).includes(config);
 }
 
 /** Undefined where weights and instances are as they are to be. */
@@ -128,7 +151,8 @@ function nextChanges(
   );
   if (changes.length === 0) return undefined;
   const changed = new Map(changes.map((change) => [change.variant, change]));
-  if (!variants.some(({ name, desiredWeight }) => (changed.get(name)?.weight ?? desiredWeight) > 0)) {
+  const left = variants.map(({ name, desiredWeight }) => changed.get(name)?.weight ?? desiredWeight);
+  if (!left.some((weight) => Math.fround(weight) > 0)) {
     return stop('no variant would keep a weight above 0, and SageMaker does not say what it makes of that');
   }
   const failed = taken.filter(({ act, worked }) => act.do === 'weigh' && !worked);
@@ -221,7 +245,7 @@ function reasonOf({ failureReason }: EndpointState): string {
 }
 
 /** What SageMaker said each time, once where it was the same. */
-function saidOf(taken: readonly Taken[]): string {
+function saidOf(taken: readonly Pick<Taken, 'said'>[]): string {
   return [...new Set(taken.map(({ said }) => said ?? SILENT))].join('; then: ');
 }
 
