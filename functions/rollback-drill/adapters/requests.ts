@@ -49,9 +49,11 @@ export const TRAFFIC_OPTIONS = {
 const MOST_GOLDEN = 50;
 const MOST_BYTES = 256 * 1024;
 
+const BODY = 'a text that is not empty, an object or a list';
+
 const lineSchema = strict({
-  body: z.union([z.string().min(1), z.array(z.unknown()), z.record(z.string(), z.unknown())], {
-    error: 'a text that is not empty, an object or a list',
+  body: z.union([z.string().min(1, BODY), z.array(z.unknown()), z.record(z.string(), z.unknown())], {
+    error: BODY,
   }),
   prediction: z.unknown().optional(),
 });
@@ -199,9 +201,6 @@ const STOP_FAILURES = 3;
 /** How often it is looked whether the slice is over, at least; and how late a request may begin. */
 const PACE_MS = 250;
 
-/** A result of a step has 64 KB at most; a request takes up to 150 bytes of it, and the states have the rest. */
-const MOST_REQUESTS = 250;
-
 /** What is kept of why stop conditions could not be read. */
 const REASON = 300;
 
@@ -239,7 +238,7 @@ export interface SliceRequest {
 
 /**
  * Sends untargeted golden requests at an even pace, and watches the endpoint meanwhile. It ends when its time is up, when
- * `until` holds, on a stop condition, or after 250 requests; in any case not before each of its requests has ended.
+ * `until` holds, or on a stop condition; in any case not before each of its requests has ended.
  *
  * A look at the endpoint that fails is no state. Where an endpoint is so slow that 100 requests are open, no other begins
  * until one has ended.
@@ -306,16 +305,16 @@ class Traffic {
         askAt = now + PACE_MS;
         if (until(this.slice())) return;
       }
-      if (now >= end || this.#stop !== null || this.#begun >= MOST_REQUESTS) return;
+      if (now >= end || this.#stop !== null) return;
       for (const look of [state, stop]) if (look.isDue(now)) this.#track(look.begin(this.#deps.now));
       // What could not begin in time is not made up for all at once.
       requestAt = Math.max(requestAt, now - PACE_MS);
-      while (requestAt <= now && this.#openRequests < MOST_OPEN && this.#begun < MOST_REQUESTS) {
+      while (requestAt <= now && this.#openRequests < MOST_OPEN) {
         this.#track(this.#send());
         requestAt += everyMs;
       }
       const isFull = this.#openRequests >= MOST_OPEN;
-      const next = Math.min(end, now + PACE_MS, isFull ? end : requestAt, state.at, stop.at);
+      const next = Math.min(end, now + PACE_MS, isFull ? now + everyMs : requestAt, state.at, stop.at);
       await this.#deps.sleep(Math.max(1, Math.ceil(next - now)));
     }
   }

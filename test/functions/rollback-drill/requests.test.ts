@@ -1,0 +1,592 @@
+import { Readable } from 'node:stream';
+import { GetObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import {
+  InvokeEndpointCommand,
+  type InvokeEndpointCommandInput,
+  ModelError,
+  SageMakerRuntimeClient,
+  SageMakerRuntimeServiceException,
+} from '@aws-sdk/client-sagemaker-runtime';
+import { mockClient } from 'aws-sdk-client-mock';
+import * as fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import {
+  ask,
+  readGolden,
+  type SliceDependencies,
+  type SliceRequest,
+  sendSlice,
+  TRAFFIC_OPTIONS,
+} from '../../../functions/rollback-drill/adapters/requests.ts';
+import type { EndpointState } from '../../../functions/rollback-drill/endpoint.ts';
+import type { Slice, Who } from '../../../functions/rollback-drill/measurements.ts';
+import { GateDependencyError, GateInputError } from '../../../functions/shared/errors.ts';
+import { sha256 } from '../../../functions/shared/identity.ts';
+import { FakeAws, s3Error } from '../../support/fake-aws.ts';
+import { VirtualClock } from '../../support/virtual-clock.ts';
+
+const START = Date.UTC(2026, 0, 5, 12);
+
+const mockRuntime = () => mockClient(SageMakerRuntimeClient);
+let runtime: ReturnType<typeof mockRuntime>;
+const client = () => new SageMakerRuntimeClient({ ...TRAFFIC_OPTIONS, region: 'us-east-1' });
+
+beforeEach(() => {
+  runtime = mockRuntime();
+});
+
+afterEach(() => runtime.restore());
+
+/** An answer of an endpoint. */
+const answer = (text: string, variant?: string) => ({
+  Body: Buffer.from(text) as never,
+  ...(variant !== undefined && { InvokedProductionVariant: variant }),
+});
+
+const inputs = () => runtime.commandCalls(InvokeEndpointCommand).map((one) => one.args[0].input);
+
+const modelError = (status?: number) =>
+  new ModelError({
+    message: 'Received server error from primary with message "secret of the model"',
+    ...(status !== undefined && { OriginalStatusCode: status }),
+    OriginalMessage: 'secret of the model',
+    $metadata: { httpStatusCode: 424 },
+  });
+
+const serviceError = (name: string, status: number) =>
+  new SageMakerRuntimeServiceException({
+    name,
+    message: 'the service says no',
+    $fault: 'client',
+    $metadata: { httpStatusCode: status },
+  });
+
+test('each request is made once, with a connection of its own', async () => {
+  const { config } = client();
+  expect(await config.maxAttempts()).toBe(1);
+  expect(TRAFFIC_OPTIONS.requestHandler).toEqual({
+    connectionTimeout: 3_000,
+    requestTimeout: 15_000,
+    throwOnRequestTimeout: true,
+    socketTimeout: 15_000,
+    httpAgent: { keepAlive: true, maxSockets: 100 },
+    httpsAgent: { keepAlive: true, maxSockets: 100 },
+  });
+});
+
+describe('golden requests', () => {
+  let aws: FakeAws;
+  const place = { bucket: 'data', key: 'golden.jsonl' };
+  const read = () => readGolden(new S3Client({}), place);
+  const put = (text: string | Buffer) => aws.put(place.bucket, place.key, text as string);
+  const refused = async (text: string | Buffer) => {
+    put(text);
+    const error = await read().catch((thrown) => thrown);
+    expect(error).toBeInstanceOf(GateInputError);
+    return error.message as string;
+  };
+
+  beforeEach(() => {
+    aws = new FakeAws();
+  });
+
+  afterEach(() => aws.restore());
+
+  test('are bound to the bytes of one version', async () => {
+    const text = '{"body":"1,2"}\n';
+    aws.s3.on(GetObjectCommand).callsFake(() => ({
+      Body: Readable.from([Buffer.from(text)]),
+      ContentLength: text.length,
+      ETag: '"etag"',
+      VersionId: 'v2',
+    }));
+    expect(await read()).toEqual({
+      uri: 's3://data/golden.jsonl',
+      version: 'v2',
+      sha256: sha256(text),
+      requests: [{ body: '1,2' }],
+    });
+    expect(aws.inputs('s3', GetObjectCommand)).toEqual([{ Bucket: 'data', Key: 'golden.jsonl' }]);
+  });
+
+  test.each([undefined, 'null'])(
+    'have the ETag where the bucket keeps no versions: %s',
+    async (VersionId) => {
+      aws.s3.on(GetObjectCommand).callsFake(() => ({
+        Body: Readable.from([Buffer.from('{"body":"1"}')]),
+        ContentLength: 12,
+        ETag: '"etag"',
+        ...(VersionId !== undefined && { VersionId }),
+      }));
+      expect((await read()).version).toBe('"etag"');
+    },
+  );
+
+  test('may be texts, objects and lists, with the predictions that are known', async () => {
+    put(
+      [
+        '\uFEFF{"body":"1,2","prediction":0.25}',
+        '',
+        '{"body":{"b":1,"a":[2]},"prediction":{"score":0.5}}\r',
+        '{"body":[1,"x"],"prediction":null}',
+        '{"body":"3,4","prediction":"0.1,late\\n"}',
+        '{"body":"5,6","prediction":"0.75"}',
+        '  ',
+      ].join('\n'),
+    );
+    expect((await read()).requests).toEqual([
+      { body: '1,2', prediction: 0.25 },
+      { body: '{"b":1,"a":[2]}', prediction: { score: 0.5 } },
+      { body: '[1,"x"]', prediction: null },
+      { body: '3,4', prediction: [[0.1, 'late']] },
+      { body: '5,6', prediction: 0.75 },
+    ]);
+  });
+
+  test.each([
+    ['{"body":"1"}\n{"body":5}', ':2: body: expected a text that is not empty, an object or a list, got 5'],
+    ['{"body":""}', ':1: body: expected a text that is not empty, an object or a list, got ""'],
+    ['\n{"prediction":1}', ':2: body: expected a text that is not empty, an object or a list, it is missing'],
+    ['{"body":"1","predicton":1}', ':1: unknown key "predicton", did you mean "prediction"?'],
+    ['"1,2"', ':1: expected object, got "1,2"'],
+    ['1,2', ':1 is not JSON: '],
+    ['{"body":"1"}\n\n{"body":"1","prediction":2}', ':3 has the same body as line 1'],
+    ['{"body":{"a":1}}\n{"body":"{\\"a\\":1}"}', ':2 has the same body as line 1'],
+    [
+      Array.from({ length: 51 }, (_, index) => JSON.stringify({ body: `${index}` })).join('\n'),
+      ':51 is one golden request too many: expected at most 50',
+    ],
+    ['', ' has no golden requests: expected at least one'],
+    ['\n \n', ' has no golden requests: expected at least one'],
+  ])('name the line that is wrong: %s', async (text, message) => {
+    expect(await refused(text)).toContain(`s3://data/golden.jsonl${message}`);
+  });
+
+  test('of 50 lines and 256 KB are read, of more not', async () => {
+    const lines = Array.from({ length: 50 }, (_, index) => JSON.stringify({ body: `${index}` })).join('\n');
+    put(lines);
+    expect((await read()).requests).toHaveLength(50);
+    put(lines.padEnd(256 * 1024, '\n'));
+    expect((await read()).requests).toHaveLength(50);
+    expect(await refused(lines.padEnd(256 * 1024 + 1, '\n'))).toBe(
+      's3://data/golden.jsonl has 262.1 KB (262,145 bytes): expected at most 262.1 KB (262,144 bytes) of golden requests',
+    );
+  });
+
+  test('are UTF-8', async () => {
+    expect(await refused(Buffer.from([0x7b, 0xff]))).toBe('s3://data/golden.jsonl is not UTF-8');
+  });
+
+  test.each(['NoSuchKey', 'NoSuchBucket'])(
+    'that are not there are the caller’s mistake: %s',
+    async (name) => {
+      aws.s3.rejects(s3Error(name, 404));
+      const error = await read().catch((thrown) => thrown);
+      expect(error).toBeInstanceOf(GateInputError);
+      expect(error.message).toBe('there is no s3://data/golden.jsonl with golden requests');
+      expect(error.help).toContain('golden');
+    },
+  );
+
+  test.each([
+    ['AccessDenied', 403],
+    ['SlowDown', 503],
+  ])('that cannot be read are the world’s: %s', async (name, status) => {
+    aws.s3.rejects(s3Error(name, status));
+    const error = await read().catch((thrown) => thrown);
+    expect(error).toBeInstanceOf(GateDependencyError);
+    expect(error.message).toContain(`GetObject s3://data/golden.jsonl failed (HTTP ${status}): ${name}`);
+  });
+});
+
+describe('one request', () => {
+  const question = { endpoint: 'staging', content: 'text/csv', body: '1,2', mark: 'm-0' };
+
+  test('goes where the weights say', async () => {
+    runtime.on(InvokeEndpointCommand).resolves(answer('0.25\n', 'stable'));
+    expect(await ask(client(), question)).toEqual({ prediction: 0.25, variant: 'stable' });
+    expect(inputs()).toEqual([
+      { EndpointName: 'staging', ContentType: 'text/csv', Body: '1,2', InferenceId: 'm-0' },
+    ]);
+  });
+
+  test('goes to one variant where it is told to', async () => {
+    runtime.on(InvokeEndpointCommand).resolves(answer('{"p":[1,2]}'));
+    expect(await ask(client(), { ...question, variant: 'bad' })).toEqual({
+      prediction: { p: [1, 2] },
+      variant: null,
+    });
+    expect(inputs()).toEqual([
+      {
+        EndpointName: 'staging',
+        ContentType: 'text/csv',
+        Body: '1,2',
+        TargetVariant: 'bad',
+        InferenceId: 'm-0',
+      },
+    ]);
+  });
+
+  test('has an answer of at most 1,000 characters', async () => {
+    runtime
+      .on(InvokeEndpointCommand)
+      .resolvesOnce(answer('é'.repeat(1000)))
+      .resolves(answer('x'.repeat(1001)));
+    expect(await ask(client(), question)).toEqual({ prediction: 'é'.repeat(1000), variant: null });
+    expect(await ask(client(), question)).toEqual({ error: 'AnswerTooLong' });
+  });
+
+  const named = (name: string, more: object = {}) =>
+    Object.assign(new Error('secret of the model'), { name, ...more });
+  test.each<[string, Error]>([
+    ['ModelError 500', modelError(500)],
+    ['ModelError 400', modelError(400)],
+    ['ModelError', modelError()],
+    ['ThrottlingException', serviceError('ThrottlingException', 400)],
+    ['ValidationError', serviceError('ValidationError', 400)],
+    ['AccessDeniedException', serviceError('AccessDeniedException', 403)],
+    ['ServiceUnavailable', serviceError('ServiceUnavailable', 503)],
+    ['TimeoutError', named('TimeoutError')],
+    ['ECONNREFUSED', named('Error', { code: 'ECONNREFUSED' })],
+    ['HTTP 502', serviceError('UnknownError', 502)],
+    ['HTTP 500', serviceError('<html>secret of the model</html>', 500)],
+    ['Error', new Error('secret of the model')],
+  ])('that fails has the class of what went wrong: %s', async (expected, error) => {
+    runtime.on(InvokeEndpointCommand).rejects(error);
+    expect(await ask(client(), question)).toEqual({ error: expected });
+  });
+});
+
+describe('a slice of the traffic', () => {
+  let clock: VirtualClock;
+  /** Times at which requests began, and how many are open. */
+  let begun: number[];
+  let open: number;
+  let mostOpen: number;
+
+  beforeEach(() => {
+    clock = new VirtualClock(START);
+    [begun, open, mostOpen] = [[], 0, 0];
+    answers(() => '1');
+  });
+
+  afterEach(() => clock.end());
+
+  /** Has the endpoint answer, with a latency of `ms`. */
+  function answers(reply: (input: InvokeEndpointCommandInput, n: number) => string | Error, ms = 20): void {
+    runtime.on(InvokeEndpointCommand).callsFake(async (input: InvokeEndpointCommandInput) => {
+      const n = begun.push(clock.time - START) - 1;
+      mostOpen = Math.max(mostOpen, ++open);
+      await clock.sleep(ms);
+      open--;
+      const said = reply(input, n);
+      if (said instanceof Error) throw said;
+      return answer(said, 'stable');
+    });
+  }
+
+  const state = (more: Partial<EndpointState> = {}): EndpointState => ({
+    at: clock.time,
+    status: 'InService',
+    config: 'config-1',
+    failureReason: null,
+    pending: null,
+    variants: [],
+    ...more,
+  });
+
+  const send = (request: Partial<SliceRequest> = {}, deps: Partial<SliceDependencies> = {}) =>
+    sendSlice(
+      {
+        runtime: client(),
+        readState: async () => state(),
+        readStop: async () => null,
+        now: () => clock.time,
+        sleep: (ms) => clock.sleep(ms),
+        ...deps,
+      },
+      {
+        endpoint: 'staging',
+        content: 'text/csv',
+        requests: [{ body: 'a' }, { body: 'b' }, { body: 'c' }],
+        indexes: [0, 1, 2],
+        perSecond: 5,
+        forMs: 2_000,
+        fingerprints: [
+          { id: 'p', variant: 'stable', part: 'previous', predictions: [1, 1, 1] },
+          { id: 'b', variant: 'stable', part: 'bad', predictions: [2, 2, 1] },
+        ],
+        tolerance: 1e-6,
+        mark: 'm-7',
+        until: () => false,
+        ...request,
+      },
+    );
+
+  test('is even, marked, untargeted, and says who answered', async () => {
+    const replies: (string | Error)[] = ['1', '2', '1', '7', modelError(500), '1.0000001'];
+    answers((_, n) => replies[n] ?? '1');
+    const slice = await send({ forMs: 1_200 });
+    expect(begun).toEqual([0, 200, 400, 600, 800, 1_000]);
+    expect(inputs()).toEqual(
+      ['a', 'b', 'c', 'a', 'b', 'c'].map((Body, n) => ({
+        EndpointName: 'staging',
+        ContentType: 'text/csv',
+        Body,
+        InferenceId: `m-7-${n}`,
+      })),
+    );
+    const request = (n: number, who: Who, error: string | null = null) => ({
+      at: START + 200 * n,
+      golden: n % 3,
+      ms: 20,
+      who,
+      variant: error === null ? 'stable' : null,
+      error,
+    });
+    expect(slice).toEqual({
+      from: START,
+      to: START + 1_200,
+      requests: [
+        request(0, 'previous'),
+        request(1, 'bad'),
+        request(2, 'either'),
+        request(3, 'other'),
+        request(4, 'nobody', 'ModelError 500'),
+        request(5, 'either'),
+      ],
+      states: [{ at: START, state: state({ at: START }) }],
+      stop: null,
+    } satisfies Slice);
+    expect(JSON.stringify(slice)).not.toContain('secret');
+  });
+
+  test('of an unknown bad model is another’s', async () => {
+    answers(() => '2');
+    const { requests } = await send({
+      forMs: 300,
+      fingerprints: [{ id: 'p', variant: 'stable', part: 'previous', predictions: [1, 1, 1] }],
+    });
+    expect(requests.map(({ who }) => who)).toEqual(['other', 'other']);
+  });
+
+  test('has nobody wait for a slow one, and waits for the last itself', async () => {
+    answers(() => '1', 1_500);
+    const slice = await send();
+    expect(begun).toEqual([0, 200, 400, 600, 800, 1_000, 1_200, 1_400, 1_600, 1_800]);
+    expect(slice.requests.map(({ ms }) => ms)).toEqual(Array(10).fill(1_500));
+    expect(slice.to).toBe(START + 3_300);
+    expect(open).toBe(0);
+  });
+
+  test('sends the telling ones alone, and not always the first', async () => {
+    const bodies = async () => {
+      const { length } = inputs();
+      await send({ perSecond: 0.5, forMs: 1_000, indexes: [0, 2] });
+      return inputs()
+        .slice(length)
+        .map(({ Body }) => Body);
+    };
+    const first = await bodies();
+    await clock.sleep(1_000);
+    expect([first, await bodies()].flat().sort()).toEqual(['a', 'c']);
+  });
+
+  test('has at most 100 open, then goes slower, and makes nothing up for at once', async () => {
+    answers(() => '1', 4_000);
+    const slice = await send({ perSecond: 50, forMs: 5_000 });
+    expect(mostOpen).toBe(100);
+    expect(slice.requests).toHaveLength(begun.length);
+    expect(slice.requests.every(({ ms, error }) => ms === 4_000 && error === null)).toBe(true);
+    const inSecond = (second: number) => begun.filter((at) => Math.floor(at / 1000) === second).length;
+    expect([inSecond(0), inSecond(1), inSecond(2), inSecond(3)]).toEqual([50, 50, 0, 0]);
+    // Those of the first second end in the fifth: as many places become free.
+    expect(inSecond(4)).toBeGreaterThanOrEqual(45);
+    for (let from = 0; from < 5_000; from += 100) {
+      expect(begun.filter((at) => at >= from && at < from + 100).length).toBeLessThanOrEqual(5 + 13);
+    }
+  });
+
+  test('after a pause of the machine goes on at its pace', async () => {
+    let isFirst = true;
+    await send(
+      { perSecond: 50, forMs: 4_000 },
+      {
+        sleep: (ms) => {
+          const pause = isFirst ? 2_000 : 0;
+          isFirst = false;
+          return clock.sleep(ms + pause);
+        },
+      },
+    );
+    expect(begun.filter((at) => at > 0 && at < 2_100).length).toBeLessThanOrEqual(20);
+    expect(begun.length).toBeLessThan(120);
+  });
+
+  test('ends once there is nothing more to see, which is asked four times a second at most', async () => {
+    const asked: { at: number; slice: Slice }[] = [];
+    const slice = await send({
+      perSecond: 50,
+      forMs: 10_000,
+      until: (sofar) => {
+        asked.push({ at: clock.time - START, slice: sofar });
+        return sofar.requests.length >= 60;
+      },
+    });
+    expect(slice.to - START).toBeLessThan(1_700);
+    expect(slice.requests.length).toBe(begun.length);
+    const gaps = asked.slice(1).map(({ at }, index) => at - (asked[index]?.at ?? 0));
+    expect(Math.min(...gaps)).toBeGreaterThanOrEqual(250);
+    const last = asked.at(-1)?.slice;
+    expect(last?.from).toBe(START);
+    expect(last?.to).toBe(START + (asked.at(-1)?.at ?? 0));
+    expect(last?.requests).toEqual(slice.requests.slice(0, last?.requests.length));
+  });
+
+  test('asks after a look, too, where nobody answers for a while', async () => {
+    answers(() => '1', 14_000);
+    const asked: number[] = [];
+    await send({
+      perSecond: 1,
+      forMs: 7_000,
+      until: () => {
+        asked.push(Math.round((clock.time - START) / 1000));
+        return false;
+      },
+    });
+    expect(asked).toEqual([0, 2, 4, 6]);
+  });
+
+  test('takes down each state that differs, and an endpoint that is gone', async () => {
+    const states: (EndpointState | null | Error)[] = [
+      state(),
+      new Error('throttled'),
+      state(),
+      state({ status: 'Updating' }),
+      null,
+    ];
+    const looks: number[] = [];
+    const slice = await send(
+      { forMs: 10_000 },
+      {
+        readState: async () => {
+          looks.push(clock.time - START);
+          const next = states.shift() ?? null;
+          if (next instanceof Error) throw next;
+          return next && { ...next, at: clock.time };
+        },
+      },
+    );
+    expect(looks).toEqual([0, 2_000, 4_000, 6_000, 8_000]);
+    expect(slice.states).toEqual([
+      { at: START, state: state({ at: START }) },
+      { at: START + 6_000, state: state({ at: START + 6_000, status: 'Updating' }) },
+      { at: START + 8_000, state: null },
+    ]);
+  });
+
+  test('looks once at a time, and waits for the last look', async () => {
+    let looking = 0;
+    let most = 0;
+    const slice = await send(
+      { forMs: 4_500 },
+      {
+        readState: async () => {
+          most = Math.max(most, ++looking);
+          await clock.sleep(3_000);
+          looking--;
+          return state({ config: `config-${clock.time - START}` });
+        },
+      },
+    );
+    expect([most, looking]).toEqual([1, 0]);
+    expect(slice.states.map(({ state: seen }) => seen?.config)).toEqual(['config-3000', 'config-6000']);
+    expect(begun.at(-1)).toBe(4_400);
+  });
+
+  test('ends on a stop condition', async () => {
+    const looks: number[] = [];
+    const slice = await send(
+      { forMs: 10_000 },
+      {
+        readStop: async () => {
+          looks.push(clock.time - START);
+          return looks.length === 2 ? 'staging-unhealthy is in ALARM' : null;
+        },
+      },
+    );
+    expect(looks).toEqual([0, 5_000]);
+    expect(slice.stop).toBe('staging-unhealthy is in ALARM');
+    expect(begun.at(-1)).toBeLessThanOrEqual(5_000);
+    expect(slice.to).toBeLessThanOrEqual(START + 5_500);
+  });
+
+  test('ends where stop conditions cannot be read three times in a row', async () => {
+    const fails = [true, true, false, true, true, true];
+    const looks: number[] = [];
+    const slice = await send(
+      { forMs: 20_000 },
+      {
+        readStop: async () => {
+          looks.push(clock.time - START);
+          if (fails.shift()) throw new Error('throttled');
+          return null;
+        },
+      },
+    );
+    expect(looks).toEqual([0, 1_000, 2_000, 7_000, 8_000, 9_000]);
+    expect(slice.stop).toBe('the stop conditions could not be read 3 times in a row: throttled');
+  });
+
+  test.each(['until', 'sleep'] as const)(
+    'where %s throws, it is thrown when all have ended',
+    async (what) => {
+      answers(() => '1', 5_000);
+      const fail = () => {
+        throw new Error('a bug');
+      };
+      let slept = 0;
+      const failing =
+        what === 'until'
+          ? send({ until: () => begun.length > 0 && fail() })
+          : send({}, { sleep: async (ms) => (++slept > 5 ? fail() : clock.sleep(ms)) });
+      await expect(failing).rejects.toThrow('a bug');
+      expect(begun.length).toBeGreaterThan(0);
+      expect(open).toBe(0);
+      const { length } = begun;
+      await clock.sleep(20_000);
+      expect(begun).toHaveLength(length);
+    },
+  );
+
+  test('loses nothing, whatever latency and pace are', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.double({ min: 0.2, max: 50, noNaN: true }),
+        fc.integer({ min: 1, max: 3_000 }),
+        fc.array(fc.integer({ min: 0, max: 6_000 }), { minLength: 1, maxLength: 5 }),
+        async (perSecond, forMs, latencies) => {
+          const from = clock.time;
+          [begun, open, mostOpen] = [[], 0, 0];
+          runtime.reset();
+          runtime.on(InvokeEndpointCommand).callsFake(async () => {
+            const n = begun.push(clock.time - from) - 1;
+            mostOpen = Math.max(mostOpen, ++open);
+            await clock.sleep(latencies[n % latencies.length] ?? 0);
+            open--;
+            return answer('1');
+          });
+          const { requests, to } = await send({ perSecond, forMs });
+          expect(open).toBe(0);
+          expect(mostOpen).toBeLessThanOrEqual(100);
+          expect(requests.map(({ at }) => at - from)).toEqual(begun);
+          expect(new Set(inputs().map(({ InferenceId }) => InferenceId)).size).toBe(begun.length);
+          expect(requests.every(({ at, ms }) => at + ms <= to)).toBe(true);
+          expect(begun.every((at) => at < forMs)).toBe(true);
+          if (mostOpen < 100) expect(begun.length).toBe(Math.ceil((forMs * perSecond) / 1000));
+        },
+      ),
+      { seed: 1, numRuns: 40 },
+    );
+  });
+});
