@@ -8,7 +8,7 @@ import { sha256, verdictId } from '../shared/identity.ts';
 import { tellOnce } from '../shared/outlets.ts';
 import type { Ignored } from '../shared/verdict.ts';
 import { TOCSIN_VERSION } from '../shared/version.ts';
-import type { Workflow } from '../shared/workflow.ts';
+import { partOf, type Workflow } from '../shared/workflow.ts';
 import { deleteAlarms, leftovers, readAlarm, readAlarms } from './adapters/alarms.ts';
 import { readFacts } from './adapters/facts.ts';
 import { deleteReceipts, receiptLeftovers, unsubscribeReceipts } from './adapters/receipts.ts';
@@ -281,18 +281,6 @@ async function drillAndJudge(
       deps,
     );
   }
-}
-
-/** The same workflow, for what is done once more: the names of its steps begin with `what`. */
-function partOf(workflow: Workflow, what: string): Workflow {
-  const name = (step: string) => `${what}: ${step}`;
-  return {
-    id: workflow.id,
-    step: (step, work) => workflow.step(name(step), work),
-    wait: (step, ms) => workflow.wait(name(step), ms),
-    waitUntil: (step, ask, patience) => workflow.waitUntil(name(step), ask, patience),
-    map: (step, items, part) => workflow.map(name(step), items, part),
-  };
 }
 
 /** Drills the alarm as its mode says; `notDrilled` says why not. */

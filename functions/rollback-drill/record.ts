@@ -21,9 +21,13 @@ export function endpointOf(key: string): string | undefined {
   return /^rollback\/([^/]+)\.json$/.exec(key)?.[1];
 }
 
-/** What begins the keys of what one run keeps while it goes on. */
-export function runFolder(endpoint: string, token: string): string {
-  return `${RECORDS}${endpoint}/${token}/`;
+/** What begins the keys of what the runs of an endpoint keep while they go on. */
+export function endpointFolder(endpoint: string): string {
+  return `${RECORDS}${endpoint}/`;
+}
+
+function runFolder(endpoint: string, token: string): string {
+  return `${endpointFolder(endpoint)}${token}/`;
 }
 
 /** Key of the slice of traffic with this number, from 0. */
@@ -42,9 +46,9 @@ export function fingerprintsKey(endpoint: string, token: string): string {
 }
 
 /** Names of what a run makes: whoever knows its token can remove it. */
-export function namesOf(token: string): { model: string; config: string; back: string } {
+export function namesOf(token: string): Record<'model' | 'config' | 'back' | 'again', string> {
   const name = (what: string) => `${DRILL_PREFIX}${token}-${what}`;
-  return { model: name('model'), config: name('bad'), back: name('back') };
+  return { model: name('model'), config: name('bad'), back: name('back'), again: name('again') };
 }
 
 const stateSchema = strict({
@@ -116,6 +120,8 @@ export function parseRecord(text: string, where: string): DrillRecord {
  *
  * @param config that the endpoint has now
  */
-export function isSuperseded({ failed, snapshot, made }: DrillRecord, config: string): boolean {
-  return failed !== null && ![failed.config, snapshot.state.config, ...made.configs].includes(config);
+export function isSuperseded({ failed, snapshot, made, token }: DrillRecord, config: string | null): boolean {
+  if (failed === null || config === null) return false;
+  const { back, again } = namesOf(token);
+  return ![failed.config, snapshot.state.config, ...made.configs, back, again].includes(config);
 }

@@ -5,14 +5,20 @@ import type { SageMakerClient } from '@aws-sdk/client-sagemaker';
 import type { SageMakerRuntimeClient } from '@aws-sdk/client-sagemaker-runtime';
 import type { SFNClient } from '@aws-sdk/client-sfn';
 import type { SSMClient } from '@aws-sdk/client-ssm';
-import { GateDependencyError } from '../shared/errors.ts';
+import { s3Uri } from '../shared/address.ts';
+import { GateDependencyError, GateInputError } from '../shared/errors.ts';
+import { remembered } from '../shared/lambda.ts';
 import type { Outlets } from '../shared/outlets.ts';
 import type { RunReporting } from '../shared/run-handler.ts';
 import type { WorkBucket } from '../shared/work.ts';
+import { readGolden } from './adapters/requests.ts';
+import type { Snapshot } from './endpoint.ts';
+import type { GoldenRequest, Mark, Measurements } from './measurements.ts';
 import type { LocatedRollbackDrill } from './schema.ts';
 
 /*
- * What the parts of a drill have in common: what they work with, and the claim that they run under.
+ * What the parts of a drill have in common: what they work with, what they have found out, and the claim that they run
+ * under.
  */
 
 /** What a drill works with. */
@@ -45,6 +51,34 @@ export interface Run {
 }
 
 /**
+ * What a run has found out so far: filled in between its steps, from their results, so that it is the same after a replay
+ * and still there after an error.
+ */
+export interface Known {
+  measured: Measurements;
+  marks: Mark[];
+  /** Slices of traffic so far. */
+  slices: number;
+  /** The golden requests, whole: of the bytes that the drill has begun with. */
+  golden: () => Promise<GoldenRequest[]>;
+}
+
+/** What was found before anything was changed: nothing keeps the endpoint from being drilled. */
+export interface Prepared extends Known {
+  snapshot: Snapshot;
+  /** Model by variant. */
+  models: Record<string, string>;
+  /** The alarm of `breakGuardrail`, and its state. */
+  alarm: { name: string; state: 'OK' | 'INSUFFICIENT_DATA' } | null;
+}
+
+/** The drill cannot begin, or not go on, through no mistake of anybody's: its message is told as `notDrilled`. */
+export class NotDrilled extends Error {}
+
+/** Why a drill is broken off that would need a person to look. */
+export const DELETED = 'the endpoint was deleted while it was drilled';
+
+/**
  * How long a claim holds, unless it is claimed again, which every slice of traffic does: longer than one step may take.
  * Whoever has not claimed for as long is dead, and its endpoint is restored by others.
  */
@@ -71,4 +105,34 @@ export async function hold(
       `the execution ${owner} drills or restores the endpoint ${endpoint} by now`,
     );
   }
+}
+
+/** Marks the requests of a run in what the endpoint captures and logs. */
+export function markOf(token: string): string {
+  return `tocsin-drill-${token}`;
+}
+
+/** Tags of what a run makes. */
+export function tagsOf({ drill, execution }: Pick<Run, 'drill' | 'execution'>): Record<string, string> {
+  return { 'tocsin:made-by': `rollback drill ${drill.name}`, 'tocsin:run': execution };
+}
+
+/**
+ * Golden requests, read once an invocation.
+ *
+ * @param sha256 of the bytes that the drill has begun with
+ * @returns what throws GateInputError where they are others by now
+ */
+export function goldenOf(
+  s3: S3Client,
+  place: { bucket: string; key: string },
+  sha256: string,
+): () => Promise<GoldenRequest[]> {
+  return remembered(async () => {
+    const golden = await readGolden(s3, place);
+    if (golden.sha256 !== sha256) {
+      throw new GateInputError(`${s3Uri(place)} was replaced while the endpoint was drilled with it`);
+    }
+    return golden.requests;
+  });
 }

@@ -166,6 +166,18 @@ export function unwrap<T>(outcome: Outcome<T>): T {
   }
 }
 
+/** The same workflow, for what is done once more: the names of its steps begin with `what`. */
+export function partOf(workflow: Workflow, what: string): Workflow {
+  const name = (step: string) => `${what}: ${step}`;
+  return {
+    id: workflow.id,
+    step: (step, work) => workflow.step(name(step), work),
+    wait: (step, ms) => workflow.wait(name(step), ms),
+    waitUntil: (step, ask, patience) => workflow.waitUntil(name(step), ask, patience),
+    map: (step, items, part) => workflow.map(name(step), items, part),
+  };
+}
+
 /** Waits for all, then throws the first error in their order: nothing goes on behind the workflow's back. */
 export async function allOf<T>(parts: readonly Promise<T>[]): Promise<T[]> {
   await Promise.allSettled(parts);

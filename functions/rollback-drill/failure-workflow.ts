@@ -1,0 +1,428 @@
+import { formatShare } from '../shared/format.ts';
+import type { Workflow } from '../shared/workflow.ts';
+import { setAlarm } from './adapters/alarms.ts';
+import { cloneConfig, createModel } from './adapters/artifacts.ts';
+import { readEndpoint, setWeights, updateEndpoint, type VariantChange } from './adapters/endpoint.ts';
+import { type EndpointState, sharesOf } from './endpoint.ts';
+import type { Failure, Procedure, Request, Slice } from './measurements.ts';
+import { fingerprint, tellApart } from './preflight-workflow.ts';
+import { namesOf } from './record.ts';
+import {
+  DELETED,
+  hold,
+  NotDrilled,
+  type Prepared,
+  type RollbackDrillDependencies,
+  type Run,
+  tagsOf,
+} from './run-workflow.ts';
+import type { RollbackDrillConfig } from './schema.ts';
+import {
+  allRequests,
+  attributed,
+  isChanging,
+  isOver,
+  lastState,
+  SHARE_TOLERANCE,
+  statesOf,
+  tallyOf,
+  tellingAnswers,
+} from './timeline.ts';
+import { readSlices, type Sent, sendSlices } from './traffic-workflow.ts';
+
+/*
+ * The failure: what a drill does to an endpoint, while the background traffic goes on, and the proof that it is real.
+ */
+
+/** How long a failure may take until it is in place: a deployment waits for instances and for its guardrail. */
+const PLACING_MS = 3_600_000;
+/** How soon an endpoint that was changed says so; before that it may still seem at rest. */
+const NOTICING_MS = 10_000;
+/** How long the bad model may take to be seen once it is in place. */
+const PROVING_MS = 120_000;
+/** So many answers prove that it serves. */
+const PROOF = 10;
+
+/** A failure of weights or of a deployment, once the endpoint has taken it. */
+interface Placement {
+  /** In words: `all traffic to variant candidate`. */
+  what: string;
+  /** Does it; bears to be repeated. */
+  act: () => Promise<void>;
+  /** Of the endpoint at rest: whether it is as it was to become. */
+  isPlaced: (state: EndpointState) => boolean;
+}
+
+/**
+ * Makes the bad model serve, and proves that it does. What came of it is in `known` also where it throws.
+ *
+ * @throws NotDrilled where the failure did not come into place, or could not be seen
+ * @throws GateDependencyError, GateInputError where AWS does not do what it is asked for
+ */
+export async function makeBadModelServe(
+  workflow: Workflow,
+  run: Run,
+  known: Prepared,
+  deps: RollbackDrillDependencies,
+): Promise<void> {
+  const { shiftTraffic, deployModel } = run.drill.value.failure;
+  if (shiftTraffic !== undefined) {
+    const { to, share } = shiftTraffic;
+    await place(workflow, run, known, 'shiftTraffic', shiftOf(run, known, shiftTraffic, deps), deps);
+    await prove(workflow, run, known, to, share, deps);
+  } else if (deployModel !== undefined) {
+    const { variant } = busiest(known);
+    await makeModel(workflow, run, known, variant, deployModel, deps);
+    const { config } = namesOf(run.token);
+    const what = `the model of ${deployModel.package} behind variant ${variant}`;
+    await place(workflow, run, known, 'deployModel', deploymentOf(run, known, config, what, deps), deps);
+    known.measured.fingerprints.push(await fingerprint(workflow, run, known, variant, 'bad', deps));
+    tellApart(run, known);
+    const share = sharesOf(known.measured.failure?.state?.variants ?? [])[variant] ?? 1;
+    await prove(workflow, run, known, variant, share, deps);
+  }
+}
+
+/** The variant with the most of the traffic; of several the first by name. */
+function busiest({ snapshot }: Prepared): { variant: string } {
+  const [first, ...others] = snapshot.state.variants;
+  if (first === undefined) throw new NotDrilled('the endpoint has no variants');
+  return { variant: others.reduce((most, one) => (one.weight > most.weight ? one : most), first).name };
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// What is done to the endpoint
+// ---------------------------------------------------------------------------------------------------------
+
+/** The others keep their proportions of what is left. */
+function shiftOf(
+  run: Run,
+  { snapshot }: Prepared,
+  { to, share }: NonNullable<RollbackDrillConfig['failure']['shiftTraffic']>,
+  { sagemaker }: RollbackDrillDependencies,
+): Placement {
+  const { variants } = snapshot.state;
+  const sum = variants.reduce((total, { desiredWeight }) => total + desiredWeight, 0);
+  const changes = variants.map(
+    ({ name, desiredWeight }): VariantChange => ({
+      variant: name,
+      weight: name === to ? share : ((1 - share) * desiredWeight) / sum,
+    }),
+  );
+  return {
+    what: `${share === 1 ? 'all' : formatShare(share)} traffic to variant ${to}`,
+    act: () => setWeights(sagemaker, run.drill.value.endpoint, changes),
+    isPlaced: ({ variants: now }) => Math.abs((sharesOf(now)[to] ?? 0) - share) <= SHARE_TOLERANCE,
+  };
+}
+
+function deploymentOf(
+  run: Run,
+  { snapshot }: Prepared,
+  config: string,
+  what: string,
+  { sagemaker }: RollbackDrillDependencies,
+): Placement {
+  const { endpoint } = run.drill.value;
+  return {
+    what,
+    act: () => updateEndpoint(sagemaker, { endpoint, config, retain: snapshot.deployed }),
+    isPlaced: (state) => state.config === config,
+  };
+}
+
+/** Of the variant with the most traffic alone: the others go on as they are. */
+async function makeModel(
+  workflow: Workflow,
+  run: Run,
+  { snapshot, models }: Prepared,
+  variant: string,
+  deployed: NonNullable<RollbackDrillConfig['failure']['deployModel']>,
+  { sagemaker }: RollbackDrillDependencies,
+): Promise<void> {
+  const { model, config } = namesOf(run.token);
+  const tags = tagsOf(run);
+  await workflow.step('make the bad model', async () => {
+    await run.report('making the bad model');
+    const { package: arn, role } = deployed;
+    await createModel(sagemaker, { name: model, package: arn, role, like: models[variant] ?? null, tags });
+  });
+  await workflow.step('make its endpoint configuration', () =>
+    cloneConfig(sagemaker, { from: snapshot.state.config, to: config, models: { [variant]: model }, tags }),
+  );
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// Until it is in place
+// ---------------------------------------------------------------------------------------------------------
+
+/** Does it, and sends traffic until the endpoint has taken it. */
+async function place(
+  workflow: Workflow,
+  run: Run,
+  known: Prepared,
+  kind: Failure['kind'],
+  { what, act, isPlaced }: Placement,
+  deps: RollbackDrillDependencies,
+): Promise<void> {
+  const { measured, marks } = known;
+  const { endpoint } = run.drill.value;
+  const begunAt = await workflow.step('begin the failure', async () => {
+    await hold(endpoint, run.execution, deps);
+    await run.report(`simulating the failure: ${what}`);
+    return deps.now();
+  });
+  marks.push({ at: begunAt, what: 'failure begins' });
+  measured.failure = { kind, what, begunAt, state: null, servesAt: null, why: 'it did not come into place' };
+  await workflow.step(`do it: ${what}`, act);
+  const isDone = (state: EndpointState | null, now: number) =>
+    state === null || (isSettled(state) && (isPlaced(state) || now >= begunAt + NOTICING_MS));
+  const sent = await sendSlices(
+    workflow,
+    run,
+    known,
+    {
+      phase: 'the failure comes into place',
+      since: begunAt,
+      deadline: begunAt + PLACING_MS,
+      until: (slices, now) => {
+        const state = lastState(slices);
+        return state !== undefined && isDone(state, now);
+      },
+    },
+    deps,
+  );
+  goOn(known, sent);
+  const { state } = sent;
+  const isThere = state !== null && isSettled(state) && isPlaced(state);
+  if (!isThere) throw fail(known, whyNot(what, state, sent));
+  measured.failure.state = state;
+}
+
+/** Nothing goes on at the endpoint, or nothing ever will by itself. */
+function isSettled(state: EndpointState): boolean {
+  return ['Failed', 'UpdateRollbackFailed', 'OutOfService'].includes(state.status) || !isChanging(state);
+}
+
+/** @param what was to come into place */
+function whyNot(what: string, state: EndpointState | null, { ended }: Sent): string {
+  if (state === null) return DELETED;
+  const { status, config, failureReason } = state;
+  const said = failureReason === null ? 'SageMaker does not say why' : `SageMaker says: ${failureReason}`;
+  if (ended === 'late')
+    return `${what}: it did not come into place within ${PLACING_MS / 3_600_000} h (${status})`;
+  return `${what}: SageMaker took it back, and the endpoint is ${status} on the endpoint configuration ${config}; ${said}`;
+}
+
+/** Takes over what a stretch of traffic has left, and breaks off where it was stopped. */
+export function goOn(known: Pick<Prepared, 'slices'>, { slices, ended, why }: Sent): void {
+  known.slices = slices;
+  if (ended === 'stopped') throw new NotDrilled(`stop condition: ${why}`);
+}
+
+/** What a drill that goes no further is broken off with. */
+function fail({ measured }: Prepared, why: string): NotDrilled {
+  if (measured.failure !== null) measured.failure.why = why;
+  return new NotDrilled(why);
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// The proof that the bad model serves
+// ---------------------------------------------------------------------------------------------------------
+
+/** @param share of the traffic that it is to have, 0 to 1 */
+async function prove(
+  workflow: Workflow,
+  run: Run,
+  known: Prepared,
+  variant: string,
+  share: number,
+  deps: RollbackDrillDependencies,
+): Promise<void> {
+  const { measured, marks } = known;
+  const { failure } = run.drill.value;
+  if (measured.failure === null) return;
+  const since = await workflow.step('look for the bad model', async () => deps.now());
+  const sent = await sendSlices(
+    workflow,
+    run,
+    known,
+    {
+      phase: 'until the bad model serves',
+      since,
+      deadline: since + PROVING_MS,
+      until: (slices) => isProven(allRequests({ slices: attributed(slices, failure) }), share),
+    },
+    deps,
+  );
+  goOn(known, sent);
+  if (sent.ended !== 'over') {
+    throw fail(
+      known,
+      `${measured.failure.what}: the bad model (variant ${variant}) was not seen to answer its part of the traffic within ${PROVING_MS / 60_000} min`,
+    );
+  }
+  measured.failure.servesAt = sent.at;
+  measured.failure.why = null;
+  marks.push({ at: sent.at, what: 'bad model serves' });
+}
+
+/**
+ * Whether the bad model really has its part: at least half of it, of enough answers that tell; where it is to have all, the
+ * last ones are its own throughout.
+ *
+ * @param requests in the order of their beginnings
+ * @param share 0 to 1
+ */
+export function isProven(requests: readonly Request[], share: number): boolean {
+  const telling = requests.filter(({ who }) => who === 'previous' || who === 'bad' || who === 'other');
+  const tally = tallyOf(telling);
+  const count = tellingAnswers(tally);
+  if (count < PROOF || tally.bad < (share / 2) * count) return false;
+  return share < 1 || telling.slice(-PROOF).every(({ who }) => who === 'bad');
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// A deployment that its guardrail has to take back
+// ---------------------------------------------------------------------------------------------------------
+
+/**
+ * Deploys the same model anew, sets off the alarm of the guardrail, and watches what that does. What came of it is in
+ * `known`, also where it throws.
+ *
+ * @throws NotDrilled where the deployment did not go on
+ * @throws GateDependencyError, GateInputError where AWS does not do what it is asked for
+ */
+export async function breakGuardrail(
+  workflow: Workflow,
+  run: Run,
+  known: Prepared,
+  deps: RollbackDrillDependencies,
+): Promise<void> {
+  const { snapshot, alarm, measured, marks } = known;
+  const { endpoint, within, steady } = run.drill.value;
+  const { config } = namesOf(run.token);
+  if (alarm === null) return;
+  await workflow.step('make an endpoint configuration that says the same', () =>
+    cloneConfig(deps.sagemaker, { from: snapshot.state.config, to: config, tags: tagsOf(run) }),
+  );
+  const what = `the same model deployed anew, with ${alarm.name} in ALARM meanwhile`;
+  const begunAt = await workflow.step('begin the failure', async () => {
+    await hold(endpoint, run.execution, deps);
+    await run.report(`simulating the failure: ${what}`);
+    return deps.now();
+  });
+  marks.push({ at: begunAt, what: 'failure begins' });
+  measured.failure = {
+    kind: 'breakGuardrail',
+    what,
+    begunAt,
+    state: null,
+    servesAt: null,
+    why: 'nothing was deployed',
+  };
+  await workflow.step('deploy the same model anew', () =>
+    updateEndpoint(deps.sagemaker, { endpoint, config, retain: true }),
+  );
+
+  const ours = (state: EndpointState | null | undefined) =>
+    state?.status === 'Updating' && state.pending === config;
+  const deploying = await sendSlices(
+    workflow,
+    run,
+    known,
+    {
+      phase: 'the deployment begins',
+      since: begunAt,
+      deadline: begunAt + PLACING_MS,
+      until: (slices, now) => {
+        const state = lastState(slices);
+        if (state === undefined) return false;
+        return state === null || ours(state) || (isSettled(state) && now >= begunAt + NOTICING_MS);
+      },
+    },
+    deps,
+  );
+  goOn(known, deploying);
+  if (!ours(deploying.state)) throw fail(known, whyNot('the deployment', deploying.state, deploying));
+  measured.failure.state = deploying.state;
+
+  /** Whether there was something to set it off for. */
+  const ring = async (): Promise<boolean> => {
+    if (!ours(await readEndpoint(deps.sagemaker, endpoint, deps.now))) return false;
+    const reason = `Rollback drill ${run.drill.name}: does the deployment guardrail of ${endpoint} roll back?`;
+    await setAlarm(deps.cloudwatch, alarm.name, 'ALARM', reason);
+    return true;
+  };
+  const { rungAt, isRung } = await workflow.step('set off the alarm', async () => {
+    await run.report(`setting off ${alarm.name}`);
+    return { rungAt: deps.now(), isRung: await ring() };
+  });
+  if (!isRung)
+    throw fail(
+      known,
+      'the deployment was over before the alarm could be set off: its guardrail does not wait',
+    );
+  measured.failure.servesAt = rungAt;
+  measured.failure.why = null;
+  measured.procedure = guardrailEnd(null, rungAt, snapshot.state.config);
+  marks.push({ at: rungAt, what: 'procedure begins' });
+  const first = known.slices;
+  const watched = await sendSlices(
+    workflow,
+    run,
+    known,
+    {
+      phase: 'until the guardrail has rolled back',
+      since: rungAt,
+      deadline: rungAt + within + steady,
+      // CloudWatch evaluates the alarm by itself, and would find it OK.
+      before: async () => {
+        await ring();
+      },
+      until: (slices, now) => {
+        const endedAt = restOf(slices, rungAt)?.at ?? null;
+        return isOver(
+          { begunAt: rungAt, endedAt, within, steady },
+          attributed(slices, run.drill.value.failure),
+          now,
+        );
+      },
+    },
+    deps,
+  );
+  const rest = await workflow.step('see what the guardrail did', async () => {
+    const slices = await readSlices(run, first, watched.slices, deps);
+    return restOf(slices, rungAt);
+  });
+  measured.procedure = guardrailEnd(rest, rungAt, snapshot.state.config);
+  if (rest !== null) marks.push({ at: rest.at, what: 'procedure ends' });
+  marks.push({ at: watched.at, what: 'watching ends' });
+  goOn(known, watched);
+}
+
+/** When a deployment came to rest, and as what; null where it has not. */
+function restOf(slices: readonly Slice[], since: number): Slice['states'][number] | null {
+  return (
+    statesOf(slices).find(({ at, state }) => at >= since && (state === null || isSettled(state))) ?? null
+  );
+}
+
+/** @param original the endpoint configuration that it is to be back at */
+function guardrailEnd(rest: ReturnType<typeof restOf>, begunAt: number, original: string): Procedure {
+  const end = (outcome: Procedure['outcome'], said: string | null): Procedure => ({
+    kind: 'guardrail',
+    outcome,
+    said,
+    begunAt,
+    endedAt: rest?.at ?? null,
+  });
+  if (rest === null) return end('timed-out', 'the deployment was neither taken back nor ended');
+  const { state } = rest;
+  if (state === null) return end('failed', DELETED);
+  const { status, config, failureReason } = state;
+  if (status !== 'InService')
+    return end('failed', `the endpoint is ${status}: ${failureReason ?? 'nobody says why'}`);
+  if (config !== original) return end('failed', 'the deployment went through, whatever its alarm said');
+  return end('succeeded', failureReason);
+}

@@ -1,0 +1,310 @@
+import { mapLimit } from '../shared/aws.ts';
+import { GateDependencyError, messageOf } from '../shared/errors.ts';
+import { clip, listOf } from '../shared/format.ts';
+import { tryJson } from '../shared/schema.ts';
+import type { Workflow } from '../shared/workflow.ts';
+import { setAlarm } from './adapters/alarms.ts';
+import { deleteConfig, deleteModel } from './adapters/artifacts.ts';
+import { readEndpoint } from './adapters/endpoint.ts';
+import { ask } from './adapters/requests.ts';
+import { type EndpointState, targetOf } from './endpoint.ts';
+import type { Fingerprint, Restoration } from './measurements.ts';
+import { whoOf } from './prediction.ts';
+import {
+  type DrillRecord,
+  endpointFolder,
+  endpointOf,
+  fingerprintsKey,
+  isSuperseded,
+  namesOf,
+  parseRecord,
+  RECORDS,
+  recordKey,
+} from './record.ts';
+import { goldenOf, hold, markOf, type RollbackDrillDependencies } from './run-workflow.ts';
+import { steer } from './steer-workflow.ts';
+
+/*
+ * Bringing an endpoint back to what it was found as, by the record that was written before anything was changed: whoever
+ * finds one does this, the drill itself first of all.
+ */
+
+/** How long restoring may take: a deployment in each direction. */
+const STEERING_MS = 2 * 3_600_000;
+
+/** How often a golden request is asked until it is answered, and the pause in between. */
+const TRIES = 2;
+const PAUSE_MS = 2_000;
+/** Requests at a time. */
+const CONCURRENCY = 4;
+
+/** Endpoints that one look finds; the next finds the others. */
+const MOST_RECORDS = 100;
+
+/** What is kept of an error. */
+const REASON = 600;
+
+/** Who restores. */
+export interface Restorer {
+  /** Id of the execution, which has the claim of the endpoint. */
+  execution: string;
+  report: (phase: string) => Promise<void>;
+}
+
+/** What came of restoring. */
+export interface Restored {
+  restoration: Restoration;
+  /** Whether the record is gone: there is nothing more to do, or nothing that could be done. */
+  isOver: boolean;
+  /** Somebody has deployed something else since restoring failed, and it was left as it is. */
+  isSuperseded: boolean;
+}
+
+/**
+ * Restores an endpoint, asks whether the previous model answers again, removes what the drill has made, and deletes the
+ * record. Where that fails the record stays, and says why.
+ *
+ * @throws GateDependencyError where not even that can be written down, or somebody else restores it by now
+ */
+export async function restore(
+  workflow: Workflow,
+  record: DrillRecord,
+  { execution, report }: Restorer,
+  deps: RollbackDrillDependencies,
+): Promise<Restored> {
+  const { snapshot, made, token } = record;
+  const { endpoint } = snapshot;
+  const say: Restorer['report'] = async (phase) => {
+    // However long it takes: whenever it says where it is, it is alive.
+    await hold(endpoint, execution, deps);
+    await report(`restoring: ${phase}`);
+  };
+  const begun = await workflow.step('begin to restore', async () => {
+    const at = deps.now();
+    await say('looking at the endpoint');
+    return { at, state: await lookAt(endpoint, deps) };
+  });
+  const whole = (came: Omit<Restoration, 'begunAt' | 'endedAt'>, endedAt: number): Restoration => ({
+    ...came,
+    begunAt: begun.at,
+    endedAt,
+  });
+  if (begun.state !== undefined && isSuperseded(record, begun.state?.config ?? null)) {
+    const state = begun.state;
+    const stays = `it has ${state?.config ?? 'no configuration'} by now, which somebody else has deployed: it was left as it is`;
+    const endedAt = await finish(workflow, record, { state, why: null }, { execution, report }, deps);
+    return {
+      restoration: whole({ outcome: 'unneeded', actions: [stays], why: null, state, answers: null }, endedAt),
+      isOver: true,
+      isSuperseded: true,
+    };
+  }
+
+  const faults: string[] = [];
+  const attempt = async <T>(work: () => Promise<T>): Promise<T | undefined> => {
+    try {
+      return await work();
+    } catch (error) {
+      faults.push(clip(messageOf(error), REASON));
+      return undefined;
+    }
+  };
+  const { alarm } = made;
+  if (alarm !== null) {
+    // The first: while it rings, a guardrail would take back what restores.
+    await attempt(() =>
+      workflow.step('set the alarm back', () =>
+        setAlarm(deps.cloudwatch, alarm.name, alarm.state, `Rollback drill ${record.drill} is over`),
+      ),
+    );
+  }
+  const { back, again } = namesOf(token);
+  const bring = (cloneName: string, anew: boolean) =>
+    attempt(() =>
+      steer(
+        workflow,
+        {
+          endpoint,
+          target: targetOf(snapshot),
+          configSha256: snapshot.configSha256,
+          anew,
+          cloneName,
+          timeoutMs: STEERING_MS,
+          report: say,
+        },
+        deps,
+      ),
+    );
+  const check = (name: string): Promise<boolean | null> =>
+    workflow
+      .step(name, () => answersAsBefore(record, say, deps))
+      .catch((error) => {
+        deps.warn('nobody could ask who answers', error);
+        return null;
+      });
+
+  let steered = await bring(back, false);
+  const actions = [...(steered?.actions ?? [])];
+  let answers = await check('ask whether the previous model answers');
+  let isNeeded = steered?.outcome !== 'unneeded';
+  if (answers === false && steered !== undefined && steered.outcome !== 'failed') {
+    // Everything is called as it was, and something else serves.
+    isNeeded = true;
+    steered = await bring(again, true);
+    actions.push(...(steered?.actions ?? []));
+    answers = await check('ask once more whether the previous model answers');
+  }
+  if (steered !== undefined && steered.why !== null) faults.push(steered.why);
+  else if (answers === false)
+    faults.push('by its description it is as it was, but it does not answer as it did');
+
+  // However far that has come.
+  const state = await workflow.step('look at what was restored', () => lookAt(endpoint, deps));
+  const isFine = faults.length === 0 && state !== null;
+  const why = isFine ? null : listOf(faults, 'and then');
+  const endedAt = await finish(workflow, record, { state, why }, { execution, report }, deps);
+  const outcome = !isFine ? 'failed' : isNeeded ? 'restored' : 'unneeded';
+  const came = { outcome, actions, why, state: state ?? null, answers } as const;
+  return { restoration: whole(came, endedAt), isOver: isFine || state === null, isSuperseded: false };
+}
+
+/** @returns null where there is no endpoint; undefined where nobody can tell */
+async function lookAt(
+  endpoint: string,
+  { sagemaker, now, warn }: RollbackDrillDependencies,
+): Promise<EndpointState | null | undefined> {
+  try {
+    return await readEndpoint(sagemaker, endpoint, now);
+  } catch (error) {
+    warn('the endpoint could not be read', error);
+    return undefined;
+  }
+}
+
+/**
+ * Removes what the drill has made and the endpoint does not use, and then the record, where the endpoint is as it was
+ * found, or is no more. Otherwise the record stays, and says why.
+ *
+ * @returns when that was done, milliseconds since 1970
+ */
+async function finish(
+  workflow: Workflow,
+  record: DrillRecord,
+  { state, why }: { state: EndpointState | null | undefined; why: string | null },
+  { execution }: Restorer,
+  deps: RollbackDrillDependencies,
+): Promise<number> {
+  const { endpoint } = record.snapshot;
+  const left =
+    state === undefined
+      ? ['what the drill has made, as long as nobody can say what the endpoint uses']
+      : await workflow.step('remove what the drill has made', () => removeMade(record, state, deps));
+  if (left.length > 0) deps.warn('something could not be removed', new GateDependencyError(left.join('; ')));
+  return workflow.step('write down that it is restored, or why not', async () => {
+    // Whoever has taken over has the say.
+    await hold(endpoint, execution, deps);
+    const isOver = state === null || (why === null && left.length === 0);
+    if (isOver) await deps.work.deleteObject(recordKey(endpoint));
+    else {
+      const failed = { why: clip(why ?? left.join('; '), REASON), config: state?.config ?? null };
+      await deps.work.put(recordKey(endpoint), { text: JSON.stringify({ ...record, failed }) });
+    }
+    return deps.now();
+  });
+}
+
+/** @returns what could not be removed, and why; what the endpoint uses is no fault */
+async function removeMade(
+  { made, token }: DrillRecord,
+  state: EndpointState | null,
+  { sagemaker }: RollbackDrillDependencies,
+): Promise<string[]> {
+  const { back, again } = namesOf(token);
+  const inUse = state === null ? [] : [state.config, ...(state.pending === null ? [] : [state.pending])];
+  const configs = [...made.configs, back, again];
+  const faults: string[] = [];
+  const remove = (work: Promise<void>) =>
+    work.catch((error) => {
+      faults.push(clip(messageOf(error), REASON));
+    });
+  for (const config of configs) if (!inUse.includes(config)) await remove(deleteConfig(sagemaker, config));
+  // A copy of the original has none of them.
+  if (!made.configs.some((config) => inUse.includes(config))) {
+    for (const model of made.models) await remove(deleteModel(sagemaker, model));
+  }
+  return faults;
+}
+
+/**
+ * Whether every golden request is answered as the models did that served before.
+ *
+ * @returns null where nobody could ask
+ */
+async function answersAsBefore(
+  { golden, snapshot, token }: DrillRecord,
+  say: Restorer['report'],
+  deps: RollbackDrillDependencies,
+): Promise<boolean | null> {
+  await say('asking whether the previous model answers');
+  const { endpoint } = snapshot;
+  const { sha256, content, tolerance } = golden;
+  const stored = await deps.work.read(fingerprintsKey(endpoint, token));
+  // It is what the drill has written, and nobody else writes there.
+  const fingerprints = tryJson(stored ?? '') as Fingerprint[] | undefined;
+  if (fingerprints === undefined) return null;
+  const requests = await goldenOf(deps.s3, golden, sha256)();
+  const answers = await mapLimit([...requests.entries()], CONCURRENCY, async ([index, { body }]) => {
+    for (let attempt = 1; ; attempt++) {
+      const answer = await ask(deps.runtime, { endpoint, content, body, mark: markOf(token) });
+      if (!('error' in answer))
+        return whoOf(answer.prediction, index, fingerprints, tolerance) === 'previous';
+      if (attempt === TRIES) return answer.error.startsWith('ModelError') ? false : null;
+      await deps.sleep(PAUSE_MS);
+    }
+  });
+  if (answers.includes(false)) return false;
+  return answers.includes(null) ? null : true;
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// Records that others have left
+// ---------------------------------------------------------------------------------------------------------
+
+/**
+ * Reads the record of an endpoint.
+ *
+ * @returns null where there is none: nothing has to be restored
+ * @throws GateInputError where it cannot be read
+ */
+export async function readRecord(
+  endpoint: string,
+  { work }: Pick<RollbackDrillDependencies, 'work'>,
+): Promise<DrillRecord | null> {
+  const key = recordKey(endpoint);
+  const text = await work.read(key);
+  return text === undefined ? null : parseRecord(text, work.uri(key));
+}
+
+/**
+ * Removes what runs have kept of an endpoint while they went on, but for its record.
+ *
+ * @throws GateDependencyError where S3 does not answer, or refuses
+ */
+export async function forget(
+  endpoint: string,
+  { work }: Pick<RollbackDrillDependencies, 'work'>,
+): Promise<void> {
+  await work.delete(endpointFolder(endpoint));
+}
+
+/**
+ * Endpoints that have a record, in the order of their names; at most a hundred.
+ *
+ * @throws GateDependencyError where S3 does not answer, or refuses
+ */
+export async function recorded({ work }: Pick<RollbackDrillDependencies, 'work'>): Promise<string[]> {
+  const endpoints: string[] = [];
+  for await (const keys of work.list(RECORDS))
+    endpoints.push(...keys.flatMap((key) => endpointOf(key) ?? []));
+  return endpoints.sort().slice(0, MOST_RECORDS);
+}
