@@ -13,12 +13,10 @@ import {
 } from '@aws-sdk/client-iam';
 import { runSimulation } from '@cloud-copilot/iam-simulate';
 import { ACCOUNT, REGION, ROOT_CREDENTIALS } from '../emulator.ts';
-import { type Caller, type Context, ServiceError } from './service.ts';
+import { type Caller, type Context, ROOT_CALLER, ServiceError } from './service.ts';
 
 /** How long the policies of a role are remembered: a deployment that changes them is noticed at once. */
 const MEMORY_MS = 1_000;
-
-const ROOT_CALLER: Caller = { arn: `arn:aws:iam::${ACCOUNT}:root`, role: undefined };
 
 /** A role with everything that says what it may do. */
 export interface Role {
@@ -43,6 +41,14 @@ export async function readAddress(directory: string): Promise<AccountAddress> {
     throw new ServiceError('ServiceUnavailable', 'The account is not there yet.', 503);
   });
   return JSON.parse(text) as AccountAddress;
+}
+
+/** Finds a service beside the emulator in the directory of a run: `http://127.0.0.1:port`. It may come up later. */
+export async function readEndpoint(directory: string, service: string): Promise<string> {
+  const port = await readFile(join(directory, `${service}.port`), 'utf8').catch(() => {
+    throw new ServiceError('ServiceUnavailable', `The local ${service} is not there yet.`, 503);
+  });
+  return `http://127.0.0.1:${port}`;
 }
 
 /** Makes every connection that this process opens from now on accept an account's certificate. */

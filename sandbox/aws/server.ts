@@ -30,6 +30,8 @@ export interface Service {
   operate(operation: string, input: unknown, caller: Caller): Promise<object>;
   /** Answers another path; undefined where there is nothing. */
   route?(request: HttpRequest, caller: Caller): Promise<HttpAnswer | undefined>;
+  /** Takes a fault of its own that was asked for; undefined where it is an error of an operation. */
+  fault?(input: unknown): Promise<object | undefined>;
   /** Answers a path of the sandbox's own, below `/_sandbox/`; undefined where there is nothing. */
   administer?(path: string, input: unknown): Promise<object> | undefined;
   /** Whose an access key is; undefined where it is nobody's. */
@@ -46,7 +48,7 @@ const fault = structure({
   message: z.string().max(1_000).default('This error was asked for.'),
   status: z.int().min(400).max(599).default(400),
   /** How many calls it is for; 0 takes back what was asked for. */
-  times: z.int().min(0).max(1_000),
+  times: z.union([z.int().min(0).max(1_000), z.literal('always')]),
 });
 
 /**
@@ -171,6 +173,8 @@ export class AwsServer {
     const input = parseJson(body);
     if (path !== '/_sandbox/faults')
       return (await this.#service.administer?.(path, input)) ?? nothingAt(path);
+    const own = await this.#service.fault?.(input);
+    if (own !== undefined) return own;
     const asked = validate(fault, input);
     if (asked.times === 0) this.#faults.delete(asked.operation);
     else this.#faults.set(asked.operation, asked);
@@ -182,7 +186,7 @@ export class AwsServer {
     const asked = this.#faults.get(operation);
     if (asked === undefined) return;
     if (asked.times === 1) this.#faults.delete(operation);
-    asked.times--;
+    else if (asked.times !== 'always') asked.times--;
     throw new ServiceError(asked.type, asked.message, asked.status);
   }
 

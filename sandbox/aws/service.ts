@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import * as z from 'zod';
+import { ACCOUNT } from '../emulator.ts';
 
 /* What the local services (SageMaker, CloudWatch) have in common: errors, validation, paging. */
 
@@ -30,6 +31,9 @@ export interface Caller {
   /** ARN of the role that the session is of; undefined for the root of the account. */
   role: string | undefined;
 }
+
+/** The root of the account. */
+export const ROOT_CALLER: Caller = { arn: `arn:aws:iam::${ACCOUNT}:root`, role: undefined };
 
 /** A request over HTTP. */
 export interface HttpRequest {

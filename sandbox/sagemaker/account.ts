@@ -1,3 +1,4 @@
+import { CloudWatchClient, DescribeAlarmsCommand } from '@aws-sdk/client-cloudwatch';
 import { S3Client } from '@aws-sdk/client-s3';
 import { AssumeRoleCommand, STSClient } from '@aws-sdk/client-sts';
 import { type AccountAddress, LocalAccount, trust, trusts } from '../aws/account.ts';
@@ -7,25 +8,31 @@ import { type Account, type Caller, invalid } from './service.ts';
 /** As roles name it that SageMaker may assume. */
 const SERVICE = 'sagemaker.amazonaws.com';
 
+/** What else an account needs. */
+interface Around {
+  /** Gets the events that did not get through. */
+  log: (line: string) => void;
+  /** Finds the local CloudWatch: `http://127.0.0.1:port`. */
+  cloudwatch: () => Promise<string>;
+}
+
 /** The emulated account around SageMaker. */
 export class AwsAccount extends LocalAccount implements Account {
   readonly s3: S3Client;
   readonly #sts: STSClient;
+  readonly #cloudwatch: () => Promise<string>;
 
-  private constructor(endpoint: string, log: (line: string) => void) {
+  private constructor(endpoint: string, { log, cloudwatch }: Around) {
     super(endpoint, log);
     this.s3 = new S3Client(this.root);
     this.#sts = new STSClient(this.root);
+    this.#cloudwatch = cloudwatch;
   }
 
-  /**
-   * Connects to an account. Every connection of this process accepts its certificate from then on.
-   *
-   * @param log gets the events that did not get through
-   */
-  static async connect(address: AccountAddress, log: (line: string) => void): Promise<AwsAccount> {
+  /** Connects to an account. Every connection of this process accepts its certificate from then on. */
+  static async connect(address: AccountAddress, around: Around): Promise<AwsAccount> {
     await trust(address);
-    return new AwsAccount(address.endpoint, log);
+    return new AwsAccount(address.endpoint, around);
   }
 
   async passRole(caller: Caller, roleArn: string): Promise<void> {
@@ -47,6 +54,26 @@ export class AwsAccount extends LocalAccount implements Account {
         sessionToken: Credentials?.SessionToken ?? '',
       },
     });
+  }
+
+  async alarmStates(names: readonly string[]): Promise<ReadonlyMap<string, string>> {
+    const cloudwatch = new CloudWatchClient({ ...this.root, endpoint: await this.#cloudwatch() });
+    try {
+      const { MetricAlarms = [], CompositeAlarms = [] } = await cloudwatch.send(
+        new DescribeAlarmsCommand({
+          AlarmNames: [...names],
+          AlarmTypes: ['MetricAlarm', 'CompositeAlarm'],
+        }),
+      );
+      return new Map(
+        [...MetricAlarms, ...CompositeAlarms].map(({ AlarmName = '', StateValue = '' }) => [
+          AlarmName,
+          StateValue,
+        ]),
+      );
+    } finally {
+      cloudwatch.destroy();
+    }
   }
 
   async emit(detailType: string, resources: readonly string[], detail: object): Promise<void> {

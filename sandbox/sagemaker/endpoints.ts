@@ -1,15 +1,23 @@
 import * as z from 'zod';
-import { messageOf } from '../../functions/shared/errors.ts';
-import { Capture, type DataCaptureConfig } from './capture.ts';
+import type { DataCaptureConfig } from './capture.ts';
+import {
+  checkAlarms,
+  type DeploymentConfig,
+  deploymentConfig,
+  type Shift,
+  shiftOf,
+  shiftTraffic,
+  TurnBack,
+} from './deployments.ts';
 import {
   ENDPOINT_CONFIGS,
   type EndpointConfig,
   endpointConfigOperations,
   findConfig,
-  type ProductionVariant,
 } from './endpoint-configs.ts';
-import { type Hosted, HostingError } from './hosting.ts';
-import { findModel, type Model } from './models.ts';
+import { ask, endpointFault, take } from './endpoint-faults.ts';
+import { describeImages, describeVariant, launch, reasonOf, retire, type Variant } from './fleets.ts';
+import { findModel } from './models.ts';
 import {
   type Call,
   entityName,
@@ -23,7 +31,6 @@ import {
   paging,
   present,
   type Resource,
-  ServiceError,
   seconds,
   sorted,
   sortOrder,
@@ -31,27 +38,38 @@ import {
   tags,
   timestamp,
   unsupported,
+  validate,
 } from './service.ts';
 
 /** How long an endpoint stays Creating, Updating or Deleting at least. On AWS it is minutes. */
 const TRANSITION_MS = 500;
 
-const GUARDRAILS = 'The local SageMaker has no deployment guardrails yet: no DeploymentConfig.';
+const STATUSES = [
+  'OutOfService',
+  'Creating',
+  'Updating',
+  'SystemUpdating',
+  'RollingBack',
+  'InService',
+  'Deleting',
+  'Failed',
+  'UpdateRollbackFailed',
+] as const;
 
-/** A production variant that answers requests. However many instances it has, it is one process. */
-export interface Variant {
-  readonly name: string;
-  readonly hosted: Hosted;
-  readonly capture: Capture | undefined;
-  weight: number;
-  desiredWeight: number;
-  instances: number;
-  desiredInstances: number;
-  /** Requests that it has not answered yet. */
-  readonly open: Set<Promise<unknown>>;
+type Status = (typeof STATUSES)[number];
+
+/** A fleet that comes into service, and how far it has. */
+interface Incoming {
+  variants: Variant[];
+  /** Part of the traffic that it has, 0 to 1; the present variants have the rest. */
+  share: number;
 }
 
-type Status = 'Creating' | 'InService' | 'Updating' | 'Deleting' | 'Failed';
+/** An update that goes on. */
+interface Pending {
+  config: EndpointConfig;
+  startTime: number;
+}
 
 export interface Endpoint extends Resource {
   readonly name: string;
@@ -62,9 +80,12 @@ export interface Endpoint extends Resource {
   lastModifiedTime: number;
   /** None before the endpoint is in service for the first time. */
   variants: Variant[];
+  /** Beside {@link Endpoint.variants}, while traffic shifts, or where it came to a halt half-way. */
+  incoming: Incoming | undefined;
   dataCapture: DataCaptureConfig | undefined;
-  /** The configuration of an update that goes on. */
-  pending: { config: EndpointConfig; startTime: number } | undefined;
+  pending: Pending | undefined;
+  /** The last that somebody has given. */
+  lastDeployment: DeploymentConfig | undefined;
 }
 
 export const ENDPOINTS = new Kind<Endpoint>('endpoint', 100);
@@ -76,14 +97,59 @@ function findEndpoint(name: string, { state }: Call): Endpoint {
   return found;
 }
 
-/** @throws ServiceError ValidationException where something goes on, or has gone wrong for good */
-function mustBeInService({ arn, status }: Endpoint): void {
-  if (status === 'InService') return;
-  throw invalid(
-    status === 'Failed'
-      ? `Cannot update failed endpoint "${arn}". It can only be deleted.`
-      : `Cannot update in-progress endpoint "${arn}".`,
-  );
+/**
+ * Checks that nothing goes on at an endpoint, and nothing has gone wrong with it for good. Maintenance that waits for
+ * somebody to change something begins.
+ *
+ * @param alsoIn where it may be besides InService
+ * @throws ServiceError ValidationException
+ */
+function mustBeInService(endpoint: Endpoint, call: Call, alsoIn: readonly Status[] = []): void {
+  if (endpoint.status === 'InService') {
+    const fault = take(endpoint.name, 'maintain', call.state);
+    if (fault !== undefined) maintain(endpoint, fault, call);
+  }
+  const { arn, status } = endpoint;
+  if (status === 'InService' || alsoIn.includes(status)) return;
+  if (status === 'Failed') {
+    throw invalid(`Cannot update failed endpoint "${arn}". It can only be deleted.`);
+  }
+  if (status === 'UpdateRollbackFailed') {
+    throw invalid(
+      `Cannot update endpoint "${arn}": its rollback has failed. Update it to another configuration.`,
+    );
+  }
+  throw invalid(`Cannot update in-progress endpoint "${arn}".`);
+}
+
+function maintain(endpoint: Endpoint, { ms, status }: { ms: number; status: Status }, call: Call): void {
+  call.background(`maintenance of ${endpoint.name}`, async () => {
+    await change(endpoint, status, call);
+    await call.wait(ms);
+    await change(endpoint, 'InService', call);
+  });
+}
+
+/** How long a transition of an endpoint takes. */
+function transitionMs({ name }: Endpoint, { state }: Call): number {
+  return take(name, 'linger', state)?.ms ?? TRANSITION_MS;
+}
+
+/**
+ * Has an endpoint do something wrong: a fault of endpoint-faults.ts.
+ *
+ * @returns undefined where the input is about no endpoint
+ * @throws ServiceError where it is no such fault, or is to begin at an endpoint that is not in service
+ */
+export async function askForFault(input: unknown, call: Call): Promise<object | undefined> {
+  if (typeof input !== 'object' || input === null || !('endpoint' in input)) return undefined;
+  const fault = validate(endpointFault, input);
+  if (fault.does === 'maintain' && fault.from === 'now') {
+    const endpoint = findEndpoint(fault.endpoint, call);
+    mustBeInService(endpoint, call);
+    maintain(endpoint, fault, call);
+  } else ask(fault, call.state);
+  return {};
 }
 
 const nameOnly = structure({ EndpointName: entityName });
@@ -106,11 +172,8 @@ const updateEndpoint = structure({
     }),
     3,
   ).default([]),
-  DeploymentConfig: unsupported(GUARDRAILS),
-  RetainDeploymentConfig: z
-    .boolean()
-    .refine((retains) => !retains, GUARDRAILS)
-    .optional(),
+  DeploymentConfig: deploymentConfig.optional(),
+  RetainDeploymentConfig: z.boolean().default(false),
 });
 
 /** Real-time endpoints, and their configurations. */
@@ -121,15 +184,17 @@ export const endpointOperations: Readonly<Record<string, Operation>> = {
     structure({
       EndpointName: entityName,
       EndpointConfigName: entityName,
-      DeploymentConfig: unsupported(GUARDRAILS),
+      DeploymentConfig: deploymentConfig.optional(),
       Tags: tags.optional(),
     }),
     withConfig,
-    ({ EndpointName: name, EndpointConfigName, Tags }, call) => {
+    async ({ EndpointName: name, EndpointConfigName, DeploymentConfig, Tags }, call) => {
       const arn = ENDPOINTS.arn(name);
+      const config = findConfig(EndpointConfigName, call);
+      await checkAlarms(shiftOf(DeploymentConfig, config).alarms, call);
+      // Only now, with everything awaited: of two calls at once one is too late.
       if (call.state.byArn(arn) !== undefined)
         throw invalid(`Cannot create already existing endpoint "${arn}".`);
-      const config = findConfig(EndpointConfigName, call);
       for (const { ModelName } of config.definition.ProductionVariants) findModel(ModelName, call);
       const now = call.now();
       const endpoint: Endpoint = {
@@ -141,8 +206,10 @@ export const endpointOperations: Readonly<Record<string, Operation>> = {
         creationTime: now,
         lastModifiedTime: now,
         variants: [],
+        incoming: undefined,
         dataCapture: config.definition.DataCaptureConfig,
         pending: undefined,
+        lastDeployment: DeploymentConfig,
       };
       call.state.add(ENDPOINTS, name, endpoint, Tags);
       call.background(`endpoint ${name}`, () => bringUp(endpoint, config, call));
@@ -163,19 +230,7 @@ export const endpointOperations: Readonly<Record<string, Operation>> = {
       CreationTimeAfter: timestamp.optional(),
       LastModifiedTimeBefore: timestamp.optional(),
       LastModifiedTimeAfter: timestamp.optional(),
-      StatusEquals: z
-        .enum([
-          'OutOfService',
-          'Creating',
-          'Updating',
-          'SystemUpdating',
-          'RollingBack',
-          'InService',
-          'Deleting',
-          'Failed',
-          'UpdateRollbackFailed',
-        ])
-        .optional(),
+      StatusEquals: z.enum(STATUSES).optional(),
       ...paging,
     }),
     () => '*',
@@ -218,21 +273,29 @@ export const endpointOperations: Readonly<Record<string, Operation>> = {
     },
   ),
 
-  UpdateEndpoint: operation(updateEndpoint, withConfig, (request, call) => {
+  UpdateEndpoint: operation(updateEndpoint, withConfig, async (request, call) => {
     const endpoint = findEndpoint(request.EndpointName, call);
     const config = findConfig(request.EndpointConfigName, call);
-    mustBeInService(endpoint);
+    if (request.ExcludeRetainedVariantProperties.length > 0 && !request.RetainAllVariantProperties) {
+      throw invalid('ExcludeRetainedVariantProperties needs RetainAllVariantProperties to be true.');
+    }
+    if (request.DeploymentConfig !== undefined && request.RetainDeploymentConfig) {
+      throw invalid('DeploymentConfig cannot be provided where RetainDeploymentConfig is true.');
+    }
+    const deployment = request.RetainDeploymentConfig ? endpoint.lastDeployment : request.DeploymentConfig;
+    const shift = shiftOf(deployment, config);
+    await checkAlarms(shift.alarms, call);
+    // Only now, with everything awaited: of two calls at once one is too late.
+    mustBeInService(endpoint, call, ['UpdateRollbackFailed', 'OutOfService']);
     if (config.name === endpoint.configName) {
       throw invalid(
         `Cannot update endpoint "${endpoint.arn}" to the endpoint configuration that it has, "${config.arn}". ` +
           'Create a new one.',
       );
     }
-    if (request.ExcludeRetainedVariantProperties.length > 0 && !request.RetainAllVariantProperties) {
-      throw invalid('ExcludeRetainedVariantProperties needs RetainAllVariantProperties to be true.');
-    }
     for (const { ModelName } of config.definition.ProductionVariants) findModel(ModelName, call);
-    call.background(`endpoint ${endpoint.name}`, () => update(endpoint, config, request, call));
+    endpoint.lastDeployment = deployment ?? endpoint.lastDeployment;
+    call.background(`endpoint ${endpoint.name}`, () => update(endpoint, { config, shift, request }, call));
     return { EndpointArn: endpoint.arn };
   }),
 
@@ -253,7 +316,7 @@ export const endpointOperations: Readonly<Record<string, Operation>> = {
     arnOf,
     ({ EndpointName, DesiredWeightsAndCapacities }, call) => {
       const endpoint = findEndpoint(EndpointName, call);
-      mustBeInService(endpoint);
+      mustBeInService(endpoint, call);
       const changes = new Map(DesiredWeightsAndCapacities.map((change) => [change.VariantName, change]));
       if (changes.size < DesiredWeightsAndCapacities.length) throw invalid('Variant names must be unique.');
       const unknown = [...changes.keys()].find((name) => !endpoint.variants.some((it) => it.name === name));
@@ -273,27 +336,18 @@ export const endpointOperations: Readonly<Record<string, Operation>> = {
         variant.desiredWeight = weight;
         variant.desiredInstances = instances;
       }
-      call.background(`endpoint ${endpoint.name}`, async () => {
-        await change(endpoint, 'Updating', call);
-        await call.wait(TRANSITION_MS);
-        for (const variant of endpoint.variants) {
-          variant.weight = variant.desiredWeight;
-          variant.instances = variant.desiredInstances;
-        }
-        await change(endpoint, 'InService', call);
-      });
+      call.background(`endpoint ${endpoint.name}`, () => rescale(endpoint, call));
       return { EndpointArn: endpoint.arn };
     },
   ),
 
   DeleteEndpoint: operation(nameOnly, arnOf, ({ EndpointName }, call) => {
     const endpoint = findEndpoint(EndpointName, call);
-    // One that has failed can be deleted, and nothing else.
-    if (endpoint.status !== 'Failed') mustBeInService(endpoint);
+    mustBeInService(endpoint, call, ['Failed', 'UpdateRollbackFailed', 'OutOfService']);
     call.background(`endpoint ${endpoint.name}`, async () => {
       await change(endpoint, 'Deleting', call);
-      await call.wait(TRANSITION_MS);
-      await retire(endpoint.variants);
+      await call.wait(transitionMs(endpoint, call));
+      await retire([...endpoint.variants, ...(endpoint.incoming?.variants ?? [])]);
       call.state.remove(ENDPOINTS, endpoint.name);
     });
     return {};
@@ -302,8 +356,10 @@ export const endpointOperations: Readonly<Record<string, Operation>> = {
 
 async function bringUp(endpoint: Endpoint, config: EndpointConfig, call: Call): Promise<void> {
   await change(endpoint, 'Creating', call);
+  const { name, dataCapture } = endpoint;
+  const launched = { endpoint: name, config, dataCapture, transitionMs: transitionMs(endpoint, call) };
   try {
-    endpoint.variants = await launch(endpoint, config, endpoint.dataCapture, call);
+    endpoint.variants = await launch(launched, call);
   } catch (error) {
     call.signal.throwIfAborted();
     endpoint.failureReason = reasonOf(error, call);
@@ -312,14 +368,42 @@ async function bringUp(endpoint: Endpoint, config: EndpointConfig, call: Call): 
   return change(endpoint, 'InService', call);
 }
 
-/** Puts variants in the place of others at once, or leaves everything as it is. */
+/** Changes weights and numbers of instances to those that are desired. */
+async function rescale(endpoint: Endpoint, call: Call): Promise<void> {
+  const { name, variants } = endpoint;
+  await change(endpoint, 'Updating', call);
+  await call.wait(transitionMs(endpoint, call));
+  if (await isBroken(endpoint, call)) return;
+  const fault = take(name, 'fail', call.state);
+  if (fault !== undefined) {
+    for (const variant of variants) {
+      variant.desiredWeight = variant.weight;
+      variant.desiredInstances = variant.instances;
+    }
+    return rollBack(endpoint, fault.reason, call);
+  }
+  const part = take(name, 'stint', call.state)?.part ?? 1;
+  for (const variant of variants) {
+    variant.weight += (variant.desiredWeight - variant.weight) * part;
+    variant.instances = variant.desiredInstances;
+  }
+  endpoint.failureReason = undefined;
+  await change(endpoint, 'InService', call);
+}
+
+/** Puts variants in the place of others, as the traffic is to shift; or leaves everything as it is. */
 async function update(
   endpoint: Endpoint,
-  config: EndpointConfig,
-  { RetainAllVariantProperties, ExcludeRetainedVariantProperties }: z.output<typeof updateEndpoint>,
+  {
+    config,
+    shift,
+    request: { RetainAllVariantProperties, ExcludeRetainedVariantProperties },
+  }: { config: EndpointConfig; shift: Shift; request: z.output<typeof updateEndpoint> },
   call: Call,
 ): Promise<void> {
-  endpoint.pending = { config, startTime: call.now() };
+  const { name } = endpoint;
+  const beganAt = call.now();
+  endpoint.pending = { config, startTime: beganAt };
   await change(endpoint, 'Updating', call);
   const excluded = ExcludeRetainedVariantProperties.map(({ VariantPropertyType }) => VariantPropertyType);
   const retains = (property: (typeof excluded)[number]) =>
@@ -329,23 +413,59 @@ async function update(
     : config.definition.DataCaptureConfig;
   let variants: Variant[];
   try {
-    variants = await launch(endpoint, config, dataCapture, call);
+    const launched = { endpoint: name, config, dataCapture, transitionMs: transitionMs(endpoint, call) };
+    variants = await launch(launched, call);
   } catch (error) {
     call.signal.throwIfAborted();
-    endpoint.pending = undefined;
-    endpoint.failureReason = reasonOf(error, call);
-    // On the configuration that it had: the status alone does not tell that from a success.
-    return change(endpoint, 'InService', call);
+    return stay(endpoint, reasonOf(error, call), call);
   }
-  const replaced = endpoint.variants;
+  const fault = take(name, 'fail', call.state);
+  if (fault !== undefined) {
+    await retire(variants);
+    return stay(endpoint, fault.reason, call);
+  }
+  const halted = endpoint.incoming?.variants ?? [];
+  if (await isBroken(endpoint, call)) return retire(variants);
   for (const variant of variants) {
-    const former = replaced.find(({ name }) => name === variant.name);
+    const former = endpoint.variants.find((it) => it.name === variant.name);
     if (former === undefined) continue;
     if (retains('DesiredWeight')) variant.weight = variant.desiredWeight = former.weight;
     if (retains('DesiredInstanceCount')) variant.instances = variant.desiredInstances = former.instances;
   }
+  const incoming: Incoming = { variants, share: 0 };
+  endpoint.incoming = incoming;
+  const mixed = take(name, 'mix', call.state);
+  if (mixed !== undefined) {
+    const [first = 1] = shift.shares;
+    incoming.share = first < 1 ? first : 0.5;
+    endpoint.pending = undefined;
+    endpoint.failureReason = mixed.reason;
+    await change(endpoint, 'UpdateRollbackFailed', call);
+    return retire(halted);
+  }
+  try {
+    await shiftTraffic(
+      shift,
+      {
+        beganAt,
+        take: (share) => {
+          incoming.share = share;
+        },
+      },
+      call,
+    );
+  } catch (error) {
+    call.signal.throwIfAborted();
+    if (!(error instanceof TurnBack)) call.log(`endpoint ${name}: ${(error as Error).stack}`);
+    endpoint.incoming = undefined;
+    const why = take(name, 'hush', call.state) === undefined ? (error as Error).message : undefined;
+    await rollBack(endpoint, why, call);
+    return retire([...variants, ...halted]);
+  }
+  const replaced = [...endpoint.variants, ...halted];
   Object.assign(endpoint, {
     variants,
+    incoming: undefined,
     dataCapture,
     configName: config.name,
     failureReason: undefined,
@@ -355,72 +475,33 @@ async function update(
   await retire(replaced);
 }
 
-/** Starts all variants of a configuration, or none. */
-async function launch(
-  endpoint: Endpoint,
-  { definition: { ProductionVariants } }: EndpointConfig,
-  dataCapture: DataCaptureConfig | undefined,
-  call: Call,
-): Promise<Variant[]> {
-  const begun = Promise.allSettled(
-    ProductionVariants.map((variant) => start(endpoint, variant, dataCapture, call)),
-  );
-  await call.wait(TRANSITION_MS);
-  const settled = await begun;
-  const started = settled.flatMap((it) => (it.status === 'fulfilled' ? [it.value] : []));
-  const failure = settled.find((it) => it.status === 'rejected');
-  if (failure === undefined) return started;
-  await retire(started);
-  throw failure.reason;
+/** Ends an update that has come to nothing: the status alone does not tell that from a success. */
+async function stay(endpoint: Endpoint, reason: string | undefined, call: Call): Promise<void> {
+  endpoint.pending = undefined;
+  endpoint.failureReason = reason;
+  await change(endpoint, endpoint.incoming === undefined ? 'InService' : 'UpdateRollbackFailed', call);
 }
 
-async function start(
-  endpoint: Endpoint,
-  { VariantName, ModelName, InitialVariantWeight, InitialInstanceCount }: ProductionVariant,
-  dataCapture: DataCaptureConfig | undefined,
-  call: Call,
-): Promise<Variant> {
-  const label = `endpoint ${endpoint.name}/${VariantName}`;
-  const model: Model = findModel(ModelName, call);
-  const hosted = await call.host(model, { label, signal: call.signal }).catch((error: unknown) => {
-    if (!(error instanceof HostingError) || error.kind !== 'ping') throw error;
-    throw new HostingError(
-      'ping',
-      `The primary container for production variant ${VariantName} did not pass the ping health check. Please ` +
-        'check CloudWatch logs for this endpoint.',
-      { cause: error },
-    );
-  });
-  const captures = dataCapture?.EnableCapture === true;
-  return {
-    name: VariantName,
-    hosted,
-    capture: captures
-      ? new Capture(dataCapture, `${endpoint.name}/${VariantName}`, model.executionRoleArn, call)
-      : undefined,
-    weight: InitialVariantWeight,
-    desiredWeight: InitialVariantWeight,
-    instances: InitialInstanceCount,
-    desiredInstances: InitialInstanceCount,
-    open: new Set(),
-  };
+async function rollBack(endpoint: Endpoint, reason: string | undefined, call: Call): Promise<void> {
+  await change(endpoint, 'RollingBack', call);
+  await call.wait(transitionMs(endpoint, call));
+  await stay(endpoint, reason, call);
 }
 
-/** Ends variants that get no further requests, once they have answered those that they got. */
-async function retire(variants: readonly Variant[]): Promise<void> {
-  await Promise.all(
-    variants.map(async ({ open, hosted, capture }) => {
-      await Promise.allSettled(open);
-      await hosted.stop();
-      await capture?.flush();
-    }),
-  );
-}
-
-function reasonOf(error: unknown, call: Call): string {
-  if (error instanceof HostingError || error instanceof ServiceError) return error.message.slice(0, 1024);
-  call.log(`endpoint: ${(error as Error).stack ?? messageOf(error)}`);
-  return 'Unable to successfully deploy the endpoint: an internal error.';
+/** Whether somebody has asked for the endpoint to end in Failed. It has, then. */
+async function isBroken(endpoint: Endpoint, call: Call): Promise<boolean> {
+  const fault = take(endpoint.name, 'break', call.state);
+  if (fault === undefined) return false;
+  const { variants, incoming } = endpoint;
+  Object.assign(endpoint, {
+    variants: [],
+    incoming: undefined,
+    failureReason: fault.reason,
+    pending: undefined,
+  } satisfies Partial<Endpoint>);
+  await change(endpoint, 'Failed', call);
+  await retire([...variants, ...(incoming?.variants ?? [])]);
+  return true;
 }
 
 async function change(endpoint: Endpoint, status: Status, call: Call): Promise<void> {
@@ -459,32 +540,27 @@ function describe(endpoint: Endpoint): object {
     FailureReason: endpoint.failureReason,
     CreationTime: seconds(endpoint.creationTime),
     LastModifiedTime: seconds(endpoint.lastModifiedTime),
-    PendingDeploymentSummary: pending && {
-      EndpointConfigName: pending.config.name,
-      ProductionVariants: pending.config.definition.ProductionVariants.map((variant) => ({
-        VariantName: variant.VariantName,
-        DesiredWeight: variant.InitialVariantWeight,
-        DesiredInstanceCount: variant.InitialInstanceCount,
-        InstanceType: variant.InstanceType,
-      })),
-      StartTime: seconds(pending.startTime),
-    },
+    LastDeploymentConfig: endpoint.lastDeployment,
+    PendingDeploymentSummary: pending && describePending(pending, endpoint.incoming),
   });
 }
 
-function describeVariant({ name, hosted, ...variant }: Variant): object {
+function describePending({ config, startTime }: Pending, incoming: Incoming | undefined): object {
   return {
-    VariantName: name,
-    DeployedImages: [
-      {
-        SpecifiedImage: hosted.specifiedImage,
-        ResolvedImage: hosted.resolved.address,
-        ResolutionTime: seconds(hosted.resolvedAt),
-      },
-    ],
-    CurrentWeight: variant.weight,
-    DesiredWeight: variant.desiredWeight,
-    CurrentInstanceCount: variant.instances,
-    DesiredInstanceCount: variant.desiredInstances,
+    EndpointConfigName: config.name,
+    ProductionVariants: config.definition.ProductionVariants.map((variant) => {
+      const launched = incoming?.variants.find(({ name }) => name === variant.VariantName);
+      return present({
+        VariantName: variant.VariantName,
+        DeployedImages: launched && describeImages(launched.hosted),
+        CurrentWeight: launched?.weight,
+        DesiredWeight: variant.InitialVariantWeight,
+        CurrentInstanceCount: launched?.instances,
+        DesiredInstanceCount: variant.InitialInstanceCount,
+        InstanceType: variant.InstanceType,
+        VariantStatus: [{ Status: launched === undefined ? 'Creating' : 'ActivatingTraffic' }],
+      });
+    }),
+    StartTime: seconds(startTime),
   };
 }

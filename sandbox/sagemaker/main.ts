@@ -1,7 +1,7 @@
-import { readAddress } from '../aws/account.ts';
+import { readAddress, readEndpoint } from '../aws/account.ts';
 import { once, runService } from '../aws/process.ts';
 import { AwsAccount } from './account.ts';
-import { endpointOperations } from './endpoints.ts';
+import { askForFault, endpointOperations } from './endpoints.ts';
 import { ImageRegistry } from './images.ts';
 import { modelOperations } from './models.ts';
 import { pipelineOperations } from './pipelines.ts';
@@ -19,7 +19,12 @@ const directory = process.argv[2] as string;
 await runService('sagemaker', directory, (log) =>
   new SageMakerServer({
     // Found by `account.json` in the directory when the first request comes.
-    account: once(async () => AwsAccount.connect(await readAddress(directory), log)),
+    account: once(async () =>
+      AwsAccount.connect(await readAddress(directory), {
+        log,
+        cloudwatch: () => readEndpoint(directory, 'cloudwatch'),
+      }),
+    ),
     images: new ImageRegistry(),
     operations: {
       ...registryOperations,
@@ -31,6 +36,7 @@ await runService('sagemaker', directory, (log) =>
       ...tagOperations,
     },
     routes: [handleInvocation],
+    fault: askForFault,
     log,
   }).listen(),
 );

@@ -1,6 +1,8 @@
 import { ACCOUNT, REGION } from '../emulator.ts';
 import { type Answer, ContainerError } from './containers.ts';
-import { ENDPOINTS, type Endpoint, type Variant } from './endpoints.ts';
+import { take } from './endpoint-faults.ts';
+import { ENDPOINTS, type Endpoint } from './endpoints.ts';
+import type { Variant } from './fleets.ts';
 import { type Call, type HttpAnswer, type HttpRequest, type Route, ServiceError } from './service.ts';
 
 /** The longest body of a request and of an answer, in bytes. */
@@ -60,10 +62,17 @@ async function invoke(
   }
   const endpoint = call.state.get(ENDPOINTS, name);
   // Without variants it is Creating or Failed; what is Deleting serves no more.
-  if (endpoint === undefined || endpoint.variants.length === 0 || endpoint.status === 'Deleting') {
+  if (
+    endpoint === undefined ||
+    endpoint.variants.length === 0 ||
+    endpoint.status === 'Deleting' ||
+    endpoint.status === 'OutOfService'
+  ) {
     throw invalidRequest(`Endpoint ${name} of account ${ACCOUNT} not found.`);
   }
-  const variant = target === undefined ? choose(endpoint, random()) : findVariant(endpoint, target);
+  refuse(name, call);
+  const { fleet, chance } = chooseFleet(endpoint, random());
+  const variant = target === undefined ? choose(fleet, chance) : findVariant(endpoint, fleet, target);
   const contentType = headers['content-type'];
   const asking = variant.hosted.container.invoke(body, forwarded(headers), {
     timeoutMs: INVOCATION_MS,
@@ -126,8 +135,30 @@ function forwarded(headers: HttpRequest['headers']): Record<string, string> {
   );
 }
 
+/** Refuses a request where somebody has asked for that. */
+function refuse(name: string, { state }: Call): void {
+  const fault = take(name, 'refuse', state);
+  if (fault !== undefined) throw new ServiceError(fault.type, fault.message, fault.status);
+}
+
+/**
+ * A fleet by its share of the traffic; there are two while a deployment goes on.
+ *
+ * @param chance from 0 to 1, below 1
+ * @returns with it the chance that is left for its variants
+ */
+function chooseFleet(
+  { variants, incoming }: Endpoint,
+  chance: number,
+): { fleet: readonly Variant[]; chance: number } {
+  if (incoming === undefined) return { fleet: variants, chance };
+  const { share } = incoming;
+  if (chance < share) return { fleet: incoming.variants, chance: chance / share };
+  return { fleet: variants, chance: (chance - share) / (1 - share) };
+}
+
 /** A variant by its share of the weights. */
-function choose({ variants }: Endpoint, chance: number): Variant {
+function choose(variants: readonly Variant[], chance: number): Variant {
   let left = chance * variants.reduce((sum, { weight }) => sum + weight, 0);
   const weighted = variants.filter(({ weight }) => weight > 0);
   const found = weighted.find(({ weight }) => {
@@ -138,8 +169,9 @@ function choose({ variants }: Endpoint, chance: number): Variant {
   return found ?? (weighted.at(-1) as Variant);
 }
 
-function findVariant({ name, variants }: Endpoint, target: string): Variant {
-  const found = variants.find((variant) => variant.name === target);
+/** A variant by name: where a deployment goes on, that of the fleet that was chosen, if it has one. */
+function findVariant({ name, variants }: Endpoint, fleet: readonly Variant[], target: string): Variant {
+  const found = [...fleet, ...variants].find((variant) => variant.name === target);
   if (found === undefined) throw invalidRequest(`Variant ${target} of endpoint ${name} not found.`);
   return found;
 }

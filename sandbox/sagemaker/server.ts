@@ -9,6 +9,7 @@ import {
   type HttpAnswer,
   type HttpRequest,
   type Operation,
+  ROOT_CALLER,
   type Route,
   State,
 } from './service.ts';
@@ -20,6 +21,8 @@ export interface Parts {
   images: ImageRegistry;
   operations: Readonly<Record<string, Operation>>;
   routes: readonly Route[];
+  /** Takes a fault that is no error of an operation; undefined where it is one. */
+  fault?: (input: unknown, call: Call) => Promise<object | undefined>;
   log: (line: string) => void;
   /** Milliseconds since 1970. */
   now?: () => number;
@@ -43,7 +46,7 @@ export class SageMakerServer {
 
   constructor(parts: Parts) {
     this.#parts = parts;
-    const { operations, routes, images, log, account } = parts;
+    const { operations, routes, fault, images, log, account } = parts;
     this.#server = new AwsServer({
       name: 'the local SageMaker',
       jsonVersion: '1.1',
@@ -59,6 +62,7 @@ export class SageMakerServer {
         }
         return undefined;
       },
+      fault: async (input) => fault?.(input, await this.#call(ROOT_CALLER)),
       administer: (path, input) => (path === '/_sandbox/images' ? images.register(input) : undefined),
       identify: async (key) => (await account()).identify(key),
       log,

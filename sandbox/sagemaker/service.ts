@@ -42,6 +42,8 @@ export interface Account {
    * @throws ServiceError ValidationException where SageMaker may not assume the role
    */
   s3As(roleArn: string): Promise<S3Client>;
+  /** States of alarms by name: `OK`, `ALARM`, `INSUFFICIENT_DATA`. Those that do not exist are not in it. */
+  alarmStates(names: readonly string[]): Promise<ReadonlyMap<string, string>>;
   /** Sends an event of source `aws.sagemaker`. One that does not get through is logged, and fails nobody. */
   emit(detailType: string, resources: readonly string[], detail: object): Promise<void>;
 }

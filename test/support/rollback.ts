@@ -44,7 +44,7 @@ import type { RunReporting } from '../../functions/shared/run-handler.ts';
 import { WorkBucket } from '../../functions/shared/work.ts';
 import type { Workflow } from '../../functions/shared/workflow.ts';
 import { ContainerError } from '../../sandbox/sagemaker/containers.ts';
-import { endpointOperations } from '../../sandbox/sagemaker/endpoints.ts';
+import { askForFault, endpointOperations } from '../../sandbox/sagemaker/endpoints.ts';
 import { HostingError } from '../../sandbox/sagemaker/hosting.ts';
 import { ImageRegistry, type ResolvedImage } from '../../sandbox/sagemaker/images.ts';
 import { modelOperations } from '../../sandbox/sagemaker/models.ts';
@@ -201,6 +201,7 @@ export class RollbackWorld {
       images: new Images(),
       operations: { ...registryOperations, ...modelOperations, ...endpointOperations, ...tagOperations },
       routes: [invocationRoute(() => random.uniform())],
+      fault: askForFault,
       log: (line) => this.log.push(line),
       now: () => this.clock.time,
       wait: (ms, signal) => this.clock.after(ms, signal),
@@ -529,6 +530,7 @@ export class RollbackWorld {
       },
       passRole: async () => undefined,
       s3As: async () => s3,
+      alarmStates: async (names) => new Map([...this.alarms].filter(([name]) => names.includes(name))),
       emit: async (detailType, _resources, detail) => {
         this.emitted.push({ at: this.clock.time, detailType, detail: structuredClone(detail) as never });
       },

@@ -17,7 +17,7 @@ import { SageMakerRuntimeClient } from '@aws-sdk/client-sagemaker-runtime';
 import { create } from 'tar';
 import { ImageRegistry } from '../../sandbox/sagemaker/images.ts';
 import { modelOperations } from '../../sandbox/sagemaker/models.ts';
-import { SageMakerServer } from '../../sandbox/sagemaker/server.ts';
+import { type Parts, SageMakerServer } from '../../sandbox/sagemaker/server.ts';
 import { type Account, type Operation, type Route, ServiceError } from '../../sandbox/sagemaker/service.ts';
 import { s3Error } from './fake-aws.ts';
 
@@ -45,6 +45,8 @@ export class LocalSageMaker {
   readonly written: PutObjectCommandInput[] = [];
   /** What was authorised: `action resource`. */
   readonly authorized: string[] = [];
+  /** States of alarms by name. */
+  readonly alarms = new Map<string, string>();
   /** Actions that nobody may. */
   readonly forbidden = new Set<string>();
   /** What S3 refuses the role: `GetObject bucket/key`, or how it begins. */
@@ -62,10 +64,12 @@ export class LocalSageMaker {
   static async start({
     operations = {},
     routes = [],
+    fault,
     wait = async () => setImmediate(),
   }: {
     operations?: Readonly<Record<string, Operation>>;
     routes?: readonly Route[];
+    fault?: Parts['fault'];
     wait?: (milliseconds: number, signal: AbortSignal) => Promise<void>;
   }): Promise<LocalSageMaker> {
     const own = new LocalSageMaker();
@@ -77,6 +81,7 @@ export class LocalSageMaker {
       images,
       operations: { ...modelOperations, ...operations },
       routes,
+      ...(fault !== undefined && { fault }),
       log: (line) => own.log.push(line),
       wait,
     });
@@ -101,6 +106,16 @@ export class LocalSageMaker {
     this.client.destroy();
     this.runtime.destroy();
     await this.#server.close();
+  }
+
+  /** `POST /_sandbox/faults` */
+  async fault(asked: object): Promise<void> {
+    const answer = await fetch(`${this.endpoint}/_sandbox/faults`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(asked),
+    });
+    if (!answer.ok) throw new Error(`the fault is refused: ${await answer.text()}`);
   }
 
   put(name: string, body: string | Uint8Array): void {
@@ -146,6 +161,7 @@ export class LocalSageMaker {
         if (role !== ROLE) throw new ServiceError('ValidationException', `cannot assume ${role}`);
         return s3;
       },
+      alarmStates: async (names) => new Map([...this.alarms].filter(([name]) => names.includes(name))),
       emit: async (detailType, resources, detail) => {
         this.events.push({ detailType, resources, detail: structuredClone(detail) });
       },
