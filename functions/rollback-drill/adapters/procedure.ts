@@ -34,10 +34,10 @@ import {
  */
 
 /** A Lambda function may take so long, milliseconds: less than the 15 minutes of the function that waits for it. */
-export const LONGEST_INVOCATION_MS = 12 * 60_000;
+const LONGEST_INVOCATION_MS = 12 * 60_000;
 
-/** Until the answer of a function that has used up its time is there. */
-const ANSWERING_MS = 5_000;
+/** By how much the SDK is more patient, so that it is the drill that gives up. */
+const SPARE_MS = 5_000;
 
 /** Options of the client that invokes procedures: once, and for as long as the team's function may take. */
 export const PROCEDURE_OPTIONS = {
@@ -45,8 +45,8 @@ export const PROCEDURE_OPTIONS = {
   maxAttempts: 1,
   requestHandler: {
     ...CLIENT_OPTIONS.requestHandler,
-    requestTimeout: LONGEST_INVOCATION_MS + ANSWERING_MS,
-    socketTimeout: LONGEST_INVOCATION_MS + ANSWERING_MS,
+    requestTimeout: LONGEST_INVOCATION_MS + SPARE_MS,
+    socketTimeout: LONGEST_INVOCATION_MS + SPARE_MS,
   },
 };
 
@@ -269,15 +269,13 @@ async function invoked(arn: string, plan: ProcedurePlan, deps: ProcedureDependen
   if (takeBack === undefined) return lost(ATTEMPT_DIED);
   const patience = Math.min(plan.patienceMs, LONGEST_INVOCATION_MS);
   try {
-    const answer = await deps.lambda.send(
-      new InvokeCommand({
-        FunctionName: arn,
-        InvocationType: 'RequestResponse',
-        LogType: 'None',
-        Payload: JSON.stringify(plan.incident),
-      }),
-      { requestTimeout: patience + ANSWERING_MS },
-    );
+    const command = new InvokeCommand({
+      FunctionName: arn,
+      InvocationType: 'RequestResponse',
+      LogType: 'None',
+      Payload: JSON.stringify(plan.incident),
+    });
+    const answer = await within(patience, (abortSignal) => deps.lambda.send(command, { abortSignal }));
     return endOfFunction(answer);
   } catch (error) {
     const { name, message } = error as Error;
@@ -299,6 +297,22 @@ async function invoked(arn: string, plan: ProcedurePlan, deps: ProcedureDependen
     // So Lambda says that it cannot make a function run: for its network, its key, its image.
     if (statusOf(error) === 502) return failed(inOneLine(`${name}: ${message}`));
     return lost(inOneLine(messageOf(dependencyError(`Invoke ${arn}`, error))));
+  }
+}
+
+/** Asks, and gives up after so many milliseconds, with the error that the SDK has of it. */
+async function within<T>(ms: number, ask: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const over = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const error = Object.assign(new Error(`no answer in ${formatDuration(ms)}`), { name: 'TimeoutError' });
+    timer = setTimeout(() => reject(error), ms);
+  });
+  try {
+    return await Promise.race([ask(over.signal), late]);
+  } finally {
+    clearTimeout(timer);
+    over.abort();
   }
 }
 
@@ -467,11 +481,14 @@ function builtinOf(plan: ProcedurePlan, deps: ProcedureDependencies): RunnablePr
     if (takeBack === undefined) return { execution: run, certain: false };
     try {
       const request: RollbackRequest = { endpoint: plan.incident.endpoint, to: plan.to, run };
-      await deps.lambda.send(
-        new InvokeCommand({ FunctionName: arn, InvocationType: 'Event', Payload: JSON.stringify(request) }),
-        // It only takes the event.
-        { requestTimeout: CLIENT_OPTIONS.requestHandler.requestTimeout },
-      );
+      const command = new InvokeCommand({
+        FunctionName: arn,
+        InvocationType: 'Event',
+        Payload: JSON.stringify(request),
+      });
+      // Lambda only takes the event.
+      const { requestTimeout } = CLIENT_OPTIONS.requestHandler;
+      await within(requestTimeout, (abortSignal) => deps.lambda.send(command, { abortSignal }));
       return { execution: run, certain: true };
     } catch (error) {
       const refusal = refusalOf(error, {
@@ -493,9 +510,8 @@ function builtinOf(plan: ProcedurePlan, deps: ProcedureDependencies): RunnablePr
     const { result, error } = parseJson(progressSchema, text, deps.work.uri(key));
     if (error !== undefined) return failed(inOneLine(error.message));
     if (result === undefined) return undefined;
-    if (rollbackResultSchema.safeParse(result).success) return succeeded;
-    const { ignored } = result as { ignored?: unknown };
-    return failed(typeof ignored === 'string' ? inOneLine(ignored) : 'the rollback does not say what it did');
+    const isDone = rollbackResultSchema.safeParse(result).success;
+    return isDone ? succeeded : failed('the rollback does not say what it did');
   };
   return { begin, look, stop: async () => 'it cannot be stopped' };
 }
