@@ -36,6 +36,8 @@ export class Rollback extends Construct {
       entry: 'rollback-drill/rollback-handler',
       memory: 512,
       executionTimeout: LONGEST_ROLLBACK,
+      // Whoever asked has gone on by then: late, it would undo what they did.
+      patience: { maxAge: Duration.minutes(5), retries: 0 },
       unjudged: 'an endpoint may still serve what it was to be rolled back from',
       notifications,
     });

@@ -53,6 +53,11 @@ export interface GateFunctionProps {
   timeout: Duration;
   /** Makes it a durable function, whose executions outlive its invocations, and live as long as this. */
   executionTimeout?: Duration;
+  /**
+   * How long an event may wait for its turn, and how often one that failed is tried again where the function is not
+   * durable; by default six hours, and twice.
+   */
+  patience?: { maxAge: Duration; retries: number };
   /** Invocations at a time, reserved from the account's quota; `unreserved` takes what the account has. */
   concurrency: number | 'unreserved';
   layers: ILayerVersion[];
@@ -132,11 +137,12 @@ export class GateFunction extends Construct {
     const version = this.function.currentVersion as IVersion;
     this.alias = new Alias(this, 'Live', { aliasName: 'live', version });
 
+    // The longest that Lambda offers: a burst of uploads waits its turn under the bounded concurrency.
+    const { maxAge, retries } = props.patience ?? { maxAge: Duration.hours(6), retries: 2 };
     this.alias.configureAsyncInvoke({
-      // The longest that Lambda offers: a burst of uploads waits its turn under the bounded concurrency.
-      maxEventAge: Duration.hours(6),
+      maxEventAge: maxAge,
       ...(executionTimeout === undefined && {
-        retryAttempts: 2,
+        retryAttempts: retries,
         onFailure: new SqsDestination(this.deadLetters),
       }),
     });

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import { describe, expect, test } from 'vitest';
-import { configOf, contractOf, deployed, resourceOf, synthesize } from '../support/synthesize.ts';
+import { policyOf } from '../support/permissions.ts';
+import { ACCOUNT, configOf, contractOf, REGION, synthesize } from '../support/synthesize.ts';
 
 /*
  * What a function calls and what its role allows are the same: the commands in its bundle against the actions in the
@@ -21,13 +22,25 @@ const ACTIONS: Record<string, string[]> = {
   // The topic has a key.
   'sns:Publish': ['sns:Publish', 'kms:Decrypt', 'kms:GenerateDataKey'],
   'eventbridge:PutEvents': ['events:PutEvents'],
+  // Of a configuration with a key, and with the alarms of a guardrail.
+  'sagemaker:UpdateEndpoint': ['sagemaker:UpdateEndpoint', 'kms:CreateGrant', 'cloudwatch:DescribeAlarms'],
   'sagemaker-runtime:InvokeEndpoint': ['sagemaker:InvokeEndpoint'],
+  'lambda:Invoke': ['lambda:InvokeFunction'],
+  'sfn:DescribeExecution': ['states:DescribeExecution'],
+  'sfn:StartExecution': ['states:StartExecution'],
+  'sfn:StopExecution': ['states:StopExecution'],
   'sqs:ChangeMessageVisibilityBatch': ['sqs:ChangeMessageVisibility'],
   // With tags.
   'cloudwatch:PutMetricAlarm': ['cloudwatch:PutMetricAlarm', 'cloudwatch:TagResource'],
   'sqs:CreateQueue': ['sqs:CreateQueue', 'sqs:TagQueue'],
-  // With tags, and the first with a role.
-  'sagemaker:CreateModel': ['sagemaker:CreateModel', 'sagemaker:AddTags', 'iam:PassRole'],
+  'sagemaker:CreateEndpointConfig': ['sagemaker:CreateEndpointConfig', 'sagemaker:AddTags'],
+  // With tags, a role, and a package.
+  'sagemaker:CreateModel': [
+    'sagemaker:CreateModel',
+    'sagemaker:AddTags',
+    'sagemaker:DescribeModelPackage',
+    'iam:PassRole',
+  ],
   'sagemaker:CreateTransformJob': ['sagemaker:CreateTransformJob', 'sagemaker:AddTags'],
 };
 
@@ -61,6 +74,9 @@ async function commandsOf(entry: string): Promise<string[]> {
   return [...new Set(commands)].sort();
 }
 
+const arn = (service: string, resource: string) => `arn:aws:${service}:${REGION}:${ACCOUNT}:${resource}`;
+const ROLE = `arn:aws:iam::${ACCOUNT}:role/team`;
+
 const template = synthesize(
   configOf(
     `tocsin: 1
@@ -93,6 +109,30 @@ alarmDrills:
     intended: { fires: ">= 0.2", within: 2h }
     mode: traffic
     traffic: { endpoint: staging, dataset: flights, features: [id], feature: id }
+rollbackDrills:
+  deployed:
+    endpoint: staging
+    failure: { deployModel: { package: "${arn('sagemaker', 'model-package/bad/1')}", role: "${ROLE}" } }
+    procedure: { builtin: config }
+    golden: golden/flights.jsonl
+    within: 10m
+  guarded:
+    endpoint: staging
+    failure: { breakGuardrail: { alarm: errors } }
+    golden: golden/flights.jsonl
+    within: 10m
+  runbook:
+    endpoint: staging
+    failure: { shiftTraffic: { to: candidate } }
+    procedure: { ssmAutomation: { document: rollback, role: "${ROLE}" } }
+    golden: golden/flights.jsonl
+    within: 10m
+  machine:
+    endpoint: staging
+    failure: { shiftTraffic: { to: candidate } }
+    procedure: { stateMachine: "${arn('states', 'stateMachine:rollback')}" }
+    golden: golden/flights.jsonl
+    within: 10m
 driftMonitors:
   flights:
     endpoint: staging
@@ -106,12 +146,7 @@ driftMonitors:
 );
 
 function grantedTo(role: string): string[] {
-  const { PolicyDocument: document } = resourceOf<{
-    PolicyDocument: {
-      Statement: { Effect: string; Action: string | string[]; Resource: string | string[] }[];
-    };
-  }>(template, 'AWS::IAM::Policy', role);
-  const actions = deployed<typeof document>(template, document)
+  const actions = policyOf(template, role)
     .Statement.filter(({ Resource }) => !String(Resource).endsWith('deadletters'))
     .flatMap(({ Action }) => Action);
   return [...new Set(actions)].filter((action) => !PLATFORM.includes(action)).sort();
@@ -122,6 +157,9 @@ describe.each<[entry: string, role: string, unused: string[]]>([
   ['holdout-evaluation/canary-handler', 'PipelineCanaryGateRole', []],
   // It names no version, and uploads nothing in parts: the work bucket that it shares brings the code for that along.
   ['alarm-drill/handler', 'AlarmDrillGateRole', ['s3:AbortMultipartUpload', 's3:GetObjectVersion']],
+  // Nor do these.
+  ['rollback-drill/handler', 'RollbackDrillGateRole', ['s3:AbortMultipartUpload', 's3:GetObjectVersion']],
+  ['rollback-drill/rollback-handler', 'RollbackGateRole', ['s3:AbortMultipartUpload', 's3:GetObjectVersion']],
   // Nor does it, and it keeps no evidence: it reads the baseline from among it.
   ['quality-gate/monitor-handler', 'DriftMonitorGateRole', ['s3:GetObjectVersion', 's3:PutObject']],
 ])('%s', (entry, role, unused) => {

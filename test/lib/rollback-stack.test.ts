@@ -376,6 +376,20 @@ describe('the functions', () => {
     }
   });
 
+  test('no rollback happens when nobody waits for it any more', () => {
+    const patienceOf = (id: string, from = one) => resourceOf(from, 'AWS::Lambda::EventInvokeConfig', id);
+    const inProcess = synthesize({ ...ONE, workflow: 'in-process' });
+    expect(patienceOf('RollbackGate')).toMatchObject({ MaximumEventAgeInSeconds: 300 });
+    expect(patienceOf('RollbackGate', inProcess)).toMatchObject({
+      MaximumEventAgeInSeconds: 300,
+      MaximumRetryAttempts: 0,
+    });
+    expect(patienceOf('RollbackDrillGate', inProcess)).toMatchObject({
+      MaximumEventAgeInSeconds: 6 * 3600,
+      MaximumRetryAttempts: 2,
+    });
+  });
+
   test('say in their alarms what may be wrong', () => {
     const texts = Object.values(one.findResources('AWS::CloudWatch::Alarm')).map(
       ({ Properties }) => Properties.AlarmDescription as string,
