@@ -37,7 +37,7 @@ interface Transition {
   apply: () => void;
 }
 
-/** How long anything takes. */
+/** How long anything takes, unless it is said otherwise. */
 export const TRANSITION_MS = 60_000;
 
 /** What an endpoint is set up as. */
@@ -65,6 +65,8 @@ export class EndpointModel {
   readonly taken: string[] = [];
   /** What nobody may ask. */
   readonly violations: string[] = [];
+  /** How long a change takes. */
+  transitionMs = TRANSITION_MS;
   /** Asked before each call: an error of the SDK that it fails with. */
   fails: (operation: string) => Error | undefined = () => undefined;
 
@@ -85,7 +87,7 @@ export class EndpointModel {
     this.#now = now;
   }
 
-  /** Brings the endpoint into a state. One that passes ends after {@link TRANSITION_MS}, as `ends` says. */
+  /** Brings the endpoint into a state. One that passes ends after `transitionMs`, as `ends` says. */
   set({ status = 'InService', config, serves, weights, instances, pending, failureReason }: Setup): void {
     this.#deploy(config);
     this.status = status;
@@ -131,7 +133,7 @@ export class EndpointModel {
       failureReason: this.failureReason,
       pending: this.#pending,
       variants: [...this.#variants]
-        .map(([name, variant]) => ({ name, ...variant, images: [`image@${this.serves}`] }))
+        .map(([name, variant]) => ({ name, ...variant, images: [] }))
         .sort((a, b) => (a.name < b.name ? -1 : 1)),
     };
   }
@@ -186,7 +188,8 @@ export class EndpointModel {
   clone(from: string, to: string): void {
     const found = this.configs.get(from);
     if (found === undefined) throw refusal(`Could not find endpoint configuration "${from}".`);
-    if (!this.configs.has(to)) this.taken.push(`clone ${from} ${to}`);
+    if (this.configs.has(to)) throw refusal(`Cannot create already existing endpoint configuration "${to}".`);
+    this.taken.push(`clone ${from} ${to}`);
     this.configs.set(to, found);
   }
 
@@ -244,7 +247,7 @@ export class EndpointModel {
   }
 
   #later(apply: () => void): void {
-    this.#transition = { at: this.#now() + TRANSITION_MS, apply };
+    this.#transition = { at: this.#now() + this.transitionMs, apply };
   }
 
   #catchUp(): void {
