@@ -330,8 +330,7 @@ describe('UpdateEndpoint', () => {
         { ExcludeRetainedVariantProperties: [{ VariantPropertyType: 'DesiredWeight' }] },
         'ExcludeRetainedVariantProperties needs RetainAllVariantProperties to be true.',
       ],
-      [{ DeploymentConfig: { AutoRollbackConfiguration: {} } }, /no deployment guardrails yet/],
-      [{ RetainDeploymentConfig: true }, /no deployment guardrails yet/],
+      [{ DeploymentConfig: { BlueGreenUpdatePolicy: {} as never } }, /trafficRoutingConfiguration/],
     ];
     for (const [input, message] of cases) await expect(update(input)).rejects.toMatchObject(refused(message));
     await local.client.send(new DeleteModelCommand({ ModelName: 'ten' }));
