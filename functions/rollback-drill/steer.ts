@@ -60,23 +60,28 @@ export function nextAction(state: EndpointState | null, target: Target, past: Pa
   if (state === null) return stop(`the endpoint does not exist any more: ${again}`);
   const { status } = state;
   if (status === 'Deleting') return stop(`the endpoint is being deleted: ${again} once it is gone`);
-  if (status === 'Failed' || status === 'OutOfService') {
-    const what = status === 'Failed' ? 'has failed' : 'is out of service';
-    return stop(`the endpoint ${what} (${reasonOf(state)}) and takes no change: delete it, and ${again}`);
+  if (status === 'Failed') {
+    return stop(`the endpoint has failed (${reasonOf(state)}) and takes no change: delete it, and ${again}`);
   }
-  // A mix of two configurations is at rest, however its instances count.
-  const isMixed = status === 'UpdateRollbackFailed';
-  if (!isMixed && isChanging(state)) return { do: 'wait', why: changeOf(state) };
+  // These are at rest, however their instances count.
+  const isBroken = status === 'UpdateRollbackFailed' || status === 'OutOfService';
+  if (!isBroken && isUnderWay(state)) return { do: 'wait', why: changeOf(state) };
 
   const deployment = nextDeployment(state, target, past);
   if (
     deployment !== undefined &&
-    (deployment.do !== 'stop' || isMixed || !isCloneOf(past.clone, state.config))
+    (deployment.do !== 'stop' || isBroken || !isCloneOf(past.clone, state.config))
   ) {
     return deployment;
   }
   // Also under the name of a clone that it cannot leave: the right model serves there, and gets its traffic.
   return nextChanges(state, target, past) ?? deployment ?? { do: 'nothing' };
+}
+
+/** Whether something goes on that ends by itself. Weights that were taken over in part stay so, and can be set again. */
+function isUnderWay(state: EndpointState): boolean {
+  const variants = state.variants.map((variant) => ({ ...variant, desiredWeight: variant.weight }));
+  return isChanging({ ...state, variants });
 }
 
 /** Undefined where it has the configuration that it is to have. */
@@ -85,19 +90,20 @@ function nextDeployment(
   { config }: Target,
   { clone, anew, taken }: Past,
 ): Action | undefined {
-  const isMixed = state.status === 'UpdateRollbackFailed';
+  const { status } = state;
+  const isMixed = status === 'UpdateRollbackFailed';
   if (config === undefined) {
-    return isMixed
-      ? stop(
-          'the endpoint is UpdateRollbackFailed: it serves a mix of two endpoint configurations, and takes no weights until it has one again. Roll it back to the endpoint configuration that it had before',
-        )
-      : undefined;
+    if (status === 'InService') return undefined;
+    const what = isMixed ? 'it serves a mix of two endpoint configurations' : 'it answers nobody';
+    return stop(
+      `the endpoint is ${status}: ${what}, and takes no weights until one is deployed again. Roll it back to the endpoint configuration that it had before`,
+    );
   }
   const updates = taken.flatMap(({ act, ...end }) =>
     act.do === 'update' ? [{ ...end, to: act.config }] : [],
   );
   const isRight = state.config === config && (!anew || updates.some(({ worked }) => worked));
-  if (!isMixed && isRight) return undefined;
+  if (status === 'InService' && isRight) return undefined;
 
   // SageMaker takes no name that the endpoint has, and a mix has two: one that was never tried is in none.
   const needsClone = isMixed || state.config === config;
@@ -124,12 +130,12 @@ function nextDeployment(
   return { do: 'update', config: to, retain: updates.every(({ worked }) => worked) };
 }
 
-/** Names of copies: more than one is needed where a deployment of a copy ends in a mix. */
-function cloneNames(clone: string): string[] {
+/** Names of the copies that may be made under this name: more than one is needed where a deployment of a copy ends in a mix. */
+export function cloneNames(clone: string): string[] {
   return [clone, `${clone}-2`, `${clone}-3`];
 }
 
-/** Whether an endpoint configuration is a copy that was made under this name. */
+/** Whether an endpoint configuration is such a copy. */
 export function isCloneOf(clone: string, config: string): boolean {
   return cloneNames(clone).includes(config);
 }
@@ -163,10 +169,15 @@ function nextChanges(
 function changeTo(variant: VariantState, weight?: number, instances?: number): Change[] {
   const change: Change = {
     variant: variant.name,
-    ...(weight !== undefined && !isSameWeight(weight, variant.desiredWeight) && { weight }),
+    ...(weight !== undefined && !hasWeight(variant, weight) && { weight }),
     ...(instances !== undefined && instances !== variant.desiredInstances && { instances }),
   };
   return Object.keys(change).length > 1 ? [change] : [];
+}
+
+/** It has it, and not only wants it. */
+function hasWeight({ weight, desiredWeight }: VariantState, wanted: number): boolean {
+  return isSameWeight(wanted, weight) && isSameWeight(wanted, desiredWeight);
 }
 
 /** Weights are numbers of 32 bits in SageMaker. */

@@ -200,7 +200,7 @@ export class EndpointModel {
       this.violations.push(`${what} while it is ${this.status}`);
       throw refusal('Cannot update in-progress endpoint.');
     }
-    if (['Failed', 'OutOfService'].includes(this.status)) {
+    if (this.status === 'Failed') {
       this.violations.push(`${what} while it is ${this.status}`);
       throw refusal(`Cannot update endpoint that is ${this.status}.`);
     }
@@ -208,7 +208,8 @@ export class EndpointModel {
 
   #begin(config: string): void {
     const wasMixedWith = this.#mixedWith;
-    const wasMixed = this.status === 'UpdateRollbackFailed';
+    // What was a mix, or was down, stays so where the update comes to nothing.
+    const before = this.status === 'Updating' ? 'InService' : this.status;
     this.status = 'Updating';
     this.#pending = config;
     this.failureReason = null;
@@ -226,8 +227,7 @@ export class EndpointModel {
         this.status = 'UpdateRollbackFailed';
         this.#mixedWith = config;
       } else {
-        // What was a mix stays one.
-        this.status = wasMixed ? 'UpdateRollbackFailed' : 'InService';
+        this.status = before;
         this.#mixedWith = wasMixedWith;
         if (end !== 'silent') this.failureReason = end.reason;
       }

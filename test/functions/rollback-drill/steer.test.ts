@@ -79,11 +79,6 @@ describe('an endpoint that nothing can be done with', () => {
       endpoint({ status: 'Failed', failureReason: 'no capacity' }),
       'the endpoint has failed (no capacity) and takes no change: delete it, and create it again from the endpoint configuration churn-6',
     ],
-    [
-      'is out of service',
-      endpoint({ status: 'OutOfService' }),
-      'the endpoint is out of service (SageMaker gives no reason) and takes no change: delete it, and create it again from the endpoint configuration churn-6',
-    ],
   ])('%s', (_, state, expected) => {
     expect(why(state, { config: 'churn-6' }, past())).toBe(expected);
   });
@@ -197,6 +192,23 @@ describe('an endpoint that serves a mix', () => {
     expect(nextAction(state, target, stuck)).toMatchObject({ do: 'weigh' });
     expect(why({ ...state, variants: [variant('primary', 1)] }, target, stuck)).toMatch(
       new RegExp(`^it serves what churn-7 says, under the name ${CLONE}, but 2 updates to the endpoint`),
+    );
+  });
+});
+
+describe('an endpoint that is out of service', () => {
+  const down = endpoint({ status: 'OutOfService' });
+
+  it('is deployed anew, by way of a copy only where it has the configuration already', () => {
+    expect(nextAction(down, { config: 'churn-6' }, past())).toEqual(update('churn-6'));
+    const clone: Act = { do: 'clone', from: 'churn-7', to: CLONE };
+    expect(nextAction(down, { config: 'churn-7' }, past())).toEqual(clone);
+    expect(nextAction(down, { config: 'churn-7' }, past([worked(clone)]))).toEqual(update(CLONE));
+  });
+
+  it('is no place for weights', () => {
+    expect(why(down, { weights: { primary: 1 } }, past())).toMatch(
+      /is OutOfService: it answers nobody, and takes no weights until one is deployed again/,
     );
   });
 });
@@ -400,8 +412,8 @@ describe('from any state', () => {
   it('it gets there where SageMaker does as it is asked, and there is anything to bring there', () => {
     const feasible = scenario.filter(
       ({ setup, target }) =>
-        !['Deleting', 'Failed', 'OutOfService'].includes(setup.status) &&
-        (target.config !== undefined || setup.status !== 'UpdateRollbackFailed') &&
+        !['Deleting', 'Failed'].includes(setup.status) &&
+        (target.config !== undefined || !['UpdateRollbackFailed', 'OutOfService'].includes(setup.status)) &&
         target.weights?.shadow === undefined &&
         VARIANTS.every((name) => (target.weights?.[name] ?? 1) > 0),
     );
