@@ -18,7 +18,7 @@ import {
 } from '@aws-sdk/client-sagemaker';
 import { InvokeEndpointCommand, type InvokeEndpointCommandInput } from '@aws-sdk/client-sagemaker-runtime';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { endpointOperations } from '../../../sandbox/sagemaker/endpoints.ts';
+import { askForFault, endpointOperations } from '../../../sandbox/sagemaker/endpoints.ts';
 import { invocationRoute } from '../../../sandbox/sagemaker/runtime.ts';
 import { IMAGE, LocalSageMaker, ROLE } from '../../support/sagemaker.ts';
 
@@ -38,6 +38,7 @@ beforeEach(async () => {
   gate = undefined;
   local = await LocalSageMaker.start({
     operations: endpointOperations,
+    fault: askForFault,
     routes: [invocationRoute(() => (chances.length > 1 ? (chances.shift() ?? 0) : (chances[0] ?? 0)))],
     wait: async () => gate,
   });
@@ -338,6 +339,62 @@ describe('UpdateEndpoint', () => {
     expect((await describeEndpoint()).EndpointStatus).toBe('InService');
     local.forbidden.add('sagemaker:UpdateEndpoint');
     await expect(update({})).rejects.toMatchObject({ name: 'AccessDeniedException' });
+  });
+});
+
+describe('a deployment', () => {
+  it('goes on between two containers, by the draw of each request', async () => {
+    await createEndpoint();
+    await createConfig('second', { live: { model: 'ten' } });
+    local.alarms.set('errors', 'OK');
+    let open = () => {};
+    gate = new Promise((resolve) => {
+      open = resolve;
+    });
+    const updated = update({
+      DeploymentConfig: {
+        BlueGreenUpdatePolicy: {
+          TrafficRoutingConfiguration: {
+            Type: 'CANARY',
+            WaitIntervalInSeconds: 60,
+            CanarySize: { Type: 'CAPACITY_PERCENT', Value: 25 },
+          },
+        },
+        AutoRollbackConfiguration: { Alarms: [{ AlarmName: 'errors' }] },
+      },
+    });
+    await eventually(async () => (await describeEndpoint()).EndpointStatus).toBe('Updating');
+    expect(local.authorized).toContain(
+      'cloudwatch:DescribeAlarms arn:aws:cloudwatch:us-east-1:000000000000:alarm:errors',
+    );
+    // The new fleet starts; then the gate of the canary closes.
+    let bake = () => {};
+    const baking = new Promise<void>((resolve) => {
+      bake = resolve;
+    });
+    gate = baking;
+    open();
+    chances = [0.249];
+    await eventually(async () => (await invoke('1')).body).toBe('10');
+    chances = [0.25];
+    expect((await invoke('1')).body).toBe('1');
+    bake();
+    await updated;
+    expect((await invoke('1')).body).toBe('10');
+    expect((await describeEndpoint()).EndpointConfigName).toBe('second');
+  });
+
+  it('goes wrong where that was asked for', async () => {
+    await createEndpoint();
+    await createConfig('second', { live: { model: 'ten' } });
+    await local.fault({ endpoint: 'delay', does: 'fail' });
+    await update({});
+    const endpoint = await describeEndpoint();
+    expect(endpoint).toMatchObject({ EndpointStatus: 'InService', EndpointConfigName: 'first' });
+    expect(endpoint.FailureReason).toBeUndefined();
+    await expect(local.fault({ endpoint: 'delay', does: 'explode' })).rejects.toThrow('ValidationException');
+    await local.fault({ operation: 'UpdateEndpoint', type: 'ThrottlingException', times: 'always' });
+    await expect(update({})).rejects.toMatchObject({ name: 'ThrottlingException' });
   });
 });
 
