@@ -8,6 +8,16 @@ import { type Format, style } from './cli.ts';
 /** Characters, the worst first. */
 export type Marks = Record<string, { means: string; format: readonly string[] }>;
 
+/** Who answered, as a drill's progress has it, too: what there is to be afraid of first. */
+export const ANSWERS = {
+  B: { means: 'the bad model', format: ['bold', 'red'] },
+  O: { means: 'another model', format: ['bold', 'yellow'] },
+  M: { means: 'several models', format: ['yellow'] },
+  P: { means: 'the previous model', format: ['green'] },
+  '=': { means: 'either model', format: ['dim'] },
+  x: { means: 'nobody', format: ['dim', 'red'] },
+} as const satisfies Marks;
+
 /** How the characters look. */
 export function formatsOf(marks: Marks): Record<string, Format> {
   return Object.fromEntries(Object.entries(marks).map(([mark, { format }]) => [mark, [...format] as Format]));

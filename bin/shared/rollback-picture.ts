@@ -17,7 +17,7 @@ import {
 import { countOf, formatShare, formatTime, listOf } from '../../functions/shared/format.ts';
 import { parseJson } from '../../functions/shared/schema.ts';
 import { integer, printable, style } from './cli.ts';
-import { formatsOf, legendOf, type Marks, paint, worst } from './marks.ts';
+import { ANSWERS, formatsOf, legendOf, type Marks, paint, worst } from './marks.ts';
 import { durationText } from './run-screen.ts';
 
 /*
@@ -94,18 +94,9 @@ export function parseTimeline(text: string, where: string): Timeline {
   return parseJson(timelineSchema, text, where);
 }
 
-/** Marks of who answered, the worst first; in small letters where others answered, too. */
-const ANSWERS = {
-  B: { means: 'the bad model', format: ['bold', 'red'] },
-  O: { means: 'another model', format: ['bold', 'yellow'] },
-  N: { means: 'nobody', format: ['dim', 'red'] },
-  P: { means: 'the previous model', format: ['green'] },
-  '-': { means: 'either', format: ['dim'] },
-} as const satisfies Marks;
-
 type Answer = keyof typeof ANSWERS;
 
-const ANSWER_OF: Record<Who, Answer> = { bad: 'B', other: 'O', nobody: 'N', previous: 'P', either: '-' };
+const ANSWER_OF: Record<Who, Answer> = { bad: 'B', other: 'O', nobody: 'x', previous: 'P', either: '=' };
 
 /** Marks of the endpoint's status, the worst first. */
 const STATUSES = {
@@ -171,7 +162,7 @@ interface Column {
 }
 
 /**
- * The picture of a timeline, as wide as the terminal: a row of who answered, of the endpoint's status, of its
+ * The picture of a timeline, as wide as the terminal: a row of who answered, of requests that were lost where some were, of the endpoint's status, of its
  * configuration where it had several, and of what happened; below, all of it in words. Empty where nothing was asked.
  *
  * @param columns of the terminal
@@ -193,17 +184,21 @@ export function renderTimeline(stream: Writable, timeline: Timeline, columns: nu
   });
   const configs = configsOf(timeline);
   const happenings = happeningsOf(timeline);
-  const answers = answersOf(requests, cells);
+  const groups = groupsOf(requests, cells);
+  const answers = groups.map(answerMark);
+  const lost = groups.map((group) => (group.some(({ who }) => who === 'nobody') ? 'x' : ' '));
   const looks = looksOf(timeline, cells);
   const statuses = looks.map((states) => worstStatus(states));
 
   const line = (label: string, text: string, marks: Marks) =>
     `${style(stream, 'dim', label.padEnd(GUTTER))}${paint(stream, text, formatsOf(marks))}`.trimEnd();
-  const small = Object.fromEntries(Object.entries(ANSWERS).map(([mark, one]) => [mark.toLowerCase(), one]));
+  const legend = (label: string, text: string) =>
+    `${style(stream, 'dim', `${label}:`.padEnd(GUTTER))} ${text}`;
   const lines = [
     `${style(stream, 'bold', `Who answered ${countOf(requests.length, 'request')} in ${durationText(end - start)}`)}, from ${formatTime(start - (start % 1000))}`,
     '',
-    line('answers', answers.join(''), { ...ANSWERS, ...small }),
+    line('answers', answers.join(''), ANSWERS),
+    ...(lost.includes('x') ? [line('lost', lost.join(''), ANSWERS)] : []),
     line('status', statuses.join(''), STATUSES),
     ...(configs.length > 1
       ? [line('config', looks.map((states) => configMark(states, configs)).join(''), {})]
@@ -211,11 +206,15 @@ export function renderTimeline(stream: Writable, timeline: Timeline, columns: nu
     line('events', eventRow(happenings, cells, start, stepMs), {}),
     line('', axisOf(cells.length, stepMs), {}),
     '',
-    legendOf(stream, ANSWERS, new Set(answers.map((mark) => mark.toUpperCase()))),
-    ...(answers.some((mark) => /[a-z]/.test(mark)) ? ['In small letters: others answered, too.'] : []),
-    legendOf(stream, STATUSES, new Set(statuses)),
+    legend('answers', legendOf(stream, ANSWERS, new Set([...answers, ...lost]))),
+    legend('status', legendOf(stream, STATUSES, new Set(statuses))),
     ...(configs.length > 1
-      ? [configs.map((config, index) => `${CONFIGS[index] ?? '+'} ${printable(config)}`).join('  ')]
+      ? [
+          legend(
+            'config',
+            configs.map((name, index) => `${CONFIGS[index] ?? '+'} ${printable(name)}`).join('  '),
+          ),
+        ]
       : []),
     `Each column is ${stepMs < 1000 ? `${stepMs} ms` : durationText(stepMs)}.`,
     '',
@@ -235,18 +234,24 @@ function stepOf(spanMs: number, width: number, requests: number): number {
   return STEPS_MS.find(fits) ?? longest * Math.ceil((spanMs + 1) / (width * longest));
 }
 
-/** A mark for each column; blank where no request began. */
-function answersOf(requests: readonly Request[], cells: readonly Column[]): string[] {
+/** Requests that began in each column. */
+function groupsOf(requests: readonly Request[], cells: readonly Column[]): Request[][] {
   let next = 0;
   return cells.map(({ to }) => {
     const first = next;
     while (next < requests.length && (requests[next] as Request).at < to) next++;
-    const marks = new Set(requests.slice(first, next).map(({ who }) => ANSWER_OF[who]));
-    if (marks.size === 0) return ' ';
-    const mark = worst(ANSWERS, [...marks]);
-    marks.delete('-');
-    return marks.size > 1 ? mark.toLowerCase() : mark;
+    return requests.slice(first, next);
   });
+}
+
+/** Who answered some requests: blank where there were none. */
+function answerMark(requests: readonly Request[]): Answer | ' ' {
+  const answered = requests.filter(({ who }) => who !== 'nobody');
+  if (answered.length === 0) return requests.length === 0 ? ' ' : 'x';
+  const telling = new Set(answered.map(({ who }) => ANSWER_OF[who]).filter((mark) => mark !== '='));
+  if (telling.size > 1) return 'M';
+  const [mark = '='] = telling;
+  return mark;
 }
 
 /** States that the endpoint had in each column, as far as somebody looked. */
@@ -259,7 +264,7 @@ function looksOf({ slices }: Timeline, cells: readonly Column[]): (EndpointState
     })),
   );
   return cells.map(({ from, to }) =>
-    looks.filter((look) => look.from < to && look.to >= from).map(({ state }) => state),
+    looks.filter((look) => look.from < to && (look.from >= from || look.to > from)).map(({ state }) => state),
   );
 }
 
@@ -344,13 +349,19 @@ function eventRow(
   stepMs: number,
 ): string {
   const letters = happenings.filter(({ letter }) => letter !== undefined);
-  let text = '';
-  for (const [index, { at, letter = '' }] of letters.entries()) {
-    const left = letters.length - index;
-    const column = Math.min(Math.floor((at - start) / stepMs), cells.length - left);
-    text = text.padEnd(column) + letter;
+  let next = 0;
+  const columns = letters.map(({ at }) => {
+    const column = Math.max(next, Math.floor((at - start) / stepMs));
+    next = column + 1;
+    return column;
+  });
+  // From the right: the last ones stay in the picture, as far as there is room.
+  let before = cells.length;
+  for (let index = columns.length - 1; index >= 0; index--) {
+    before = Math.max(index, Math.min(columns[index] as number, before - 1));
+    columns[index] = before;
   }
-  return text;
+  return letters.reduce((text, { letter }, index) => text.padEnd(columns[index] as number) + letter, '');
 }
 
 /** Times below their columns. */

@@ -1,4 +1,5 @@
 import { type Io, printable, style } from './cli.ts';
+import { ANSWERS, formatsOf, paint } from './marks.ts';
 
 /*
  * Where a run is, as its phases say it: on a terminal the present one, redrawn; elsewhere a line for each change.
@@ -15,6 +16,14 @@ const STATES = {
   OK: ['green'],
   INSUFFICIENT_DATA: ['yellow'],
 } as const;
+
+/** `previous 40 %`, `2 lost`: who answers, as far as anybody does. */
+const WHO = /\b(?:(previous|bad|other|either) (?!0 %)\d+ %|[1-9]\d* lost\b)/g;
+
+/** `last 12 s: PPPBBxBB`: who answered in each second. */
+const STRIP = /(?<=^ *last [^:]+: )[PBOM=x.]+(?= |$)/;
+
+const WHO_MARKS = { previous: 'P', bad: 'B', other: 'O', either: '=' } as const;
 
 /** Columns before the phase: how long the run has taken. */
 const MARGIN = 10;
@@ -34,15 +43,18 @@ export class RunScreen {
   }
 
   /**
-   * @param phase a few words, or more with the states of alarms in them; further lines are shown as they are
+   * @param phase a few words, or more with the states of alarms in them; further lines are for terminals
    * @param elapsedMs since the run began
    */
   show(phase: string, elapsedMs: number): void {
     const timeless = phase.replace(PASSING, '');
     if (this.#live) this.#redraw(phase, timeless.split(/: |\n/, 1)[0] ?? '', elapsedMs);
-    else if (timeless !== this.#shown) {
-      this.#stderr.write(`${lineOf(phase.replaceAll('\n', '; '), elapsedMs)}\n`);
-      this.#shown = timeless;
+    else {
+      // Further lines move on all the time.
+      const [head = ''] = timeless.split('\n');
+      if (head === this.#shown) return;
+      this.#stderr.write(`${lineOf(phase.split('\n', 1)[0] ?? '', elapsedMs)}\n`);
+      this.#shown = head;
     }
   }
 
@@ -68,9 +80,14 @@ export class RunScreen {
   }
 
   #paint(line: string): string {
-    return line.replace(/\b(?:ALARM|OK|INSUFFICIENT_DATA)\b/g, (state) =>
-      style(this.#stderr, [...STATES[state as keyof typeof STATES]], state),
-    );
+    return line
+      .replace(/\b(?:ALARM|OK|INSUFFICIENT_DATA)\b/g, (state) =>
+        style(this.#stderr, [...STATES[state as keyof typeof STATES]], state),
+      )
+      .replace(WHO, (text, who?: keyof typeof WHO_MARKS) =>
+        style(this.#stderr, [...ANSWERS[who === undefined ? 'x' : WHO_MARKS[who]].format], text),
+      )
+      .replace(STRIP, (strip) => paint(this.#stderr, strip, formatsOf(ANSWERS)));
   }
 }
 
