@@ -1,7 +1,8 @@
 import { messageOf } from '../../functions/shared/errors.ts';
 import { Capture, type DataCaptureConfig } from './capture.ts';
 import type { EndpointConfig, ProductionVariant } from './endpoint-configs.ts';
-import { type Hosted, HostingError } from './hosting.ts';
+import type { Hosted } from './hosted.ts';
+import { HostingError } from './hosting.ts';
 import { findModel, type Model } from './models.ts';
 import { type Call, ServiceError, seconds } from './service.ts';
 

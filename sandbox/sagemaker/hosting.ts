@@ -6,9 +6,8 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { GetObjectCommand } from '@aws-sdk/client-s3';
 import { REGION } from '../emulator.ts';
-import { type Container, ContainerError, serve, unpackModel } from './containers.ts';
-import type { ResolvedImage } from './images.ts';
-import type { Model } from './models.ts';
+import { ContainerError, serve, unpackModel } from './containers.ts';
+import type { Hostable, Hosted, HostOptions } from './hosted.ts';
 import { type Call, parseS3Uri } from './service.ts';
 
 /** Why a model could not be started. */
@@ -23,28 +22,6 @@ export class HostingError extends Error {
   }
 }
 
-/** A model whose container is healthy. */
-export interface Hosted {
-  container: Container;
-  /** As the model names it. */
-  specifiedImage: string;
-  resolved: ResolvedImage;
-  /** Milliseconds since 1970. */
-  resolvedAt: number;
-  /** Ends the container, and removes the model's files. */
-  stop(): Promise<void>;
-}
-
-/** How to start a model. */
-export interface HostOptions {
-  /** Variables on top of the model's own. */
-  env?: Readonly<Record<string, string>>;
-  /** Begins every line of the container in the log. */
-  label: string;
-  /** Ends it. */
-  signal: AbortSignal;
-}
-
 /**
  * Starts a model: finds its image, downloads its files with the rights of its role, and waits for its container.
  *
@@ -53,7 +30,7 @@ export interface HostOptions {
  * @throws HostingError where it does not start; the reason of `signal` where that aborts
  */
 export async function host(
-  model: Model,
+  model: Hostable,
   call: Call,
   { env = {}, label, signal }: HostOptions,
 ): Promise<Hosted> {

@@ -1,6 +1,7 @@
 import { HeadObjectCommand } from '@aws-sdk/client-s3';
 import * as z from 'zod';
 import { REGION } from '../emulator.ts';
+import type { Hostable, ModelContainer } from './hosted.ts';
 import { findPackage } from './registry.ts';
 import {
   type Call,
@@ -27,17 +28,8 @@ import {
   timestamp,
 } from './service.ts';
 
-/** A container of a model, as it is started: of a model package what the package says. */
-export interface ModelContainer {
-  Image: string;
-  ModelDataUrl?: string | undefined;
-  Environment?: Record<string, string> | undefined;
-}
-
-export interface Model extends Resource {
+export interface Model extends Resource, Hostable {
   readonly name: string;
-  readonly executionRoleArn: string;
-  readonly containers: readonly ModelContainer[];
   /** As DescribeModel shows it. */
   readonly description: Readonly<Record<string, unknown>>;
 }

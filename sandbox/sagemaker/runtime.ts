@@ -3,7 +3,14 @@ import { type Answer, ContainerError } from './containers.ts';
 import { take } from './endpoint-faults.ts';
 import { ENDPOINTS, type Endpoint } from './endpoints.ts';
 import type { Variant } from './fleets.ts';
-import { type Call, type HttpAnswer, type HttpRequest, type Route, ServiceError } from './service.ts';
+import {
+  type Call,
+  type HttpAnswer,
+  type HttpRequest,
+  type Route,
+  ServiceError,
+  tagKeys,
+} from './service.ts';
 
 /** The longest body of a request and of an answer, in bytes. */
 const MOST_BYTES = 6_291_456;
@@ -50,6 +57,7 @@ async function invoke(
   const target = headers[TARGET_VARIANT];
   const arn = ENDPOINTS.arn(name);
   await call.account.authorize(call.caller, 'sagemaker:InvokeEndpoint', arn, {
+    ...tagKeys({}, call, arn),
     ...(target !== undefined && { 'sagemaker:TargetVariant': target }),
   });
   const header = UNSUPPORTED.find((it) => headers[it] !== undefined);

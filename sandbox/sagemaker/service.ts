@@ -12,9 +12,8 @@ import {
   validate,
 } from '../aws/service.ts';
 import { ACCOUNT, REGION } from '../emulator.ts';
-import type { Hosted, HostOptions } from './hosting.ts';
+import type { Hostable, Hosted, HostOptions } from './hosted.ts';
 import type { ImageRegistry } from './images.ts';
-import type { Model } from './models.ts';
 
 export * from '../aws/service.ts';
 
@@ -69,7 +68,7 @@ export interface Call {
    *
    * @throws HostingError where it does not start; the reason of `options.signal` where that aborts
    */
-  host(model: Model, options: HostOptions): Promise<Hosted>;
+  host(model: Hostable, options: HostOptions): Promise<Hosted>;
 }
 
 /**
@@ -197,7 +196,7 @@ export function operation<S extends z.ZodType>(
 }
 
 /** Condition keys that every action knows: the tags of the resource, and those that the request brings. */
-function tagKeys(input: unknown, { state }: Call, arn: string): Context {
+export function tagKeys(input: unknown, { state }: Call, arn: string): Context {
   const { Tags } = (input ?? {}) as { Tags?: Tag[] };
   const resource = [...state.tags(arn)].flatMap(([key, value]) => [
     [`aws:ResourceTag/${key}`, value],

@@ -1,5 +1,6 @@
 import * as z from 'zod';
-import { type Hosted, HostingError } from './hosting.ts';
+import type { Hosted } from './hosted.ts';
+import { HostingError } from './hosting.ts';
 import { findModel, type Model } from './models.ts';
 import {
   type Call,
