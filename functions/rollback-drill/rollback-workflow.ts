@@ -108,7 +108,9 @@ function exactly(
 
 /** `sends 90% of its traffic to variant primary and 10% to variant candidate (endpoint configuration churn-7)` */
 function servingOf({ status, config, variants }: EndpointState): string {
-  const shares = Object.entries(sharesOf(variants)).filter(([, share]) => share > 0);
+  const shares = Object.entries(sharesOf(variants))
+    .filter(([, share]) => share > 0)
+    .sort(([, a], [, b]) => b - a);
   const traffic = listOf(
     shares.map(([name, share], index) => {
       const part = share === 1 ? 'all' : formatShare(share);
