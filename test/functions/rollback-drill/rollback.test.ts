@@ -111,6 +111,16 @@ describe('a rollback to a variant', () => {
     });
   });
 
+  it('sets weights again that were taken over in part, and then says so', async () => {
+    await world.fault({ endpoint: ENDPOINT, does: 'stint', part: 0.5 });
+    expect(await run({ variant: 'primary' })).toMatchObject({ shares: { primary: 1 } });
+    expect(changes()).toHaveLength(2);
+    await world.fault({ endpoint: ENDPOINT, does: 'stint', part: 0.5, times: 'always' });
+    await expect(run({ variant: 'candidate' })).rejects.toThrow(
+      /setting variant .* failed twice: SageMaker gives no reason\. churn-prod sends \d+/,
+    );
+  });
+
   it('waits while SageMaker maintains the endpoint, also where that begins just now', async () => {
     await world.fault({ endpoint: ENDPOINT, does: 'maintain', ms: 120_000, from: 'change' });
     const begun = world.now();

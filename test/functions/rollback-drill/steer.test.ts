@@ -256,6 +256,25 @@ describe('weights and instances', () => {
     expect(why(endpoint(), { weights: { primary: 1e-60 } }, past())).toMatch(/no variant would keep/);
   });
 
+  it('that were taken over in part are not waited for, but set again', () => {
+    const part = endpoint({
+      variants: [
+        { ...variant('candidate', 0.5), desiredWeight: 0 },
+        { ...variant('primary', 0.5), desiredWeight: 1 },
+      ],
+    });
+    const act: Act = {
+      do: 'weigh',
+      changes: [
+        { variant: 'candidate', weight: 0 },
+        { variant: 'primary', weight: 1 },
+      ],
+    };
+    expect(endOf(act, null, part)).toEqual(failed(act));
+    const target = { weights: { primary: 1, candidate: 0 } };
+    expect(nextAction(part, target, past([failed(act)]))).toEqual(act);
+  });
+
   it('are set twice at most', () => {
     const act: Act = { do: 'weigh', changes: [{ variant: 'primary', weight: 0.5, instances: 2 }] };
     const target = { weights: { primary: 0.5 }, instances: { primary: 2 } };
