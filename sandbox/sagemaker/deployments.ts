@@ -111,13 +111,10 @@ export function shiftOf(
         : Type === 'LINEAR'
           ? stepsOf(part('LinearStepSize', LinearStepSize, 0.1))
           : [1];
+    // The last step bakes like those before it; then the old fleet has its time to go.
     const last = shares.length - 1;
-    shift = {
-      shares,
-      bakeMs: shares.map(
-        (_, step) => (step === last ? TerminationWaitInSeconds : WaitIntervalInSeconds) * 1000,
-      ),
-    };
+    const seconds = (step: number) => WaitIntervalInSeconds + (step === last ? TerminationWaitInSeconds : 0);
+    shift = { shares, bakeMs: shares.map((_, step) => seconds(step) * 1000) };
   }
   const limit = (blueGreen ?? rolling)?.MaximumExecutionTimeoutInSeconds;
   const timeoutMs = limit === undefined ? Number.POSITIVE_INFINITY : limit * 1000;

@@ -749,9 +749,9 @@ export class RollbackWorld {
         const work = this.#lambdas.get(arn);
         if (work === undefined) throw failure('ResourceNotFoundException', `Function not found: ${arn}`, 404);
         this.started.push({ at: this.clock.time, what: arn, input });
-        // Its change is known from the beginning: the process may die while it waits.
-        if (isDrill) this.aws.changed(`Invoke ${arn}`);
         const ended = outcomeOf(work, input);
+        // It has begun, whether or not the process lives to see its end.
+        if (isDrill) this.aws.changed(`Invoke ${arn}`);
         if (InvocationType === 'Event') return { StatusCode: 202 };
         const { output, error } = await ended;
         const payload =

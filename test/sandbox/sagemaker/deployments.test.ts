@@ -92,7 +92,7 @@ const percent = (Value: number) => ({ Type: 'CAPACITY_PERCENT' as const, Value }
 const instances = (Value: number) => ({ Type: 'INSTANCE_COUNT' as const, Value });
 const alarmed = { AutoRollbackConfiguration: { Alarms: [{ AlarmName: 'errors' }] } };
 
-/** 20 % for a minute, then everything, which is watched for half a minute. */
+/** 20 % for a minute, then everything, which is watched for a minute and a half. */
 const canary: DeploymentConfig = {
   BlueGreenUpdatePolicy: {
     TrafficRoutingConfiguration: { Type: 'CANARY', WaitIntervalInSeconds: 60, CanarySize: percent(20) },
@@ -160,6 +160,7 @@ describe('traffic', () => {
     expect(endpoint.LastDeploymentConfig).toEqual(canary);
     await world.sleep(61_000);
     await expectShare(1);
+    await world.sleep(60_000);
     expect(await status()).toBe('Updating first');
     await world.sleep(30_000);
     expect(await status()).toBe('InService second');
@@ -252,7 +253,7 @@ describe('a guardrail', () => {
     expect(await status()).toMatch(/^InService first Alarms/);
     world.alarms.set('errors', 'INSUFFICIENT_DATA');
     await update({ DeploymentConfig: canary });
-    await world.sleep(85_000);
+    await world.sleep(140_000);
     await expectShare(1);
     world.alarms.delete('errors');
     await world.settled();
