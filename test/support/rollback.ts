@@ -1,11 +1,6 @@
-import {
-  CloudWatchClient,
-  type CloudWatchServiceException,
-  DescribeAlarmsCommand,
-  SetAlarmStateCommand,
-} from '@aws-sdk/client-cloudwatch';
+import { CloudWatchClient, DescribeAlarmsCommand, SetAlarmStateCommand } from '@aws-sdk/client-cloudwatch';
 import { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
-import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
+import { LambdaClient } from '@aws-sdk/client-lambda';
 import { S3Client } from '@aws-sdk/client-s3';
 import {
   CreateEndpointCommand,
@@ -20,19 +15,9 @@ import {
   SageMakerClient,
 } from '@aws-sdk/client-sagemaker';
 import { type InvokeEndpointCommand, SageMakerRuntimeClient } from '@aws-sdk/client-sagemaker-runtime';
-import {
-  DescribeExecutionCommand,
-  SFNClient,
-  StartExecutionCommand,
-  StopExecutionCommand,
-} from '@aws-sdk/client-sfn';
+import { SFNClient } from '@aws-sdk/client-sfn';
 import { PublishCommand, SNSClient } from '@aws-sdk/client-sns';
-import {
-  GetAutomationExecutionCommand,
-  SSMClient,
-  StartAutomationExecutionCommand,
-  StopAutomationExecutionCommand,
-} from '@aws-sdk/client-ssm';
+import { SSMClient } from '@aws-sdk/client-ssm';
 import { mockClient } from 'aws-sdk-client-mock';
 import { expect } from 'vitest';
 import { DRILL_PREFIX } from '../../functions/rollback-drill/schema.ts';
@@ -55,6 +40,7 @@ import { type Account, type HttpAnswer, ServiceError } from '../../sandbox/sagem
 import { tagOperations } from '../../sandbox/sagemaker/tags.ts';
 import { DurableService } from './durable-service.ts';
 import { FakeAws } from './fake-aws.ts';
+import { answerBy, FakeProcedures, failure, type Work } from './fake-procedures.ts';
 import { createRandom } from './random.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
@@ -126,16 +112,6 @@ export interface RollbackDependencies extends RunReporting {
   sleep: (ms: number) => Promise<void>;
 }
 
-interface Execution {
-  status: 'RUNNING' | 'SUCCEEDED' | 'FAILED' | 'ABORTED';
-  input: string;
-  output?: unknown;
-  error?: Error;
-}
-
-/** What a function, a runbook or a state machine does; by {@link RollbackWorld.later} it takes its time. */
-type Work = (input: never) => unknown;
-
 /** Of clients: their own way to send, below that which a test has put in its place. */
 type Send = (command: unknown) => Promise<unknown>;
 
@@ -170,23 +146,16 @@ export class RollbackWorld {
   /** What a drill has recorded and warned of. */
   readonly recorded: Parameters<RunReporting['record']>[] = [];
   readonly warned: string[] = [];
-  /** Invocations of functions, executions of runbooks and state machines: ARN or name, and input. */
-  readonly started: { at: number; what: string; input: unknown }[] = [];
+  /** Functions, runbooks and state machines. */
+  readonly procedures: FakeProcedures;
 
   readonly #mocks = {
     runtime: mockClient(SageMakerRuntimeClient),
     cloudwatch: mockClient(CloudWatchClient),
-    lambda: mockClient(LambdaClient),
-    ssm: mockClient(SSMClient),
-    sfn: mockClient(SFNClient),
   };
   readonly #server: SageMakerServer;
   /** By the name that a model's environment has. */
   readonly #containers = new Map<string, { predict: Predict; options: ContainerOptions }>();
-  readonly #lambdas = new Map<string, Work>();
-  readonly #automations = new Map<string, Work>();
-  readonly #machines = new Map<string, Work>();
-  readonly #executions = new Map<string, Execution>();
   /** Which life of the drill's process a client belongs to. */
   readonly #lives = new WeakMap<object, number>();
   #life = 0;
@@ -209,9 +178,13 @@ export class RollbackWorld {
     });
     this.#mockSageMaker();
     this.#mockCloudWatch();
-    this.#mockLambda();
-    this.#mockAutomation();
-    this.#mockStateMachines();
+    this.procedures = new FakeProcedures({
+      now: () => this.clock.time,
+      called: (client, run, change) => this.#called(client, run, change),
+      begun: (client, what) => {
+        if (this.#lives.has(client)) this.aws.changed(what);
+      },
+    });
   }
 
   /** @param time milliseconds since 1970 */
@@ -225,6 +198,7 @@ export class RollbackWorld {
   async close(): Promise<void> {
     await this.#server.close();
     for (const mock of Object.values(this.#mocks)) mock.restore();
+    this.procedures.restore();
     this.aws.restore();
     this.clock.end();
   }
@@ -363,17 +337,17 @@ export class RollbackWorld {
    * @param arn as it is invoked, with its alias
    */
   lambda<T>(arn: string, work: (payload: T) => unknown): void {
-    this.#lambdas.set(arn, work as Work);
+    this.procedures.lambdas.set(arn, work as Work);
   }
 
   /** Makes an Automation runbook, which gets its parameters. */
   automation(document: string, work: (parameters: Record<string, string[]>) => unknown): void {
-    this.#automations.set(document, work as Work);
+    this.procedures.automations.set(document, work as Work);
   }
 
   /** Makes a state machine. */
   stateMachine<T>(arn: string, work: (input: T) => unknown): void {
-    this.#machines.set(arn, work as Work);
+    this.procedures.machines.set(arn, work as Work);
   }
 
   /**
@@ -387,6 +361,11 @@ export class RollbackWorld {
   ): { bucket: string; key: string } {
     this.aws.put(place.bucket, place.key, requests.map((request) => JSON.stringify(request)).join('\n'));
     return place;
+  }
+
+  /** Invocations of functions, executions of runbooks and state machines: ARN or name, and input. */
+  get started(): FakeProcedures['started'] {
+    return this.procedures.started;
   }
 
   // Running -----------------------------------------------------------------------------------------------
@@ -736,155 +715,7 @@ export class RollbackWorld {
       CompositeAlarms: types.includes('CompositeAlarm') ? described.filter(isComposite) : [],
     };
   }
-
-  #mockLambda(): void {
-    answerBy(this.#mocks.lambda, (client, command) => {
-      if (!(command instanceof InvokeCommand))
-        throw new Error(`the world does not know ${command.constructor.name}`);
-      const { FunctionName = '', Qualifier, Payload, InvocationType } = command.input;
-      const arn = [FunctionName, ...(Qualifier === undefined ? [] : [Qualifier])].join(':');
-      const input = JSON.parse(Buffer.from((Payload ?? '{}') as string).toString());
-      const isDrill = this.#lives.has(client);
-      return this.#called(client, async () => {
-        const work = this.#lambdas.get(arn);
-        if (work === undefined) throw failure('ResourceNotFoundException', `Function not found: ${arn}`, 404);
-        this.started.push({ at: this.clock.time, what: arn, input });
-        const ended = outcomeOf(work, input);
-        // It has begun, whether or not the process lives to see its end.
-        if (isDrill) this.aws.changed(`Invoke ${arn}`);
-        if (InvocationType === 'Event') return { StatusCode: 202 };
-        const { output, error } = await ended;
-        const payload =
-          error === undefined ? (output ?? null) : { errorType: error.name, errorMessage: error.message };
-        return {
-          StatusCode: 200,
-          ...(error !== undefined && { FunctionError: 'Unhandled' }),
-          Payload: Buffer.from(JSON.stringify(payload)),
-        };
-      });
-    });
-  }
-
-  #mockAutomation(): void {
-    answerBy(this.#mocks.ssm, (client, command) => {
-      if (command instanceof StartAutomationExecutionCommand) {
-        const { DocumentName = '', Parameters = {}, ClientToken } = command.input;
-        return this.#called(
-          client,
-          async () => {
-            const work = this.#automations.get(DocumentName);
-            if (work === undefined) {
-              throw failure('AutomationDefinitionNotFoundException', `no runbook ${DocumentName}`, 400);
-            }
-            const AutomationExecutionId = ClientToken ?? `automation-${this.#executions.size + 1}`;
-            this.#execute(AutomationExecutionId, { what: DocumentName, work, input: Parameters });
-            return { AutomationExecutionId };
-          },
-          `StartAutomationExecution ${DocumentName}`,
-        );
-      }
-      if (command instanceof GetAutomationExecutionCommand) {
-        const { AutomationExecutionId = '' } = command.input;
-        return this.#called(client, async () => {
-          const found = this.#executions.get(AutomationExecutionId);
-          if (found === undefined)
-            throw failure('AutomationExecutionNotFoundException', 'no such execution', 400);
-          return {
-            AutomationExecution: {
-              AutomationExecutionId,
-              AutomationExecutionStatus: AUTOMATION_STATUS[found.status],
-              ...(found.error !== undefined && { FailureMessage: found.error.message }),
-            },
-          };
-        });
-      }
-      if (command instanceof StopAutomationExecutionCommand) {
-        const { AutomationExecutionId = '' } = command.input;
-        return this.#called(client, async () => this.#stop(AutomationExecutionId), 'StopAutomationExecution');
-      }
-      throw new Error(`the world does not know ${command.constructor.name}`);
-    });
-  }
-
-  #mockStateMachines(): void {
-    answerBy(this.#mocks.sfn, (client, command) => {
-      if (command instanceof StartExecutionCommand) {
-        const { stateMachineArn = '', name, input = '{}' } = command.input;
-        return this.#called(
-          client,
-          async () => {
-            const work = this.#machines.get(stateMachineArn);
-            if (work === undefined) throw failure('StateMachineDoesNotExist', `no ${stateMachineArn}`, 400);
-            const of = stateMachineArn.replace(':stateMachine:', ':execution:');
-            const executionArn = `${of}:${name ?? this.#executions.size + 1}`;
-            const known = this.#executions.get(executionArn);
-            if (known !== undefined && (known.status !== 'RUNNING' || known.input !== input)) {
-              throw failure('ExecutionAlreadyExists', `Execution Already Exists: '${executionArn}'`, 400);
-            }
-            this.#execute(executionArn, {
-              what: stateMachineArn,
-              work,
-              input: JSON.parse(input),
-              text: input,
-            });
-            return { executionArn, startDate: new Date() };
-          },
-          `StartExecution ${stateMachineArn}`,
-        );
-      }
-      if (command instanceof DescribeExecutionCommand) {
-        const { executionArn = '' } = command.input;
-        return this.#called(client, async () => {
-          const found = this.#executions.get(executionArn);
-          if (found === undefined) throw failure('ExecutionDoesNotExist', `no ${executionArn}`, 400);
-          const { status, output, error } = found;
-          return {
-            executionArn,
-            status,
-            ...(status === 'SUCCEEDED' && { output: JSON.stringify(output ?? null) }),
-            ...(error !== undefined && { error: error.name, cause: error.message }),
-          };
-        });
-      }
-      if (command instanceof StopExecutionCommand) {
-        const { executionArn = '' } = command.input;
-        return this.#called(client, async () => this.#stop(executionArn), 'StopExecution');
-      }
-      throw new Error(`the world does not know ${command.constructor.name}`);
-    });
-  }
-
-  /** Starts what runs by itself; nothing where it was started before. */
-  #execute(
-    id: string,
-    { what, work, input, text = '' }: { what: string; work: Work; input: unknown; text?: string },
-  ): void {
-    if (this.#executions.has(id)) return;
-    const execution: Execution = { status: 'RUNNING', input: text };
-    this.#executions.set(id, execution);
-    this.started.push({ at: this.clock.time, what, input });
-    void outcomeOf(work, input).then(({ output, error }) => {
-      if (execution.status !== 'RUNNING') return;
-      Object.assign(
-        execution,
-        error === undefined ? { status: 'SUCCEEDED', output } : { status: 'FAILED', error },
-      );
-    });
-  }
-
-  #stop(id: string): object {
-    const found = this.#executions.get(id);
-    if (found?.status === 'RUNNING') found.status = 'ABORTED';
-    return {};
-  }
 }
-
-const AUTOMATION_STATUS = {
-  RUNNING: 'InProgress',
-  SUCCEEDED: 'Success',
-  FAILED: 'Failed',
-  ABORTED: 'Cancelled',
-} as const satisfies Record<Execution['status'], string>;
 
 /** A durable service whose executions let time pass. */
 class Invoked extends DurableService {
@@ -955,33 +786,4 @@ function retryStrategy(): object {
     },
     recordSuccess: () => {},
   };
-}
-
-/** Has a function answer every client of a class. */
-function answerBy(
-  mock: { send: unknown },
-  answer: (client: object, command: { input: object }) => Promise<unknown>,
-): void {
-  const stub = mock.send as { callsFake(fake: (this: object, command: { input: object }) => unknown): void };
-  stub.callsFake(function (command) {
-    return answer(this, command);
-  });
-}
-
-/** An error as the SDK throws it. */
-function failure(name: string, message: string, status: number): CloudWatchServiceException {
-  const fault = status < 500 ? 'client' : 'server';
-  return Object.assign(new Error(message), {
-    name,
-    $fault: fault,
-    $metadata: { httpStatusCode: status },
-  }) as CloudWatchServiceException;
-}
-
-async function outcomeOf(work: Work, input: unknown): Promise<{ output?: unknown; error?: Error }> {
-  try {
-    return { output: await work(input as never) };
-  } catch (error) {
-    return { error: error as Error };
-  }
 }
