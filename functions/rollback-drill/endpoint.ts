@@ -73,6 +73,11 @@ export function sharesOf(variants: readonly Pick<VariantState, 'name' | 'weight'
   return Object.fromEntries(variants.map(({ name, weight }) => [name, weight / sum]));
 }
 
+/** Whether two weights are the same: they are numbers of 32 bits in SageMaker. */
+export function isSameWeight(a: number, b: number): boolean {
+  return Math.fround(a) === Math.fround(b);
+}
+
 /** The target that a snapshot is. */
 export function targetOf({ state }: Pick<Snapshot, 'state'>): Target {
   const instances = state.variants.flatMap(({ name, desiredInstances }) =>

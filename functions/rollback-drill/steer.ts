@@ -1,5 +1,5 @@
 import { countOf, listOf } from '../shared/format.ts';
-import type { EndpointState, Target, VariantState } from './endpoint.ts';
+import { type EndpointState, isSameWeight, type Target, type VariantState } from './endpoint.ts';
 import { isChanging } from './timeline.ts';
 
 /*
@@ -178,11 +178,6 @@ function changeTo(variant: VariantState, weight?: number, instances?: number): C
 /** It has it, and not only wants it. */
 function hasWeight({ weight, desiredWeight }: VariantState, wanted: number): boolean {
   return isSameWeight(wanted, weight) && isSameWeight(wanted, desiredWeight);
-}
-
-/** Weights are numbers of 32 bits in SageMaker. */
-function isSameWeight(a: number, b: number): boolean {
-  return Math.fround(a) === Math.fround(b);
 }
 
 /**

@@ -15,7 +15,13 @@ import { GateDependencyError, GateInputError, messageOf } from '../../shared/err
 import { clip, listOf } from '../../shared/format.ts';
 import { canonicalJson, sha256 } from '../../shared/identity.ts';
 import { isGone } from '../../shared/sagemaker.ts';
-import { ENDPOINT_STATUSES, type EndpointState, type Snapshot, type VariantState } from '../endpoint.ts';
+import {
+  ENDPOINT_STATUSES,
+  type EndpointState,
+  isSameWeight,
+  type Snapshot,
+  type VariantState,
+} from '../endpoint.ts';
 
 /*
  * An endpoint of SageMaker: reading it, and the two calls that change it. Whatever SageMaker answers may be absent.
@@ -366,11 +372,6 @@ function hasVariants(
     const isSettled = found.weight === found.desiredWeight && found.instances === found.desiredInstances;
     return isWanted && (status === 'Updating' || isSettled);
   });
-}
-
-/** Weights are numbers of 32 bits in SageMaker. */
-function isSameWeight(a: number, b: number): boolean {
-  return Math.fround(a) === Math.fround(b);
 }
 
 function refuseImpossible(
