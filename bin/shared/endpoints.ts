@@ -16,7 +16,7 @@ import { assertAwsAccess } from './aws.ts';
 /** A variant of an endpoint configuration. */
 export interface ConfiguredVariant {
   name: string;
-  /** Null of one that has inference components. */
+  /** Null of one that has inference components instead, and where nobody knows. */
   model: string | null;
   weight: number;
   /** Null of a serverless variant. */

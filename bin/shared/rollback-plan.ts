@@ -211,7 +211,7 @@ function variantCells({ name, model, instances }: ConfiguredVariant, share = 0):
     { text: name, format: 'bold' },
     { text: formatShare(share), align: 'right' },
     { text: instances === null ? 'serverless' : countOf(instances, 'instance') },
-    { text: model === null ? 'no model' : `model ${model}` },
+    { text: model === null ? '' : `model ${model}` },
   ];
 }
 
@@ -239,7 +239,7 @@ export function choicesText(
     others.map(({ name }) => [
       { text: `--to ${name}`, format: 'cyan' },
       { text: `all traffic to it, which has ${formatShare(shares[name] ?? 0)} now` },
-      { text: `model ${models?.[name] ?? 'unknown'}` },
+      { text: models?.[name] ? `model ${models[name]}` : '' },
     ]),
   );
   const configs = table(
@@ -247,7 +247,7 @@ export function choicesText(
     earlier.map(({ name, createdAt, variants: had }) => [
       { text: `--to ${name}`, format: 'cyan' },
       { text: `${formatDuration(now - createdAt)} old` },
-      { text: had.map((variant) => `${variant.name}: ${variant.model ?? 'no model'}`).join(', ') },
+      { text: had.map((variant) => `${variant.name}: ${variant.model ?? 'no model of its own'}`).join(', ') },
     ]),
   );
   const nowhere = `Among the newest ${MOST_LOOKED_AT} endpoint configurations none has the same variants.`;

@@ -21,7 +21,7 @@ const STATES = {
 const WHO = /\b(?:(previous|bad|other|either) (?!0 %)\d+ %|[1-9]\d* lost\b)/g;
 
 /** `last 12 s: PPPBBxBB`: who answered in each second. */
-const STRIP = /(?<=^ *last [^:]+: )[PBOM=x.]+(?= |$)/;
+const STRIP = /(?<=^ *last [^:]+: )[PBOM=x.]+(?= |…|$)/;
 
 const WHO_MARKS = { previous: 'P', bad: 'B', other: 'O', either: '=' } as const;
 
@@ -92,7 +92,11 @@ export class RunScreen {
 }
 
 function partsOf(phase: string): string[] {
-  if (phase.includes('\n')) return phase.split('\n');
+  if (phase.includes('\n')) {
+    const [first = '', ...rest] = phase.split('\n');
+    const [, head = first, details] = /^(.+?): (.+)$/.exec(first) ?? [];
+    return [head, ...(details?.split('; ') ?? []), ...rest];
+  }
   const [, head, states] = WITH_STATES.exec(phase) ?? [];
   const parts = states?.split(', ') ?? [];
   return head === undefined || parts.length < 2 ? [phase] : [head, ...parts];
