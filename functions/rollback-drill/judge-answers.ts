@@ -151,7 +151,7 @@ export function judgeProcedure(judging: Judging): void {
       observed: 'failed',
       help: isGuardrail
         ? 'Give the deployment an AutoRollbackConfiguration with the alarm, and let it watch long enough before it ends.'
-        : `Run it by hand against ${judging.endpoint}; compare the names that it uses with the variants and the configuration of the endpoint (${variantsText(judging)}). In an incident, until it works: tocsin rollback ENDPOINT --to ...`,
+        : `Run it by hand against ${judging.endpoint}; compare the names that it uses with the variants and the configuration of the endpoint (${variantsText(judging)}).`,
     });
   } else {
     judging.add({
@@ -239,7 +239,7 @@ function judgePrevious(judging: Judging, way: WayBack): void {
     outcome: 'fail',
     message: `${endpoint} is not back on ${previous}: ${what}.`,
     observed: observedText(recent, total),
-    help: `Compare the names that the procedure uses with those of the endpoint (${variantsText(judging)}).${lied} In an incident, until it works: tocsin rollback ENDPOINT --to ...`,
+    help: `Compare the names that the procedure uses with those of the endpoint (${variantsText(judging)}).${lied}`,
   });
 }
 
@@ -410,7 +410,7 @@ function judgeLost(judging: Judging, { requests }: WayBack): void {
     outcome: isFine ? 'pass' : 'fail',
     message:
       lost.length === 0
-        ? `No request of ${countOf(total, 'request')} was lost from the start of the procedure on${faulty}${few}.`
+        ? `None of ${countOf(total, 'request')} was lost from the start of the procedure on${faulty}${few}.`
         : `${lost.length} of ${countOf(total, 'request')} (${formatShare(share, errorRate)}) got no answer from the start of the procedure on${errorsText(lost)}; ${limit} allowed (${judging.at(path)})${faulty}${few}.`,
     observed: formatShare(share, errorRate),
     value: share,

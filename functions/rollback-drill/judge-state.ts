@@ -7,6 +7,7 @@ import {
   differences,
   imageDifferences,
   isRestored,
+  leftAs,
   modelText,
   RUNBOOK,
   said,
@@ -43,7 +44,11 @@ export function judgeRestored(judging: Judging): void {
           ? ''
           : `restoring it failed: ${said(restoration.why)}`;
     const text = [several(wrong), why].filter((part) => part !== '').join('; ');
-    const byHand = original === null ? '' : ` By hand: ${byHandText(original, state ?? original.state)}.`;
+    const left = leftAs(measurements);
+    const byHand =
+      original === null
+        ? ''
+        : ` By hand: ${byHandText(original, left === undefined ? original.state : left)}.`;
     judging.add({
       ...finding,
       outcome: 'fail',

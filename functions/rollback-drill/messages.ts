@@ -6,7 +6,7 @@ import type { Verdict } from '../shared/verdict.ts';
 import type { Measurements, Restoration, Timeline } from './measurements.ts';
 import type { DrillResult, LocatedRollbackDrill } from './schema.ts';
 import { recoveryMsOf, wayBackOf } from './way-back.ts';
-import { isDead, isRestored, RUNBOOK, said, servesText, several, statusText } from './words.ts';
+import { isRestored, RUNBOOK, said, servesText, several } from './words.ts';
 
 /*
  * What people and other programs are told of a drill. Pure, and bounded.
@@ -48,12 +48,14 @@ export function drillMessage(result: DrillResult, verdict: Verdict, measurements
   const runner = { ...runnerOf(drill), of: `the endpoint ${endpoint}` };
   const then = {
     pass: 'nothing; in an incident this rollback can be relied on.',
-    fail: `Until the drill passes, do not rely on this rollback; in an incident: tocsin rollback ENDPOINT --to ...`,
+    fail:
+      measurements.procedure?.kind === 'builtin'
+        ? 'Until the drill passes, do not rely on this rollback.'
+        : 'Until the drill passes, do not rely on this rollback: in an incident, tocsin rollback ENDPOINT says where one can go back to.',
     inconclusive: 'Whether this rollback can be relied on is not known.',
   };
   if (restored) return runMessage(runner, result, verdict, then);
-  const first = `NOT AS IT WAS FOUND: ${endpoint}: ${servesText(measurements)}.`;
-  return runMessage(runner, result, verdict, then, clip(first, SENTENCE));
+  return runMessage(runner, result, verdict, then, notAsFound(endpoint, measurements));
 }
 
 /** The notification that a run has no verdict. */
@@ -62,17 +64,10 @@ export function drillRefusalMessage(drill: string, error: GateError): Message {
 }
 
 /** The notification that a run had died and left its endpoint drilled: it was, or could not be, restored. */
-export function restoredMessage(
-  endpoint: string,
-  drill: string,
-  { outcome, actions, why, answers, state }: Restoration,
-): Message {
+export function restoredMessage(endpoint: string, drill: string, restoration: Restoration): Message {
   const { title, command } = runnerOf(drill);
-  const isFine = outcome !== 'failed' && answers !== false;
-  const now =
-    state === null
-      ? 'There is no such endpoint any more: nothing serves.'
-      : `It is ${statusText(state)}${isDead(state) ? ': nothing serves' : ''}.`;
+  const { outcome, actions, why, answers } = restoration;
+  const isFine = isRestored({ failure: null, restoration });
   const left = `A run of the drill ${drill} died, and left the endpoint ${endpoint} drilled.`;
   const lines = isFine
     ? [
@@ -88,11 +83,9 @@ export function restoredMessage(
         `What now: nothing has to be restored. That run has no verdict; run it again: ${command}`,
       ]
     : [
-        `NOT AS IT WAS FOUND: ${endpoint}. ${left} It could not be restored.`,
+        notAsFound(endpoint, { original: null, failure: null, after: null, restoration, fingerprints: [] }),
         '',
-        ...(why === null ? [] : [`${said(why)}.`]),
-        ...(answers === false ? ['Another model answers than before.'] : []),
-        now,
+        `${left} It could not be restored${why === null ? '' : `: ${said(why)}`}.`,
         '',
         `What now: ${command} --restore tries again. By hand: ${RUNBOOK}, "Not as it was found".`,
       ];
@@ -102,6 +95,10 @@ export function restoredMessage(
     text: `${lines.join('\n')}\n`,
     attributes: { drill, outcome: 'error' },
   };
+}
+
+function notAsFound(endpoint: string, measured: Parameters<typeof servesText>[0]): string {
+  return clip(`NOT AS IT WAS FOUND: ${endpoint}: ${servesText(measured)}.`, SENTENCE);
 }
 
 function runnerOf(name: string) {

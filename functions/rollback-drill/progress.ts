@@ -49,12 +49,12 @@ export function phaseText({
   slices: readonly Slice[];
 }): string {
   const head = `${phase}, ${timeText(Math.max(0, now - since))}`;
-  const until = Math.max(...slices.map(({ to }) => to));
   if (slices.length === 0) return head;
+  const until = Math.max(...slices.map(({ to }) => to));
   const minute = slices
     .flatMap(({ requests }) => requests)
-    .filter(({ at }) => at > until - STRIP_S * 1000 && at <= until);
-  const recent = minute.filter(({ at }) => at > until - RECENT_MS);
+    .filter(({ at }) => at >= until - STRIP_S * 1000 && at <= until);
+  const recent = minute.filter(({ at }) => at >= until - RECENT_MS);
   return `${head}: ${numbersText(recent)}; ${stateText(lastState(slices))}\n${stripText(minute, until)}`;
 }
 
@@ -90,9 +90,9 @@ function stateText(state: EndpointState | null | undefined): string {
 /** `last 12 s: PPPPPPPBBxBB (P previous, B bad, x lost)`: a letter for each second. */
 function stripText(requests: readonly Request[], until: number): string {
   const first = Math.min(...requests.map(({ at }) => at));
-  const seconds = requests.length === 0 ? 0 : Math.min(STRIP_S, Math.floor((until - first) / 1000) + 1);
+  const seconds = requests.length === 0 ? 0 : cellOf(first, until) + 1;
   const cells = Array.from({ length: seconds }, () => new Set<string>());
-  for (const { at, who } of requests) cells.at(-1 - Math.floor((until - at) / 1000))?.add(LETTERS[who]);
+  for (const { at, who } of requests) cells.at(-1 - cellOf(at, until))?.add(LETTERS[who]);
   const strip = cells.map(letterOf).join('');
   const legend = Object.entries(LEGEND)
     .filter(([letter]) => strip.includes(letter))
@@ -100,6 +100,11 @@ function stripText(requests: readonly Request[], until: number): string {
   return seconds === 0
     ? 'no request yet'
     : `last ${timeText(seconds * 1000)}: ${strip} (${legend.join(', ')})`;
+}
+
+/** The second in which something was, counted back from the last one, which is 0. */
+function cellOf(at: number, until: number): number {
+  return Math.max(0, Math.ceil((until - at) / 1000) - 1);
 }
 
 /** A lost request is what one looks for; an answer that both would give says nothing beside another. */

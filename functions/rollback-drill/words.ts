@@ -157,6 +157,16 @@ export function isRestored({ failure, restoration }: Pick<Measurements, 'failure
   return restoration.outcome !== 'failed' && restoration.answers !== false;
 }
 
+/** The endpoint as a drill has last seen it; null: it was gone; undefined: nobody has looked. */
+export function leftAs({
+  failure,
+  after,
+  restoration,
+}: Pick<Measurements, 'failure' | 'after' | 'restoration'>): EndpointState | null | undefined {
+  if (restoration !== null) return restoration.state;
+  return after?.state ?? failure?.state ?? undefined;
+}
+
 /** What serves once a drill has ended, as far as it knows: `variant candidate (the bad model 9b1f02aa) serves 100%`. */
 export function servesText({
   original,
@@ -165,7 +175,7 @@ export function servesText({
   restoration,
   fingerprints,
 }: Pick<Measurements, 'original' | 'failure' | 'after' | 'restoration' | 'fingerprints'>): string {
-  const state = restoration === null ? (after?.state ?? failure?.state) : restoration.state;
+  const state = leftAs({ failure, after, restoration });
   if (state === undefined) return 'what it serves is not known';
   if (state === null) return 'there is no such endpoint any more, so nothing serves';
   if (isDead(state)) return `it is ${statusText(state)}, so nothing serves`;
