@@ -10,6 +10,7 @@ import { TOCSIN_VERSION } from '../shared/version.ts';
 import { partOf, type Workflow } from '../shared/workflow.ts';
 import { configHash, readEndpoint } from './adapters/endpoint.ts';
 import { readProcedureEnd, type TimedEnd } from './adapters/procedure.ts';
+import type { EndpointState } from './endpoint.ts';
 import { breakGuardrail, goOn, makeBadModelServe } from './failure-workflow.ts';
 import { verdictOf } from './identity.ts';
 import type { Procedure, Timeline } from './measurements.ts';
@@ -117,10 +118,9 @@ async function answerTo(
       cleanUp: async () => {
         // Where a run has come to its end, its record says what it could not restore, or is gone.
         const record = await workflow.step('look for a record', () => readRecord(endpoint, deps));
-        if (record === null) await workflow.step('remove what was kept', () => forget(endpoint, deps));
-        else if (record.failed === null) {
+        if (record !== null && record.failed === null) {
           await restoreLeft(partOf(workflow, 'clean up'), endpoint, restorer, deps);
-        }
+        } else await workflow.step('remove what was kept', () => forget(endpoint, record, deps));
       },
     },
     deps,
@@ -210,14 +210,15 @@ async function drillOn(
   deps: RollbackDrillDependencies,
 ): Promise<void> {
   await sendBaseline(workflow, run, known, deps);
-  if (run.drill.value.failure.breakGuardrail !== undefined) await breakGuardrail(workflow, run, known, deps);
-  else {
+  let last: EndpointState | null;
+  if (run.drill.value.failure.breakGuardrail === undefined) {
     await makeBadModelServe(workflow, run, known, deps);
-    await rollBack(workflow, run, known, deps);
-  }
+    last = await rollBack(workflow, run, known, deps);
+  } else last = await breakGuardrail(workflow, run, known, deps);
   known.measured.after = await workflow.step('read what the procedure has left', async () => {
     const { sagemaker, now } = deps;
-    const state = await readEndpoint(sagemaker, run.drill.value.endpoint, now);
+    // As it was when watching ended: a procedure that had no time left may have gone on.
+    const state = last ?? (await readEndpoint(sagemaker, run.drill.value.endpoint, now));
     return state === null ? null : { state, configSha256: await configHash(sagemaker, state.config) };
   });
 }
@@ -260,16 +261,20 @@ async function sendBaseline(
   }
 }
 
-/** The team's own procedure, and the traffic beside it. */
+/**
+ * The team's own procedure, and the traffic beside it.
+ *
+ * @returns the endpoint as it was last seen
+ */
 async function rollBack(
   workflow: Workflow,
   run: Run,
   known: Prepared,
   deps: RollbackDrillDependencies,
-): Promise<void> {
+): Promise<EndpointState | null> {
   const { measured, marks } = known;
   const { endpoint, procedure, failure, within, steady } = run.drill.value;
-  if (procedure === undefined) return;
+  if (procedure === undefined) return null;
   // The step that waits for a function may take nearly all the time of an invocation.
   await workflow.wait('for an invocation of its own', BREATH_MS);
   const begunAt = await workflow.step('begin the way back', async () => {
@@ -311,6 +316,7 @@ async function rollBack(
       return { sent };
     },
   );
+  let last: EndpointState | null = null;
   for (const branch of branches) {
     if ('end' in branch) {
       const { begunAt: at, ...end } = branch.end;
@@ -322,9 +328,11 @@ async function rollBack(
       if (measured.procedure !== null && (measured.procedure.endedAt ?? 0) > branch.sent.at) {
         measured.procedure.endedAt = null;
       }
+      last = branch.sent.state;
       goOn(known, branch.sent);
     }
   }
+  return last;
 }
 
 type ProcedureConfig = NonNullable<Run['drill']['value']['procedure']>;

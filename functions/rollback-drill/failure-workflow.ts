@@ -1,6 +1,6 @@
 import { formatShare } from '../shared/format.ts';
 import type { Workflow } from '../shared/workflow.ts';
-import { setAlarm } from './adapters/alarms.ts';
+import { alarmStates, setAlarm } from './adapters/alarms.ts';
 import { cloneConfig, createModel } from './adapters/artifacts.ts';
 import { readEndpoint, setWeights, updateEndpoint, type VariantChange } from './adapters/endpoint.ts';
 import { type EndpointState, sharesOf } from './endpoint.ts';
@@ -175,8 +175,9 @@ async function place(
   marks.push({ at: begunAt, what: 'failure begins' });
   measured.failure = { kind, what, begunAt, state: null, servesAt: null, why: 'it did not come into place' };
   await workflow.step(`do it: ${what}`, act);
+  const isThere = (state: EndpointState) => !isChanging(state) && isPlaced(state);
   const isDone = (state: EndpointState | null, now: number) =>
-    state === null || (isSettled(state) && (isPlaced(state) || now >= begunAt + NOTICING_MS));
+    state === null || isThere(state) || (isAtRest(state) && now >= begunAt + NOTICING_MS);
   const sent = await sendSlices(
     workflow,
     run,
@@ -194,14 +195,13 @@ async function place(
   );
   goOn(known, sent);
   const { state } = sent;
-  const isThere = state !== null && isSettled(state) && isPlaced(state);
-  if (!isThere) throw fail(known, whyNot(what, state, sent));
+  if (state === null || !isThere(state)) throw fail(known, whyNot(what, state, sent));
   measured.failure.state = state;
 }
 
-/** Nothing goes on at the endpoint, or nothing ever will by itself. */
-function isSettled(state: EndpointState): boolean {
-  return ['Failed', 'UpdateRollbackFailed', 'OutOfService'].includes(state.status) || !isChanging(state);
+/** Nothing goes on at the endpoint by its status: also where something was left undone. */
+function isAtRest({ status, pending }: EndpointState): boolean {
+  return pending === null && !status.endsWith('ing');
 }
 
 /** @param what was to come into place */
@@ -290,6 +290,7 @@ export function isProven(requests: readonly Request[], share: number): boolean {
  * Deploys the same model anew, sets off the alarm of the guardrail, and watches what that does. What came of it is in
  * `known`, also where it throws.
  *
+ * @returns the endpoint as it was last seen
  * @throws NotDrilled where the deployment did not go on
  * @throws GateDependencyError, GateInputError where AWS does not do what it is asked for
  */
@@ -298,11 +299,11 @@ export async function breakGuardrail(
   run: Run,
   known: Prepared,
   deps: RollbackDrillDependencies,
-): Promise<void> {
+): Promise<EndpointState | null> {
   const { snapshot, alarm, measured, marks } = known;
   const { endpoint, within, steady } = run.drill.value;
   const { config } = namesOf(run.token);
-  if (alarm === null) return;
+  if (alarm === null) return null;
   await workflow.step('make an endpoint configuration that says the same', () =>
     cloneConfig(deps.sagemaker, { from: snapshot.state.config, to: config, tags: tagsOf(run) }),
   );
@@ -338,7 +339,7 @@ export async function breakGuardrail(
       until: (slices, now) => {
         const state = lastState(slices);
         if (state === undefined) return false;
-        return state === null || ours(state) || (isSettled(state) && now >= begunAt + NOTICING_MS);
+        return state === null || ours(state) || (isAtRest(state) && now >= begunAt + NOTICING_MS);
       },
     },
     deps,
@@ -354,10 +355,15 @@ export async function breakGuardrail(
     await setAlarm(deps.cloudwatch, alarm.name, 'ALARM', reason);
     return true;
   };
-  const { rungAt, isRung } = await workflow.step('set off the alarm', async () => {
+  const rungAt = await workflow.step('begin to set off the alarm', async () => {
     await run.report(`setting off ${alarm.name}`);
-    return { rungAt: deps.now(), isRung: await ring() };
+    return deps.now();
   });
+  // An attempt that died has set it off, where it rings and the deployment is over.
+  const isRung = await workflow.step(
+    'set off the alarm',
+    async () => (await ring()) || (await alarmStates(deps.cloudwatch, [alarm.name]))[alarm.name] === 'ALARM',
+  );
   if (!isRung)
     throw fail(
       known,
@@ -399,13 +405,12 @@ export async function breakGuardrail(
   if (rest !== null) marks.push({ at: rest.at, what: 'procedure ends' });
   marks.push({ at: watched.at, what: 'watching ends' });
   goOn(known, watched);
+  return watched.state;
 }
 
 /** When a deployment came to rest, and as what; null where it has not. */
 function restOf(slices: readonly Slice[], since: number): Slice['states'][number] | null {
-  return (
-    statesOf(slices).find(({ at, state }) => at >= since && (state === null || isSettled(state))) ?? null
-  );
+  return statesOf(slices).find(({ at, state }) => at >= since && (state === null || isAtRest(state))) ?? null;
 }
 
 /** @param original the endpoint configuration that it is to be back at */

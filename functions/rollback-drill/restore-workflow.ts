@@ -22,6 +22,7 @@ import {
   recordKey,
 } from './record.ts';
 import { goldenOf, hold, markOf, type RollbackDrillDependencies } from './run-workflow.ts';
+import { cloneNames } from './steer.ts';
 import { steer } from './steer-workflow.ts';
 
 /*
@@ -220,8 +221,9 @@ async function removeMade(
   { sagemaker }: RollbackDrillDependencies,
 ): Promise<string[]> {
   const { back, again } = namesOf(token);
+  const copies = [back, again].flatMap(cloneNames);
   const inUse = state === null ? [] : [state.config, ...(state.pending === null ? [] : [state.pending])];
-  const configs = [...made.configs, back, again];
+  const configs = [...made.configs, ...copies];
   const faults: string[] = [];
   const remove = (work: Promise<void>) =>
     work.catch((error) => {
@@ -286,15 +288,24 @@ export async function readRecord(
 }
 
 /**
- * Removes what runs have kept of an endpoint while they went on, but for its record.
+ * Removes what runs have kept of an endpoint while they went on, but for its record and what that needs.
  *
+ * @param record null where there is none
  * @throws GateDependencyError where S3 does not answer, or refuses
  */
 export async function forget(
   endpoint: string,
+  record: DrillRecord | null,
   { work }: Pick<RollbackDrillDependencies, 'work'>,
 ): Promise<void> {
-  await work.delete(endpointFolder(endpoint));
+  const needed = record === null ? undefined : fingerprintsKey(endpoint, record.token);
+  for await (const keys of work.list(endpointFolder(endpoint))) {
+    await mapLimit(
+      keys.filter((key) => key !== needed),
+      CONCURRENCY,
+      (key) => work.deleteObject(key),
+    );
+  }
 }
 
 /**

@@ -103,7 +103,8 @@ export function isChanging({ status, pending, variants }: EndpointState): boolea
   if (status === 'Creating' || status === 'Deleting' || pending !== null) return true;
   return variants.some(
     ({ weight, desiredWeight, instances, desiredInstances }) =>
-      weight !== desiredWeight || instances !== desiredInstances,
+      // Numbers of 32 bits in SageMaker.
+      Math.fround(weight) !== Math.fround(desiredWeight) || instances !== desiredInstances,
   );
 }
 

@@ -43,15 +43,14 @@ export async function restoreLeft(
     await restorer.report('looking for what has to be restored');
     return readRecord(endpoint, deps);
   });
-  if (record !== null) {
-    const restored = await restore(workflow, record, restorer, deps);
-    if (!restored.isSuperseded) await tell(workflow, record, restored, deps);
-    if (!restored.isOver) return { record, ...restored };
-    await workflow.step('remove what dead runs have kept', () => forget(endpoint, deps));
-    return { record, ...restored };
+  const restored = record === null ? null : await restore(workflow, record, restorer, deps);
+  if (record !== null && restored !== null && !restored.isSuperseded) {
+    await tell(workflow, record, restored, deps);
   }
-  await workflow.step('remove what dead runs have kept', () => forget(endpoint, deps));
-  return null;
+  await workflow.step('remove what dead runs have kept', () =>
+    forget(endpoint, restored?.isOver === false ? record : null, deps),
+  );
+  return record === null || restored === null ? null : { record, ...restored };
 }
 
 async function tell(
