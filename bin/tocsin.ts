@@ -56,6 +56,7 @@ Examples:
   tocsin check flights.parquet --contract contracts/flights.yaml
   tocsin evaluate --model flight-delay --holdout 2001-05.parquet --predictions predictions.csv
   tocsin alarm explain --fires '>= 0.2' --m 2 --n 3 --series '0.1 0.1 _ 0.3x5'
+  tocsin rollback churn --to primary
   tocsin doctor --outputs cdk-outputs.json`,
   );
 for (const command of [

@@ -9,6 +9,7 @@ import {
 import type { Mark, Request, Timeline, Who } from '../../functions/rollback-drill/measurements.ts';
 import {
   allRequests,
+  isWrong,
   recoveredAt,
   requestsBetween,
   statesOf,
@@ -298,15 +299,14 @@ function happeningsOf(timeline: Timeline): Happening[] {
   return [...marked, ...changesOf(timeline)].toSorted((a, b) => a.at - b.at);
 }
 
-/** Since when the previous model answers everything; undefined where it does not. */
+/** Since when the previous model answers everything; undefined where it does not, or where no other ever did. */
 function recoveryOf({ marks, slices }: Timeline): Happening | undefined {
   const begun = marks.find(({ what }) => what === 'procedure begins')?.at;
   if (begun === undefined) return undefined;
-  const ended = marks.find(
-    ({ what, at }) => at > begun && /^(watching ends|restoring begins)$/.test(what),
-  )?.at;
-  const at = recoveredAt(requestsBetween(slices, begun, ended ?? Number.POSITIVE_INFINITY));
-  if (at === null) return undefined;
+  // What is asked while the endpoint is restored says nothing of the procedure.
+  const end = marks.find(({ what }) => what === 'restoring begins')?.at ?? Number.POSITIVE_INFINITY;
+  const at = recoveredAt(requestsBetween(slices, begun, end));
+  if (at === null || !requestsBetween(slices, Number.NEGATIVE_INFINITY, at).some(isWrong)) return undefined;
   return {
     at,
     text: `the previous model answers everything again, ${durationText(at - begun)} after the procedure began`,

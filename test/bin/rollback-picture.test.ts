@@ -256,7 +256,7 @@ describe('the picture of a drill', () => {
       { 0: ['bad'], 50: ['previous'] },
       { 0: ['bad'], 50: ['previous'], 105: ['bad'] },
     ] as [Answers, Answers];
-    const marks = marksOf({ 0: 'failure begins', 40: 'procedure begins', 110: 'watching ends' });
+    const marks = marksOf({ 0: 'failure begins', 40: 'procedure begins', 110: 'restoring begins' });
     expect(picture({ marks, slices: slicesOf(recovered, {}, 110) })).toContain(
       'c  0:50  the previous model answers everything again, 10 s after the procedure began',
     );
@@ -264,6 +264,10 @@ describe('the picture of a drill', () => {
     // What restoring has achieved is not what the procedure has.
     const restored = slicesOf({ 0: ['bad'], 110: ['previous'] }, {}, 140);
     expect(picture({ marks, slices: restored })).not.toContain('answers everything');
+    // Of a guardrail nothing else was ever served: it is the deployment that goes back.
+    expect(picture({ marks, slices: slicesOf({ 0: ['previous'] }, {}, 110) })).not.toContain(
+      'answers everything',
+    );
   });
 
   test('names some errors, and lists some changes', () => {

@@ -135,6 +135,9 @@ test('--help shows examples for every command', async () => {
     ['contract', 'init'],
     ['contract', 'validate'],
     ['baseline', 'promote'],
+    ['drill', 'alarm'],
+    ['drill', 'rollback'],
+    ['rollback'],
     ['doctor'],
   ];
   const helps = await Promise.all(commands.map((command) => tocsin(...command, '--help')));
@@ -142,6 +145,37 @@ test('--help shows examples for every command', async () => {
     expect(code).toBe(0);
     expect(out).toContain(`Examples:\n  tocsin ${commands[index]?.join(' ')}`);
   }
+});
+
+test('--help lists the commands from data to deployments', async () => {
+  const { out } = await tocsin('--help');
+  expect(
+    [...out.matchAll(/^ {2}([a-z]+) .*/gm)].map(([, name]) => name).filter((name) => name !== 'tocsin'),
+  ).toEqual([
+    ...[
+      'check',
+      'profile',
+      'contract',
+      'baseline',
+      'evaluate',
+      'canary',
+      'drill',
+      'rollback',
+      'alarm',
+      'doctor',
+    ],
+    'help',
+  ]);
+});
+
+test.each([
+  [['rollback', 'churn', '--weights', 'primary=0'], /one of them above 0/],
+  [['rollback', 'churn', '--patience', 'long'], /such as 90s/],
+  [['drill', 'rollback', 'churn', '--wat'], /Did you mean --wait/],
+])('2: %s', async (args, message) => {
+  const { code, out, err } = await tocsin(...args);
+  expect({ code, out }).toEqual({ code: 2, out: '' });
+  expect(err).toMatch(message);
 });
 
 test('--version', async () => {
