@@ -1,4 +1,4 @@
-import { type EndpointState, sharesOf } from './endpoint.ts';
+import { type EndpointState, isSameWeight, sharesOf } from './endpoint.ts';
 import type { Request, Slice, Timeline, Who } from './measurements.ts';
 import type { RollbackDrillConfig } from './schema.ts';
 
@@ -103,8 +103,7 @@ export function isChanging({ status, pending, variants }: EndpointState): boolea
   if (status === 'Creating' || status === 'Deleting' || pending !== null) return true;
   return variants.some(
     ({ weight, desiredWeight, instances, desiredInstances }) =>
-      // Numbers of 32 bits in SageMaker.
-      Math.fround(weight) !== Math.fround(desiredWeight) || instances !== desiredInstances,
+      !isSameWeight(weight, desiredWeight) || instances !== desiredInstances,
   );
 }
 

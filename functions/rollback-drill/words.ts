@@ -2,7 +2,7 @@ import { clip, countOf, formatShare, listOf } from '../shared/format.ts';
 import { type EndpointState, type Snapshot, sharesOf } from './endpoint.ts';
 import type { Fingerprint, Measurements } from './measurements.ts';
 import type { LocatedRollbackDrill, RollbackDrillConfig } from './schema.ts';
-import { isSameSplit } from './timeline.ts';
+import { isSameSplit, SHARE_TOLERANCE } from './timeline.ts';
 
 /*
  * How endpoints, models and procedures are called in everything that people read. Pure, and bounded.
@@ -80,7 +80,7 @@ export function weightDifferences(before: EndpointState, after: EndpointState): 
   if (isSameSplit(before, after)) return [];
   const [was, is] = [sharesOf(before.variants), sharesOf(after.variants)];
   return namesIn(before, after)
-    .filter((name) => (was[name] ?? 0) !== (is[name] ?? 0))
+    .filter((name) => Math.abs((was[name] ?? 0) - (is[name] ?? 0)) > SHARE_TOLERANCE)
     .map(
       (name) =>
         `variant ${name} has ${formatShare(is[name] ?? 0, was[name] ?? 0)} of the traffic instead of ${formatShare(was[name] ?? 0, is[name] ?? 0)}`,
