@@ -15,7 +15,7 @@ import {
   statesOf,
   tallyOf,
 } from '../../functions/rollback-drill/timeline.ts';
-import { countOf, formatShare, formatTime, listOf } from '../../functions/shared/format.ts';
+import { countOf, formatDuration, formatShare, formatTime, listOf } from '../../functions/shared/format.ts';
 import { parseJson } from '../../functions/shared/schema.ts';
 import { integer, printable, style } from './cli.ts';
 import { ANSWERS, formatsOf, legendOf, type Marks, paint, worst } from './marks.ts';
@@ -309,7 +309,7 @@ function recoveryOf({ marks, slices }: Timeline): Happening | undefined {
   if (at === null || !requestsBetween(slices, Number.NEGATIVE_INFINITY, at).some(isWrong)) return undefined;
   return {
     at,
-    text: `the previous model answers everything again, ${durationText(at - begun)} after the procedure began`,
+    text: `the previous model answers everything again, ${formatDuration(at - begun)} after the procedure began`,
   };
 }
 

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { parseTimeline, renderTimeline } from '../../bin/shared/rollback-picture.ts';
 import type { EndpointState, EndpointStatus } from '../../functions/rollback-drill/endpoint.ts';
 import type { Mark, Request, Slice, Timeline, Who } from '../../functions/rollback-drill/measurements.ts';
+import { Staging } from '../support/rollback-drill.ts';
 import { capture } from './support.ts';
 
 /** A little after a whole second. */
@@ -303,6 +304,21 @@ describe('the picture of a drill', () => {
 describe('timeline.json', () => {
   test('is read as it was written', () => {
     expect(parseTimeline(JSON.stringify(SHIFT), 'timeline.json')).toEqual(SHIFT);
+  });
+
+  test('of a drill that was really run has a picture', async () => {
+    const staging = await Staging.start();
+    try {
+      await staging.run();
+      const timeline = parseTimeline(JSON.stringify(staging.timeline), 'timeline.json');
+      expect(timeline).toEqual(staging.timeline);
+      const text = picture(timeline, 200);
+      expect(row(text, 'answers')).toMatch(/^P+M?B[B ]+M?P+$/);
+      expect(row(text, 'status')).toMatch(/^\.+U+[. ]+U+\.+$/);
+      expect(text).toMatch(/the previous model answers everything again, \d+ ms after the procedure began/);
+    } finally {
+      await staging.close();
+    }
   });
 
   test.each([
