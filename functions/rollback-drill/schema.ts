@@ -125,9 +125,9 @@ const drillShape = strict({
     perSecond: z
       .number()
       .gt(0)
-      .max(50)
+      .max(20)
       .default(5)
-      .describe('Untargeted requests a second while the drill lasts, at most 50 (default 5)'),
+      .describe('Untargeted requests a second while the drill lasts, at most 20 (default 5)'),
   }).prefault({}),
   within: duration
     .refine((ms) => ms >= 10_000 && ms <= 3_600_000, 'expected a time from 10s to 1h')
