@@ -54,7 +54,7 @@ function creation(endpoint: string, config: string): string {
 }
 
 /** What keeps a rollback from its beginning, or makes it another one than usual; undefined where nothing does. */
-export function obstacleTo({ status, pending, ...state }: EndpointState): string | undefined {
+function obstacleTo({ status, pending, ...state }: EndpointState): string | undefined {
   if (status === 'UpdateRollbackFailed') {
     return 'It serves a mix of two endpoint configurations: an update failed, and so did taking it back. A rollback to an endpoint configuration ends that.';
   }
