@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 import { Command, Option } from 'commander';
 import { GateInputError } from '../../functions/shared/errors.ts';
 import { EXIT, type ExitCode, type Io, printable, run, style } from '../shared/cli.ts';
+import type { ConfiguredVariant } from '../shared/endpoints.ts';
 import { addFollowOptions, type FollowOptions, parseWeights } from '../shared/options.ts';
 import type { Plan, Wish } from '../shared/rollback-plan.ts';
 import type { Clock } from '../shared/runs.ts';
@@ -102,6 +103,7 @@ async function agree(endpoint: string, wish: RollbackOptions, io: Io, stdin: Rea
     '../shared/endpoints.ts'
   );
   const plans = await import('../shared/rollback-plan.ts');
+  const { parseValue, sagemakerName } = await import('../../functions/shared/schema.ts');
   const sagemaker = await connectSagemaker();
   const serving = await readServing(sagemaker, endpoint);
   io.stderr.write(plans.servingText(io.stderr, serving));
@@ -115,8 +117,12 @@ async function agree(endpoint: string, wish: RollbackOptions, io: Io, stdin: Rea
       help: 'Give --to or --weights.',
     });
   }
-  const { kind, name } = plans.namedIn(to ?? '');
-  const config = to === undefined || kind === 'variant' ? null : await readVariants(sagemaker, name);
+  let config: ConfiguredVariant[] | null = null;
+  if (to !== undefined) {
+    const { kind, name } = plans.namedIn(to);
+    parseValue(sagemakerName, name, '--to');
+    if (kind !== 'variant') config = await readVariants(sagemaker, name);
+  }
   const plan = plans.planOf(
     serving,
     { ...(to !== undefined && { to }), ...(weights !== undefined && { weights }) },

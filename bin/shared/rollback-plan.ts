@@ -44,7 +44,7 @@ export function refuseHopeless({ endpoint, state }: Serving): void {
   throw new GateDependencyError(
     `the endpoint ${endpoint} is ${status} (${failureReason ?? 'SageMaker gives no reason'}), and takes no change any more`,
     {
-      help: `Delete it, and create it again: aws sagemaker delete-endpoint --endpoint-name ${endpoint}, then ${creation(endpoint, config)} with an endpoint configuration that has worked.`,
+      help: `Delete it, and create it again: aws sagemaker delete-endpoint --endpoint-name ${endpoint}, then ${creation(endpoint, 'CONFIG')}, where CONFIG is an endpoint configuration that has worked.`,
     },
   );
 }

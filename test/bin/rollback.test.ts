@@ -296,6 +296,7 @@ describe('where to', () => {
       { to: 'primry' },
       'the endpoint churn has no variant "primry", and there is no endpoint configuration of that name, did you mean "primary"?',
     ],
+    ['what is no name', { to: 'config:' }, '--to: expected a SageMaker name'],
     ['no such variant', { to: 'variant:churn-6' }, 'the endpoint churn has no variant "churn-6"'],
     [
       'no such endpoint configuration',
