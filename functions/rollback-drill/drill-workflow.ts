@@ -4,10 +4,10 @@ import { GateDependencyError, messageOf } from '../shared/errors.ts';
 import { verdictFolder } from '../shared/evidence.ts';
 import { followed } from '../shared/followed.ts';
 import { clip, formatShare } from '../shared/format.ts';
-import { verdictId } from '../shared/identity.ts';
+import { sha256, verdictId } from '../shared/identity.ts';
 import type { Ignored } from '../shared/verdict.ts';
 import { TOCSIN_VERSION } from '../shared/version.ts';
-import { partOf, type Workflow } from '../shared/workflow.ts';
+import { type Patience, partOf, type Workflow } from '../shared/workflow.ts';
 import { configHash, readEndpoint } from './adapters/endpoint.ts';
 import { readProcedureEnd, type TimedEnd } from './adapters/procedure.ts';
 import type { EndpointState } from './endpoint.ts';
@@ -32,7 +32,7 @@ import {
 } from './run-workflow.ts';
 import { DRILL_FINISHED, type DrillResult, drillResultSchema, type RollbackRequest } from './schema.ts';
 import { attributed, isOver, tellingAnswers } from './timeline.ts';
-import { BREATH_MS, readSlices, type Sent, sendSlices } from './traffic-workflow.ts';
+import { BREATH_MS, beginUnlessStopped, readSlices, type Sent, sendSlices } from './traffic-workflow.ts';
 import { type Done, restoreByHand, restoreLeft, watch } from './watch-workflow.ts';
 
 /*
@@ -51,6 +51,9 @@ export type DrillAnswer = DrillResult | Ignored | DrillRefusal | Done;
 /** Traffic before the failure: so long, or until so many answers. */
 const BASELINE_MS = 10_000;
 const BASELINE_ANSWERS = 10;
+
+/** How long a drill waits for others of the same endpoint. */
+const TURNS: Patience = { timeoutMs: 4 * 3_600_000, firstPauseMs: 10_000, longestPauseMs: 60_000 };
 
 /** What is kept of an error. */
 const REASON = 600;
@@ -83,13 +86,39 @@ export async function runRollbackDrill(
   );
 }
 
-async function answerTo(
+/**
+ * Drills of one endpoint that one event has started take turns: each is an execution of its own in the claim.
+ *
+ * @returns the execution of this drill
+ */
+async function takeTurns(
   workflow: Workflow,
+  { drill, report }: Pick<Run, 'drill' | 'report'>,
+  { work }: RollbackDrillDependencies,
+): Promise<Workflow> {
+  const { endpoint } = drill.value;
+  const id = `${workflow.id}-${sha256(drill.name).slice(0, 8)}`;
+  await workflow.waitUntil(
+    `wait for other drills of ${endpoint}`,
+    async () => {
+      const owner = await work.claim(claimOf(endpoint), id, CLAIM_MS);
+      if (owner === id || !owner.startsWith(`${workflow.id}-`)) return true;
+      await report(`waiting for another drill of ${endpoint}`);
+      return undefined;
+    },
+    TURNS,
+  );
+  return partOf(workflow, drill.name, id);
+}
+
+async function answerTo(
+  whole: Workflow,
   { drill, report }: Pick<Run, 'drill' | 'report'>,
   deps: RollbackDrillDependencies,
   startedAt: number,
 ): Promise<DrillAnswer> {
   const { endpoint } = drill.value;
+  const workflow = await takeTurns(whole, { drill, report }, deps);
   const restorer = { execution: workflow.id, report };
   const answer = await claimed<DrillResult>(
     workflow,
@@ -277,11 +306,7 @@ async function rollBack(
   if (procedure === undefined) return null;
   // The step that waits for a function may take nearly all the time of an invocation.
   await workflow.wait('for an invocation of its own', BREATH_MS);
-  const begunAt = await workflow.step('begin the way back', async () => {
-    await hold(endpoint, run.execution, deps);
-    await run.report('starting the procedure');
-    return deps.now();
-  });
+  const begunAt = await beginUnlessStopped(workflow, run, 'starting the procedure', deps);
   const endKey = procedureEndKey(endpoint, run.token);
   const plan = {
     procedure,

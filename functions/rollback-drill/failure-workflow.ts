@@ -9,7 +9,6 @@ import { fingerprint, tellApart } from './preflight-workflow.ts';
 import { namesOf } from './record.ts';
 import {
   DELETED,
-  hold,
   NotDrilled,
   type Prepared,
   type RollbackDrillDependencies,
@@ -28,7 +27,7 @@ import {
   tallyOf,
   tellingAnswers,
 } from './timeline.ts';
-import { readSlices, type Sent, sendSlices } from './traffic-workflow.ts';
+import { beginUnlessStopped, readSlices, type Sent, sendSlices, stopped } from './traffic-workflow.ts';
 
 /*
  * The failure: what a drill does to an endpoint, while the background traffic goes on, and the proof that it is real.
@@ -166,12 +165,7 @@ async function place(
   deps: RollbackDrillDependencies,
 ): Promise<void> {
   const { measured, marks } = known;
-  const { endpoint } = run.drill.value;
-  const begunAt = await workflow.step('begin the failure', async () => {
-    await hold(endpoint, run.execution, deps);
-    await run.report(`simulating the failure: ${what}`);
-    return deps.now();
-  });
+  const begunAt = await beginUnlessStopped(workflow, run, `simulating the failure: ${what}`, deps);
   marks.push({ at: begunAt, what: 'failure begins' });
   measured.failure = { kind, what, begunAt, state: null, servesAt: null, why: 'it did not come into place' };
   await workflow.step(`do it: ${what}`, act);
@@ -217,7 +211,7 @@ function whyNot(what: string, state: EndpointState | null, { ended }: Sent): str
 /** Takes over what a stretch of traffic has left, and breaks off where it was stopped. */
 export function goOn(known: Pick<Prepared, 'slices'>, { slices, ended, why }: Sent): void {
   known.slices = slices;
-  if (ended === 'stopped') throw new NotDrilled(`stop condition: ${why}`);
+  if (ended === 'stopped') throw stopped(why);
 }
 
 /** What a drill that goes no further is broken off with. */
@@ -308,11 +302,7 @@ export async function breakGuardrail(
     cloneConfig(deps.sagemaker, { from: snapshot.state.config, to: config, tags: tagsOf(run) }),
   );
   const what = `the same model deployed anew, with ${alarm.name} in ALARM meanwhile`;
-  const begunAt = await workflow.step('begin the failure', async () => {
-    await hold(endpoint, run.execution, deps);
-    await run.report(`simulating the failure: ${what}`);
-    return deps.now();
-  });
+  const begunAt = await beginUnlessStopped(workflow, run, `simulating the failure: ${what}`, deps);
   marks.push({ at: begunAt, what: 'failure begins' });
   measured.failure = {
     kind: 'breakGuardrail',

@@ -9,7 +9,14 @@ import type { EndpointState } from './endpoint.ts';
 import type { Slice } from './measurements.ts';
 import { phaseText } from './progress.ts';
 import { sliceKey } from './record.ts';
-import { hold, type Known, markOf, type RollbackDrillDependencies, type Run } from './run-workflow.ts';
+import {
+  hold,
+  type Known,
+  markOf,
+  NotDrilled,
+  type RollbackDrillDependencies,
+  type Run,
+} from './run-workflow.ts';
 import type { LocatedRollbackDrill } from './schema.ts';
 import { lastState, type Tally, tallyOf } from './timeline.ts';
 
@@ -160,8 +167,35 @@ export async function sendSlices(
   }
 }
 
+/**
+ * Begins something that changes the endpoint, where no stop condition holds by now: a slice may have ended since it looked.
+ *
+ * @param what is told to whoever follows the drill
+ * @returns when, milliseconds since 1970
+ * @throws NotDrilled where one holds
+ */
+export async function beginUnlessStopped(
+  workflow: Workflow,
+  run: Run,
+  what: string,
+  deps: RollbackDrillDependencies,
+): Promise<number> {
+  const { at, stop } = await workflow.step(`begin ${what}`, async () => {
+    await hold(run.drill.value.endpoint, run.execution, deps);
+    await run.report(what);
+    return { at: deps.now(), stop: await stopOf(run.drill, deps) };
+  });
+  if (stop !== null) throw stopped(stop);
+  return at;
+}
+
+/** What a drill is broken off with by a stop condition. */
+export function stopped(why: string | null): NotDrilled {
+  return new NotDrilled(`stop condition: ${why}`);
+}
+
 /** Why the drill must not go on, in words; null where nothing speaks against it. */
-export async function stopOf(
+async function stopOf(
   { value }: LocatedRollbackDrill,
   { cloudwatch }: Pick<RollbackDrillDependencies, 'cloudwatch'>,
 ): Promise<string | null> {

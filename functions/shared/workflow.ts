@@ -166,11 +166,15 @@ export function unwrap<T>(outcome: Outcome<T>): T {
   }
 }
 
-/** The same workflow, for what is done once more: the names of its steps begin with `what`. */
-export function partOf(workflow: Workflow, what: string): Workflow {
+/**
+ * The same workflow, for what is done once more: the names of its steps begin with `what`.
+ *
+ * @param id names the part, where it is one of several that must not be taken for each other
+ */
+export function partOf(workflow: Workflow, what: string, id = workflow.id): Workflow {
   const name = (step: string) => `${what}: ${step}`;
   return {
-    id: workflow.id,
+    id,
     step: (step, work) => workflow.step(name(step), work),
     wait: (step, ms) => workflow.wait(name(step), ms),
     waitUntil: (step, ask, patience) => workflow.waitUntil(name(step), ask, patience),

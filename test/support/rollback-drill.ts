@@ -142,6 +142,11 @@ export class Staging {
     return { ...this.world.deps(), sagemaker, runtime, now, sleep };
   }
 
+  /** The tocsin.yaml of a drill of it. */
+  text(change: DrillChange = {}): string {
+    return configOf(change);
+  }
+
   // Drills --------------------------------------------------------------------------------------------------
 
   /** Does what an event asks for. */
