@@ -55,6 +55,9 @@ const BASELINE_ANSWERS = 10;
 /** How long a drill waits for others of the same endpoint. */
 const TURNS: Patience = { timeoutMs: 4 * 3_600_000, firstPauseMs: 10_000, longestPauseMs: 60_000 };
 
+/** How often it is looked whether a procedure has ended, once nobody watches the endpoint any more. */
+const WAITING: Omit<Patience, 'timeoutMs'> = { firstPauseMs: 5_000, longestPauseMs: 60_000 };
+
 /** What is kept of an error. */
 const REASON = 600;
 
@@ -337,6 +340,15 @@ async function rollBack(
             isOver({ begunAt, endedAt, within, steady }, attributed(slices, failure), now),
         },
         deps,
+      );
+      // Also where it has to be broken off: nothing is restored beside a procedure, and nobody takes this run for dead.
+      await part.waitUntil(
+        'wait for the procedure',
+        async () => {
+          await hold(endpoint, run.execution, deps);
+          return (await readProcedureEnd(deps.work, endKey)) === undefined ? undefined : true;
+        },
+        { ...WAITING, timeoutMs: within + steady },
       );
       return { sent };
     },

@@ -1,4 +1,4 @@
-import { formatShare } from '../shared/format.ts';
+import { formatDuration, formatShare } from '../shared/format.ts';
 import type { Workflow } from '../shared/workflow.ts';
 import { alarmStates, setAlarm } from './adapters/alarms.ts';
 import { cloneConfig, createModel } from './adapters/artifacts.ts';
@@ -37,8 +37,9 @@ import { beginUnlessStopped, readSlices, type Sent, sendSlices, stopped } from '
 const PLACING_MS = 3_600_000;
 /** How soon an endpoint that was changed says so; before that it may still seem at rest. */
 const NOTICING_MS = 10_000;
-/** How long the bad model may take to be seen once it is in place. */
+/** How long the bad model may take to be seen once it is in place; where requests are rare, for so many of them. */
 const PROVING_MS = 120_000;
+const PROVING_REQUESTS = 40;
 /** So many answers prove that it serves. */
 const PROOF = 10;
 
@@ -204,7 +205,7 @@ function whyNot(what: string, state: EndpointState | null, { ended }: Sent): str
   const { status, config, failureReason } = state;
   const said = failureReason === null ? 'SageMaker does not say why' : `SageMaker says: ${failureReason}`;
   if (ended === 'late')
-    return `${what}: it did not come into place within ${PLACING_MS / 3_600_000} h (${status})`;
+    return `${what}: it did not come into place within ${formatDuration(PLACING_MS)} (${status})`;
   return `${what}: SageMaker took it back, and the endpoint is ${status} on the endpoint configuration ${config}; ${said}`;
 }
 
@@ -234,8 +235,9 @@ async function prove(
   deps: RollbackDrillDependencies,
 ): Promise<void> {
   const { measured, marks } = known;
-  const { failure } = run.drill.value;
+  const { failure, traffic } = run.drill.value;
   if (measured.failure === null) return;
+  const provingMs = Math.max(PROVING_MS, (1000 * PROVING_REQUESTS) / traffic.perSecond);
   const since = await workflow.step('look for the bad model', async () => deps.now());
   const sent = await sendSlices(
     workflow,
@@ -244,7 +246,7 @@ async function prove(
     {
       phase: 'until the bad model serves',
       since,
-      deadline: since + PROVING_MS,
+      deadline: since + provingMs,
       until: (slices) => isProven(allRequests({ slices: attributed(slices, failure) }), share),
     },
     deps,
@@ -253,7 +255,7 @@ async function prove(
   if (sent.ended !== 'over') {
     throw fail(
       known,
-      `${measured.failure.what}: the bad model (variant ${variant}) was not seen to answer its part of the traffic within ${PROVING_MS / 60_000} min`,
+      `${measured.failure.what}: the bad model (variant ${variant}) was not seen to answer its part of the traffic within ${formatDuration(provingMs)}`,
     );
   }
   measured.failure.servesAt = sent.at;
@@ -268,7 +270,7 @@ async function prove(
  * @param requests in the order of their beginnings
  * @param share 0 to 1
  */
-export function isProven(requests: readonly Request[], share: number): boolean {
+function isProven(requests: readonly Request[], share: number): boolean {
   const telling = requests.filter(({ who }) => who === 'previous' || who === 'bad' || who === 'other');
   const tally = tallyOf(telling);
   const count = tellingAnswers(tally);

@@ -148,8 +148,8 @@ export async function restore(
   const actions = [...(steered?.actions ?? [])];
   let answers = await check('ask whether the previous model answers');
   let isNeeded = steered?.outcome !== 'unneeded';
-  if (answers === false && steered !== undefined && steered.outcome !== 'failed') {
-    // Everything is called as it was, and something else serves.
+  if (record.failed === null && answers === false && steered !== undefined && steered.outcome !== 'failed') {
+    // Everything is called as it was, and something else serves: it is deployed anew, once.
     isNeeded = true;
     steered = await bring(again, true);
     actions.push(...(steered?.actions ?? []));

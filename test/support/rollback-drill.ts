@@ -20,7 +20,7 @@ export const ENDPOINT = 'churn-staging';
 export const CONFIG = 'churn-staging-config';
 
 /** The team's procedures. */
-export const FUNCTION = 'arn:aws:lambda:us-east-1:000000000000:function:roll-back';
+const FUNCTION = 'arn:aws:lambda:us-east-1:000000000000:function:roll-back';
 export const MACHINE = 'arn:aws:states:us-east-1:000000000000:stateMachine:roll-back';
 export const RUNBOOK = 'roll-back';
 
@@ -140,11 +140,6 @@ export class Staging {
   #others(): RollbackDrillDependencies {
     const { sagemaker, runtime, now, sleep } = this.world;
     return { ...this.world.deps(), sagemaker, runtime, now, sleep };
-  }
-
-  /** The tocsin.yaml of a drill of it. */
-  text(change: DrillChange = {}): string {
-    return configOf(change);
   }
 
   // Drills --------------------------------------------------------------------------------------------------

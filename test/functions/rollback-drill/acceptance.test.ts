@@ -593,7 +593,7 @@ describe('what is not drilled', () => {
 
 describe('what is refused, and told', () => {
   const refused = async (change: DrillChange, why: string) => {
-    expect(await staging.run(change)).toEqual({
+    expect(await staging.run(change)).toMatchObject({
       drill: 'staging',
       error: 'GateInputError',
       message: expect.stringContaining(why),

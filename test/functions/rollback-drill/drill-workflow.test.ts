@@ -3,10 +3,12 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { DrillAnswer } from '../../../functions/rollback-drill/drill-workflow.ts';
 import {
   CONFIG,
+  configOf,
   type DrillChange,
   ENDPOINT,
   ERRORS,
   GUARDED,
+  MACHINE,
   ROLE,
   Staging,
   times,
@@ -184,6 +186,20 @@ describe('a drill that is broken off', () => {
     await staging.world.expectClean();
   });
 
+  test('waits for its procedure, and holds its claim meanwhile', async () => {
+    staging.procedure(() => new Promise(() => {}));
+    later(14_000, () => staging.world.alarms.set(UNHEALTHY, 'ALARM'));
+    const watched = staging.world.later(25 * MINUTE, () =>
+      staging.run({}, { event: { watch: true }, id: 'watch' }),
+    );
+    const answer = await staging.run({ procedure: { stateMachine: MACHINE }, within: '30m' });
+    expect(answer).toMatchObject({ outcome: 'inconclusive', restored: true });
+    expect(await watched).toEqual({ done: expect.stringContaining('is at it') });
+    expect(staging.measured.procedure).toMatchObject({ outcome: 'timed-out' });
+    await staging.expectAsFound();
+    await staging.world.expectClean();
+  });
+
   test('by a deployment of somebody else: the endpoint is as it was before the drill', async () => {
     await staging.world.config('new', [
       { name: 'primary', model: 'stale', instances: 2 },
@@ -337,7 +353,7 @@ describe('what a dead run has left', () => {
 test('drills of one endpoint that one event starts take turns', async () => {
   const config = JSON.stringify({
     rollbackDrills: Object.fromEntries(
-      ['first', 'second'].map((name) => [name, JSON.parse(staging.text()).rollbackDrills.staging]),
+      ['first', 'second'].map((name) => [name, JSON.parse(configOf()).rollbackDrills.staging]),
     ),
   });
   const workflow = staging.world.workflow();
