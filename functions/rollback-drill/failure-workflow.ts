@@ -71,7 +71,7 @@ export async function makeBadModelServe(
     await place(workflow, run, known, 'shiftTraffic', shiftOf(run, known, shiftTraffic, deps), deps);
     await prove(workflow, run, known, to, share, deps);
   } else if (deployModel !== undefined) {
-    const { variant } = busiest(known);
+    const variant = busiest(known);
     await makeModel(workflow, run, known, variant, deployModel, deps);
     const { config } = namesOf(run.token);
     const what = `the model of ${deployModel.package} behind variant ${variant}`;
@@ -84,10 +84,10 @@ export async function makeBadModelServe(
 }
 
 /** The variant with the most of the traffic; of several the first by name. */
-function busiest({ snapshot }: Prepared): { variant: string } {
+function busiest({ snapshot }: Prepared): string {
   const [first, ...others] = snapshot.state.variants;
   if (first === undefined) throw new NotDrilled('the endpoint has no variants');
-  return { variant: others.reduce((most, one) => (one.weight > most.weight ? one : most), first).name };
+  return others.reduce((most, one) => (one.weight > most.weight ? one : most), first).name;
 }
 
 // ---------------------------------------------------------------------------------------------------------
@@ -110,7 +110,7 @@ function shiftOf(
     }),
   );
   return {
-    what: `${share === 1 ? 'all' : formatShare(share)} traffic to variant ${to}`,
+    what: `${share === 1 ? 'all traffic' : `${formatShare(share)} of the traffic`} to variant ${to}`,
     act: () => setWeights(sagemaker, run.drill.value.endpoint, changes),
     isPlaced: ({ variants: now }) => Math.abs((sharesOf(now)[to] ?? 0) - share) <= SHARE_TOLERANCE,
   };

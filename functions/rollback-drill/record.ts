@@ -120,8 +120,8 @@ export function parseRecord(text: string, where: string): DrillRecord {
  *
  * @param config that the endpoint has now
  */
-export function isSuperseded({ failed, snapshot, made, token }: DrillRecord, config: string | null): boolean {
-  if (failed === null || config === null) return false;
+export function isSuperseded({ failed, snapshot, made, token }: DrillRecord, config: string): boolean {
+  if (failed === null) return false;
   const { back, again } = namesOf(token);
   return ![failed.config, snapshot.state.config, ...made.configs, back, again].includes(config);
 }

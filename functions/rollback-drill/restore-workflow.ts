@@ -42,6 +42,9 @@ const CONCURRENCY = 4;
 /** Endpoints that one look finds; the next finds the others. */
 const MOST_RECORDS = 100;
 
+/** What is wrong where nothing but the answers is. */
+const OTHERWISE = 'by its description it is as it was, but it does not answer as it did';
+
 /** What is kept of an error. */
 const REASON = 600;
 
@@ -55,7 +58,7 @@ export interface Restorer {
 /** What came of restoring. */
 export interface Restored {
   restoration: Restoration;
-  /** Whether the record is gone: there is nothing more to do, or nothing that could be done. */
+  /** Whether the endpoint needs nothing more: it is as it was found, or nobody could make it so any more. */
   isOver: boolean;
   /** Somebody has deployed something else since restoring failed, and it was left as it is. */
   isSuperseded: boolean;
@@ -80,19 +83,27 @@ export async function restore(
     await hold(endpoint, execution, deps);
     await report(`restoring: ${phase}`);
   };
-  const begun = await workflow.step('begin to restore', async () => {
-    const at = deps.now();
+  /** Null where there is no endpoint; undefined where nobody can tell. */
+  const look = (name: string): Promise<EndpointState | null | undefined> =>
+    workflow
+      .step(name, () => readEndpoint(deps.sagemaker, endpoint, deps.now))
+      .catch((error) => {
+        deps.warn('the endpoint could not be read', error);
+        return undefined;
+      });
+  const begunAt = await workflow.step('begin to restore', async () => {
     await say('looking at the endpoint');
-    return { at, state: await lookAt(endpoint, deps) };
+    return deps.now();
   });
+  const before = await look('look at what is to be restored');
   const whole = (came: Omit<Restoration, 'begunAt' | 'endedAt'>, endedAt: number): Restoration => ({
     ...came,
-    begunAt: begun.at,
+    begunAt,
     endedAt,
   });
-  if (begun.state !== undefined && isSuperseded(record, begun.state?.config ?? null)) {
-    const state = begun.state;
-    const stays = `it has ${state?.config ?? 'no configuration'} by now, which somebody else has deployed: it was left as it is`;
+  if (before && isSuperseded(record, before.config)) {
+    const state = before;
+    const stays = `it has ${state.config} by now, which somebody else has deployed: it was left as it is`;
     const endedAt = await finish(workflow, record, { state, why: null }, { execution, report }, deps);
     return {
       restoration: whole({ outcome: 'unneeded', actions: [stays], why: null, state, answers: null }, endedAt),
@@ -156,30 +167,17 @@ export async function restore(
     answers = await check('ask once more whether the previous model answers');
   }
   if (steered !== undefined && steered.why !== null) faults.push(steered.why);
-  else if (answers === false)
-    faults.push('by its description it is as it was, but it does not answer as it did');
+  else if (answers === false) faults.push(OTHERWISE);
 
   // However far that has come.
-  const state = await workflow.step('look at what was restored', () => lookAt(endpoint, deps));
+  const looked = await look('look at what was restored');
+  const state = looked === undefined ? (steered?.state ?? undefined) : looked;
   const isFine = faults.length === 0 && state !== null;
   const why = isFine ? null : listOf(faults, 'and then');
   const endedAt = await finish(workflow, record, { state, why }, { execution, report }, deps);
   const outcome = !isFine ? 'failed' : isNeeded ? 'restored' : 'unneeded';
   const came = { outcome, actions, why, state: state ?? null, answers } as const;
   return { restoration: whole(came, endedAt), isOver: isFine || state === null, isSuperseded: false };
-}
-
-/** @returns null where there is no endpoint; undefined where nobody can tell */
-async function lookAt(
-  endpoint: string,
-  { sagemaker, now, warn }: RollbackDrillDependencies,
-): Promise<EndpointState | null | undefined> {
-  try {
-    return await readEndpoint(sagemaker, endpoint, now);
-  } catch (error) {
-    warn('the endpoint could not be read', error);
-    return undefined;
-  }
 }
 
 /**
