@@ -193,7 +193,7 @@ export async function followRun(
   if (error === undefined) return result;
   // The classes have the same meaning here as there.
   const Failure = error.name === 'GateInputError' ? GateInputError : GateDependencyError;
-  throw new Failure(error.message);
+  throw new Failure(error.message, error.help === undefined ? {} : { help: error.help });
 }
 
 /** Shows each phase of a run as it begins, and how long the run has taken by then, until it has ended. */

@@ -90,6 +90,8 @@ export interface Refusal {
   package: string;
   error: 'GateInputError';
   message: string;
+  /** What to do next; absent where the message says it. */
+  help?: string;
 }
 
 export type Answer = EvaluationResult | Ignored | Refusal;
@@ -192,8 +194,14 @@ async function answerTo(
     return ended.answer;
   } catch (error) {
     if (!(error instanceof GateInputError)) throw error;
-    const { message } = error;
-    return { model: model?.name ?? null, package: request.package, error: 'GateInputError', message };
+    const { message, help } = error;
+    return {
+      model: model?.name ?? null,
+      package: request.package,
+      error: 'GateInputError',
+      message,
+      ...(help !== undefined && { help }),
+    };
   }
 }
 

@@ -10,6 +10,8 @@ import type { Workflow } from './workflow.ts';
 export interface Refusal {
   error: 'GateInputError';
   message: string;
+  /** What to do next; absent where the message says it. */
+  help?: string;
 }
 
 /** Something that is run by one execution at a time. */
@@ -95,5 +97,6 @@ export async function claimed<Answer>(
   }
   if ('answer' in ended) return ended.answer;
   if (!(ended.error instanceof GateInputError)) throw ended.error;
-  return { error: 'GateInputError', message: ended.error.message };
+  const { message, help } = ended.error;
+  return { error: 'GateInputError', message, ...(help !== undefined && { help }) };
 }

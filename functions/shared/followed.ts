@@ -1,3 +1,4 @@
+import { toldOf } from './progress.ts';
 import type { WorkBucket } from './work.ts';
 import { keepError, type Workflow } from './workflow.ts';
 
@@ -12,6 +13,7 @@ export interface FollowDependencies {
 interface Refused {
   error: string;
   message: string;
+  help?: string;
 }
 
 /**
@@ -36,12 +38,11 @@ export async function followed<Answer extends object>(
   try {
     const answer = await body(startedAt, (phase) => report({ phase }));
     if (isRefused(answer)) {
-      await end({ phase: 'refused', error: { name: answer.error, message: answer.message } });
+      await end({ phase: 'refused', error: toldOf({ ...answer, name: answer.error }) });
     } else await end({ phase: 'done', result: answer });
     return answer;
   } catch (error) {
-    const { name, message } = keepError(error);
-    await end({ phase: 'failed', error: { name, message } });
+    await end({ phase: 'failed', error: toldOf(keepError(error)) });
     throw error;
   }
 }

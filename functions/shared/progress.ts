@@ -17,10 +17,25 @@ export const progressSchema = z.object({
   phase: z.string(),
   /** When it is over. */
   result: z.exactOptional(z.unknown()),
-  error: z.exactOptional(z.object({ name: z.string(), message: z.string() })),
+  error: z.exactOptional(
+    z.object({ name: z.string(), message: z.string(), help: z.exactOptional(z.string()) }),
+  ),
 });
 
 export type Progress = z.output<typeof progressSchema>;
+
+/** What whoever follows a run gets to know of its error. */
+export function toldOf({
+  name,
+  message,
+  help,
+}: {
+  name: string;
+  message: string;
+  help?: string | undefined;
+}): NonNullable<Progress['error']> {
+  return { name, message, ...(help !== undefined && { help }) };
+}
 
 /** Key of the {@link Progress} of a run in the work bucket. */
 export function progressKey(run: string): string {

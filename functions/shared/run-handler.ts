@@ -1,9 +1,10 @@
 import { carriedBy } from './carry.ts';
 import { type InvocationContext, remembered, withHelp } from './lambda.ts';
 import { COUNTERS, createLogger, createMetrics } from './observability.ts';
+import { toldOf } from './progress.ts';
 import type { GateName, Ignored, Outcome } from './verdict.ts';
 import type { WorkBucket } from './work.ts';
-import type { Workflow } from './workflow.ts';
+import { keepError, type Workflow } from './workflow.ts';
 
 /*
  * The Lambda handler of what runs as a workflow, by hand or when something happens, several at a time where an event asks
@@ -112,9 +113,9 @@ export function createRunHandler<Configured, Trigger extends object, Request, Re
   };
 
   /** Tells whoever follows a run, and would wait for its beginning. */
-  const refuse = async (trigger: Trigger, { name, message }: Error): Promise<void> => {
+  const refuse = async (trigger: Trigger, error: Error): Promise<void> => {
     const named = 'run' in trigger && typeof trigger.run === 'string' ? trigger.run : undefined;
-    const progress = { startedAt: now(), phase: 'refused', error: { name, message } };
+    const progress = { startedAt: now(), phase: 'refused', error: toldOf(keepError(error)) };
     await work
       .report(named, progress)
       .catch((error) => logger.warn('progress was not written', error as Error));

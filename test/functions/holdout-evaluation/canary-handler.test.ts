@@ -85,6 +85,7 @@ const refusal = (name: string) => ({
   canary: name,
   error: 'GateInputError',
   message: expect.stringContaining('there is no s3://data/holdout/may.csv'),
+  help: expect.any(String),
 });
 
 /** Sets of metrics that were written. */

@@ -586,8 +586,8 @@ describe.each(Object.entries(PORTS))('a canary, %s', (_name, { run }) => {
     ])('%s: a mistake, told once', async (_what, arrange, message) => {
       const options = arrange();
       const refusal = { canary: 'weekly', error: 'GateInputError', message: expect.stringMatching(message) };
-      expect(await run(undefined, options)).toEqual(refusal);
-      expect(await run(undefined, { ...options, id: 'run-2' })).toEqual(refusal);
+      expect(await run(undefined, options)).toMatchObject(refusal);
+      expect(await run(undefined, { ...options, id: 'run-2' })).toMatchObject(refusal);
       expect(messages().map(({ Subject }) => Subject)).toEqual(['Tocsin: canary weekly not run']);
       expect(verdicts()).toEqual([]);
       expectNothingLeft();

@@ -640,6 +640,7 @@ describe.each(Object.entries(PORTS))('an evaluation, %s', (_name, { evaluate }) 
         package: arn,
         error: 'GateInputError',
         message: expect.stringMatching(message),
+        help: expect.any(String),
       };
       expect(await evaluate(eventOf(arn))).toEqual(refusal);
       expect(await evaluate(eventOf(arn), { id: 'run-2' })).toEqual(refusal);

@@ -80,6 +80,7 @@ const refused = (name: string) => ({
   drill: name,
   error: 'GateInputError',
   message: expect.stringContaining(`${name}-staging`),
+  help: 'Create it, or correct endpoint of the drill.',
 });
 
 /** Sets of metrics that were written. */
@@ -97,7 +98,12 @@ describe('the drill as a function', () => {
     expect(metrics()).toEqual(errorsOf('churn'));
     expect(world.left).toEqual([]);
     const stored = JSON.parse(world.aws.get('work', progressKey('mine')).body.toString('utf8'));
-    expect(progressSchema.parse(stored)).toMatchObject({ run: 'mine', phase: 'refused' });
+    const { drill: _, error: name, ...why } = refused('churn');
+    expect(progressSchema.parse(stored)).toMatchObject({
+      run: 'mine',
+      phase: 'refused',
+      error: { name, ...why },
+    });
   });
 
   test('restores by hand, and drills nothing', async () => {
