@@ -8,6 +8,9 @@ import { ANSWERS, formatsOf, paint } from './marks.ts';
 /** `2 min 10 s`, unless it is how long something took: `after 2 min 10 s`. */
 const PASSING = /(?<!after (?:\d+ (?:h|min) )?)\b\d+ (?:h|min|s)\b(?: \d+ (?:min|s)\b)?/g;
 
+/** `of 50 requests`: as many as there were time for. */
+const OF_REQUESTS = / of \d+ requests?\b/g;
+
 /** `drift, 2 min 10 s: 2x ALARM after 61 s, 5x OK`: what is going on, and the state of each thing in it. */
 const WITH_STATES = /^(.+?): (.*\b(?:ALARM|OK|INSUFFICIENT_DATA)\b.*)$/s;
 
@@ -51,7 +54,7 @@ export class RunScreen {
     if (this.#live) this.#redraw(phase, timeless.split(/: |\n/, 1)[0] ?? '', elapsedMs);
     else {
       // Further lines move on all the time.
-      const [head = ''] = timeless.split('\n');
+      const head = timeless.split('\n', 1)[0]?.replace(OF_REQUESTS, '');
       if (head === this.#shown) return;
       this.#stderr.write(`${lineOf(phase.split('\n', 1)[0] ?? '', elapsedMs)}\n`);
       this.#shown = head;

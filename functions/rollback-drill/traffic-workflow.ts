@@ -100,13 +100,22 @@ export async function sendSlices(
     const requests = await golden();
     const earlier = await readSlices(run, first, number, deps, cached);
     await stretch.before?.();
+    const { phase, since } = stretch;
+    const tell = (now: number, slices: readonly Slice[]) =>
+      run.report(phaseText({ phase, since, now, slices }));
+    let shown: Slice | undefined;
     let askedAt = Number.NEGATIVE_INFINITY;
     const slice = await sendSlice(
       {
         runtime: deps.runtime,
         readState: async () => {
           await stretch.look?.();
-          return readEndpoint(deps.sagemaker, endpoint, deps.now);
+          // Whoever follows the drill sees who answers while a slice goes on.
+          const [state] = await Promise.all([
+            readEndpoint(deps.sagemaker, endpoint, deps.now),
+            tell(deps.now(), shown === undefined ? earlier : [...earlier, shown]),
+          ]);
+          return state;
         },
         readStop: () => stopOf(run.drill, deps),
         now: deps.now,
@@ -123,6 +132,7 @@ export async function sendSlices(
         tolerance,
         mark: `${markOf(run.token)}-${number}`,
         until: (sofar) => {
+          shown = sofar;
           if (isHalted) return true;
           const now = deps.now();
           if (now < askedAt + ASKING_MS) return false;
@@ -134,8 +144,7 @@ export async function sendSlices(
     await deps.work.put(sliceKey(endpoint, run.token, number), { text: JSON.stringify(slice) });
     cached.set(number, slice);
     const slices = [...earlier, slice];
-    const { phase, since } = stretch;
-    await run.report(phaseText({ phase, since, now: slice.to, slices }));
+    await tell(slice.to, slices);
     const isOver = stretch.until(slices, slice.to);
     return {
       ended: slice.stop !== null ? 'stopped' : isOver ? 'over' : 'late',

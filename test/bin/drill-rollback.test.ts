@@ -298,12 +298,6 @@ describe('no verdict', () => {
       'nothing was drilled: the endpoint is being drilled by the execution 1',
     ],
     [
-      'a refusal',
-      { error: { name: 'GateInputError', message: 'churn-staging has no tag tocsin:drill' } },
-      'GateInputError',
-      'churn-staging has no tag tocsin:drill',
-    ],
-    [
       'the world is broken',
       { error: { name: 'GateDependencyError', message: 'SageMaker does not answer' } },
       'GateDependencyError',
@@ -312,6 +306,12 @@ describe('no verdict', () => {
   ])('%s', async (_, report, name, message) => {
     deployment.script = { 1: report };
     expect(await failure(drill('churn'))).toMatchObject({ name, message });
+  });
+
+  test('a refusal, with what to do', async () => {
+    const said = { message: 'churn-staging is not tagged tocsin:drill = allowed', help: 'Tag it.' };
+    deployment.script = { 1: { error: { name: 'GateInputError', ...said } } };
+    expect(await failure(drill('churn'))).toMatchObject({ name: 'GateInputError', ...said });
   });
 
   test('a deployment without rollback drills', async () => {
@@ -379,6 +379,15 @@ describe('on a terminal', () => {
   const plain = () => io.err().replaceAll('\u001b[', '<').replaceAll('\r', '|').split('\n');
   const phaseOf = (s: number, ...slices: Slice[]) =>
     phaseText({ phase: 'the procedure runs', since: START, now: START + s * 1000, slices });
+
+  test('has no line, without a terminal, for how many requests there were', () => {
+    const shown = new RunScreen(io);
+    const of = (count: number, bad: number) =>
+      `the procedure runs, ${count / 5} s: previous 0 %, bad ${bad} % of ${count} requests, 0 lost; InService on a`;
+    for (const count of [5, 10, 20, 30]) shown.show(of(count, 100), count * 200);
+    shown.show(of(40, 95), 8000);
+    expect(io.err().split('\n')).toEqual([`     1 s  ${of(5, 100)}`, `     8 s  ${of(40, 95)}`, '']);
+  });
 
   test('colours who answers, in the phases that the function writes', () => {
     const shown = screen();

@@ -90,6 +90,21 @@ describe.each(Object.entries(PORTS))('a drill, %s', (_port, run) => {
     await staging.world.expectClean();
   });
 
+  test('shows who answers while the procedure runs, not only after it', async () => {
+    let phase = '';
+    staging.procedure(async () => {
+      await staging.world.later(5_000, () => {
+        ({ phase } = JSON.parse(staging.world.aws.get('work', 'runs/by-hand.json').body.toString()));
+      });
+      await staging.weigh({ primary: 1, candidate: 0 });
+    });
+    await run({}, { drill: 'staging', run: 'by-hand' });
+    expect(phase).toMatch(
+      /^the procedure runs, [45]\b.* s: previous 0 %, bad 100 % of \d+ requests, 0 lost; /,
+    );
+    expect(phase).toMatch(/\nlast \d s: B+ \(B bad\)$/);
+  });
+
   test('gives the procedure the incident, and no more', async () => {
     await run();
     expect(staging.world.started.map(({ input }) => input)).toEqual([
