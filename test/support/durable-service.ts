@@ -13,6 +13,12 @@ import {
 /** How a process dies at a checkpoint: before it reached the service, or before the answer came back. */
 export type Death = 'before it is kept' | 'after it is kept';
 
+/**
+ * How long the SDK waits until it ends an invocation in which nothing goes on: in real time, which is most of what these
+ * tests would take.
+ */
+const COOLDOWN_MS = 20;
+
 /** An end of an execution. */
 export type Ended = { result: unknown } | { error: { name: string; message: string } };
 
@@ -87,10 +93,16 @@ export class DurableService implements DurableExecutionClient {
       awsRequestId: `request-${this.invocations}`,
       getRemainingTimeInMillis: () => 900_000,
     } as Parameters<DurableLambdaHandler>[1];
+    const patient = globalThis.setTimeout;
+    const hasty = (work: (...args: unknown[]) => void, ms?: number, ...args: unknown[]) =>
+      patient(work, ms === COOLDOWN_MS ? 1 : ms, ...args);
+    globalThis.setTimeout = Object.assign(hasty, patient);
     try {
       return await this.#handler(new DurableExecutionInvocationInputWithClient(input, this), context);
     } catch {
       return undefined;
+    } finally {
+      globalThis.setTimeout = patient;
     }
   }
 
