@@ -69,6 +69,9 @@ export async function drillRollback(
       payload: name === undefined ? undefined : { drill: name, ...(restore && { only: 'restore' }) },
       again: 'tocsin drill rollback --follow',
       done: restore ? 'restored' : 'drilled',
+      instead: restore
+        ? 'Then run the command again.'
+        : 'Wait until it has ended. Where it has died, --restore restores the endpoint.',
       wait,
       picture: {
         file: 'timeline.json',

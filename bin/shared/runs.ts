@@ -44,6 +44,8 @@ export interface RunRequest extends FunctionOutput {
   again: string;
   /** What the function does (default `evaluated`), for where it did not. */
   done?: string;
+  /** What to do where the function did nothing. */
+  instead?: string;
   /** Whether to look at the run until it ends (default true). */
   wait?: boolean;
   /** A file beside the verdict that people get a picture of. */
@@ -241,12 +243,17 @@ async function follow(
 async function conclude(
   s3: S3Client,
   result: unknown,
-  { done = 'evaluated', picture }: RunRequest,
+  { done = 'evaluated', instead, picture }: RunRequest,
   options: RunOptions,
   io: Io,
 ): Promise<ExitCode> {
   const end = parseValue(endSchema, result, 'the answer of the function');
-  if ('ignored' in end) throw new GateInputError(`nothing was ${done}: ${end.ignored}`);
+  if ('ignored' in end) {
+    throw new GateInputError(
+      `nothing was ${done}: ${end.ignored}`,
+      instead === undefined ? {} : { help: instead },
+    );
+  }
   if ('error' in end) throw new GateInputError(end.message);
   if ('done' in end) {
     const text = options.json === true ? JSON.stringify(end, null, 2) : printable(end.done);

@@ -84,6 +84,12 @@ export const DELETED = 'the endpoint was deleted while it was drilled';
  */
 export const CLAIM_MS = 15 * 60_000;
 
+/**
+ * After how long without a sign of life somebody who restores by hand takes a run for dead: it gives one every few seconds,
+ * but for where the endpoint answers nothing. One that was not dead ends with its next sign of life.
+ */
+export const SILENCE_MS = 3 * 60_000;
+
 /** Key of the claim of an endpoint, of which one drill goes on at a time. */
 export function claimOf(endpoint: string): string {
   return `claims/rollback-${endpoint}.json`;

@@ -8,7 +8,7 @@ import type { Workflow } from '../shared/workflow.ts';
 import { restoredMessage } from './messages.ts';
 import type { DrillRecord } from './record.ts';
 import { forget, type Restored, type Restorer, readRecord, recorded, restore } from './restore-workflow.ts';
-import { CLAIM_MS, claimOf, type RollbackDrillDependencies } from './run-workflow.ts';
+import { CLAIM_MS, claimOf, type RollbackDrillDependencies, SILENCE_MS } from './run-workflow.ts';
 import type { LocatedRollbackDrill } from './schema.ts';
 
 /*
@@ -81,7 +81,7 @@ export async function restoreByHand(
   deps: RollbackDrillDependencies,
 ): Promise<Done | Ignored> {
   const { endpoint } = value;
-  return underClaim(workflow, endpoint, report, deps, async () => {
+  return underClaim(workflow, { endpoint, silenceMs: SILENCE_MS }, report, deps, async () => {
     const left = await restoreLeft(workflow, endpoint, { execution: workflow.id, report }, deps);
     if (left === null) return { done: `${endpoint}: nothing was left to restore` };
     if (!left.isOver || left.restoration.outcome === 'failed') {
@@ -99,7 +99,7 @@ export async function watch(workflow: Workflow, deps: RollbackDrillDependencies)
   if (endpoints.length === 0) return { done: 'nothing was left to restore' };
   const report = async () => {};
   const done = await workflow.map('restore each endpoint', endpoints, (part, endpoint) =>
-    underClaim(part, endpoint, report, deps, async () => {
+    underClaim(part, { endpoint, silenceMs: CLAIM_MS }, report, deps, async () => {
       const left = await restoreLeft(part, endpoint, { execution: part.id, report }, deps);
       return { done: left === null ? `${endpoint}: nothing was left to restore` : textOf(left) };
     }),
@@ -107,21 +107,31 @@ export async function watch(workflow: Workflow, deps: RollbackDrillDependencies)
   return { done: done.map((one) => ('done' in one ? one.done : one.ignored)).join('; ') };
 }
 
-/** Does something with an endpoint that nobody else is at. */
+/**
+ * Does something with an endpoint that nobody else is at.
+ *
+ * @param silenceMs after how long without a sign of life somebody else is taken for dead
+ */
 async function underClaim<Answer>(
   workflow: Workflow,
-  endpoint: string,
+  { endpoint, silenceMs }: { endpoint: string; silenceMs: number },
   report: Restorer['report'],
   { work, warn }: RollbackDrillDependencies,
   body: () => Promise<Answer>,
 ): Promise<Answer | Ignored> {
   const key = claimOf(endpoint);
-  const owner = await workflow.step(`claim the endpoint ${endpoint}`, async () => {
+  const { owner, until } = await workflow.step(`claim the endpoint ${endpoint}`, async () => {
     await report('claiming the endpoint');
-    return work.claim(key, workflow.id, CLAIM_MS);
+    return {
+      owner: await work.claim(key, workflow.id, CLAIM_MS, silenceMs),
+      until: await work.claimedUntil(key),
+    };
   });
   if (owner !== workflow.id) {
-    return { ignored: `${endpoint}: the execution ${owner} is at it` };
+    const takenFrom = until === undefined ? 'now' : timeOf(until - CLAIM_MS + silenceMs);
+    return {
+      ignored: `${endpoint}: the execution ${owner} is at it; unless it gives another sign of life, it is taken for dead from ${takenFrom} on`,
+    };
   }
   try {
     return await body();
@@ -130,6 +140,11 @@ async function underClaim<Answer>(
       .step('release the claim', () => work.release(key, workflow.id))
       .catch((error) => warn('the claim was not released', error));
   }
+}
+
+/** `2026-11-22T18:41:07Z` */
+function timeOf(at: number): string {
+  return new Date(at).toISOString().replace(/\.\d+Z$/, 'Z');
 }
 
 /** `churn: restored`, in a sentence. */

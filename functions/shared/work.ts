@@ -210,19 +210,31 @@ export class WorkBucket {
    * Claims something for one owner. A claim whose time is up is that of a dead owner, and can be taken.
    *
    * @param lifeMs how long the claim holds, longer than its owner can take; claiming again makes it hold anew
+   * @param silenceMs for how long its owner must not have claimed it to be taken for dead before that, where all claim it
+   * for the same time
    * @returns who has it now
    * @throws GateDependencyError where S3 does not answer, or refuses
    */
-  async claim(key: string, owner: string, lifeMs: number): Promise<string> {
+  async claim(key: string, owner: string, lifeMs: number, silenceMs = lifeMs): Promise<string> {
     const mine: Claim = { owner, until: Date.now() + lifeMs };
     if (await this.#putIf(key, mine, { IfNoneMatch: '*' })) return owner;
     const found = await this.#readClaim(key);
     // Released in between: whoever tries again may have it.
     if (found === undefined)
       throw new GateDependencyError(`${this.uri(key)} changed hands while it was claimed`);
-    if (found.claim.owner !== owner && found.claim.until > Date.now()) return found.claim.owner;
+    const isAlive = found.claim.until - lifeMs + silenceMs > Date.now();
+    if (found.claim.owner !== owner && isAlive) return found.claim.owner;
     if (await this.#putIf(key, mine, { IfMatch: found.etag })) return owner;
     return (await this.#readClaim(key))?.claim.owner ?? owner;
+  }
+
+  /**
+   * Until when a claim holds, milliseconds since 1970; undefined where there is none.
+   *
+   * @throws GateDependencyError where S3 does not answer, or refuses
+   */
+  async claimedUntil(key: string): Promise<number | undefined> {
+    return (await this.#readClaim(key))?.claim.until;
   }
 
   /**

@@ -308,6 +308,14 @@ describe('no verdict', () => {
     expect(await failure(drill('churn'))).toMatchObject({ name, message });
   });
 
+  test.each([
+    [{}, /^Wait .*--restore/],
+    [{ restore: true }, /^Then run/],
+  ])('it runs already, with what to do: %j', async (options, help) => {
+    deployment.script = { 1: { result: { ignored: 'churn-staging: the execution 1 is at it' } } };
+    expect(await failure(drill('churn', options))).toMatchObject({ help: expect.stringMatching(help) });
+  });
+
   test('a refusal, with what to do', async () => {
     const said = { message: 'churn-staging is not tagged tocsin:drill = allowed', help: 'Tag it.' };
     deployment.script = { 1: { error: { name: 'GateInputError', ...said } } };

@@ -201,6 +201,18 @@ describe('claim', () => {
     );
   });
 
+  test('of a silent owner can be taken earlier by whoever says so', async () => {
+    await work.claim('a', 'silent', 1000);
+    expect(await work.claimedUntil('a')).toBe(1_001_000);
+    vi.setSystemTime(1_000_299);
+    expect(await work.claim('a', 'two', 1000, 300)).toBe('silent');
+    vi.setSystemTime(1_000_300);
+    expect(await work.claim('a', 'two', 1000)).toBe('silent');
+    expect(await work.claim('a', 'two', 1000, 300)).toBe('two');
+    expect(await work.claimedUntil('a')).toBe(1_001_300);
+    expect(await work.claimedUntil('b')).toBeUndefined();
+  });
+
   test.each([409, 412])('that another one took at the same moment (HTTP %i) is theirs', async (status) => {
     aws.put('work', 'a', '{"owner":"dead","until":0}');
     const taken = aws.s3.on(PutObjectCommand);

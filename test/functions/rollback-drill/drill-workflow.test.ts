@@ -254,9 +254,41 @@ describe('what a dead run has left', () => {
   test('is no business of the watch as long as its claim holds', async () => {
     await die();
     expect(await staging.run({}, { event: { watch: true }, id: 'watch' })).toEqual({
-      done: expect.stringMatching(/^churn-staging: the execution dead-[0-9a-f]{8} is at it$/),
+      done: expect.stringMatching(/^churn-staging: the execution dead-[0-9a-f]{8} is at it; /),
     });
     expect(staging.world.messages).toEqual([]);
+  });
+
+  test('is restored by hand after three minutes without a sign of life, and until then it is said when', async () => {
+    await die();
+    const byHand = () => staging.run({}, { event: { drill: 'staging', only: 'restore' }, id: 'by-hand' });
+    const answer = (await byHand()) as { ignored: string };
+    const [, from = ''] = /it is taken for dead from (\S+Z) on$/.exec(answer.ignored) ?? [];
+    const leftMs = Date.parse(from) - staging.world.now();
+    expect(leftMs).toBeGreaterThan(2.5 * MINUTE);
+    expect(leftMs).toBeLessThan(3 * MINUTE);
+    expect(staging.world.messages).toEqual([]);
+    await staging.world.sleep(leftMs + 1000);
+    expect(await staging.run({}, { event: { watch: true }, id: 'watch' })).toEqual({
+      done: expect.stringContaining('is at it'),
+    });
+    expect(await byHand()).toEqual({ done: `${ENDPOINT} was restored` });
+    await staging.expectAsFound();
+    await staging.world.expectClean();
+  });
+
+  test('is not restored by hand while a run is alive', async () => {
+    staging.procedure(() => staging.world.later(10 * MINUTE, () => {}));
+    const alive = staging.run({ within: '15m' });
+    const answers = await Promise.all(
+      [1, 4, 8].map((minutes) =>
+        staging.world.later(minutes * MINUTE, () =>
+          staging.run({}, { event: { drill: 'staging', only: 'restore' }, id: 'by-hand' }),
+        ),
+      ),
+    );
+    expect(answers).toEqual(Array(3).fill({ ignored: expect.stringContaining('is at it') }));
+    expect(await alive).toMatchObject({ outcome: 'fail', restored: true });
   });
 
   test.each([
