@@ -31,6 +31,7 @@ import {
   type Located,
   parseYaml,
   strict,
+  type TextBundle,
 } from '../functions/shared/schema.ts';
 import { checkDrills } from './drill-checks.ts';
 import { type Complain, checkModels } from './model-checks.ts';
@@ -181,13 +182,7 @@ export function loadConfig(file: string): Config {
   };
 }
 
-/** The text of tocsin.yaml, which the deployed evaluation, canary and drills read, so that findings name its lines. */
-export interface TextBundle {
-  bundle: 1;
-  file: string;
-  text: string;
-}
-
+/** What the deployed evaluation, canary and drills read. */
 export function textBundleOf({ file, text }: Pick<Config, 'file' | 'text'>): TextBundle {
   // Without its directory, which differs between machines: the name is in every verdict.
   return { bundle: 1, file: basename(file), text };

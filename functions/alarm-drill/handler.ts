@@ -13,13 +13,13 @@ import { readConfiguration } from '../shared/configuration.ts';
 import { EvidenceStore } from '../shared/evidence.ts';
 import type { InvocationContext } from '../shared/lambda.ts';
 import { createRunHandler } from '../shared/run-handler.ts';
-import { parseValue } from '../shared/schema.ts';
+import { parseValue, textBundleSchema } from '../shared/schema.ts';
 import { WorkBucket } from '../shared/work.ts';
 import { RUNTIME_OPTIONS } from './adapters/endpoint.ts';
 import { runDrill } from './drill-workflow.ts';
 import { drillsOf, parseTrigger } from './request.ts';
 import type { DrillDependencies } from './run-workflow.ts';
-import { bundleSchema, type Environment, environmentSchema, parseDrills } from './schema.ts';
+import { type Environment, environmentSchema, parseDrills } from './schema.ts';
 
 /** What the function works with; tests give it other clients and another clock. */
 export type DrillHandlerDependencies = Omit<
@@ -50,7 +50,7 @@ export function createDrillHandler({
     carrier: env.WORKFLOW,
     work,
     now,
-    configure: () => readConfiguration(s3, env, bundleSchema).then(parseDrills),
+    configure: () => readConfiguration(s3, env, textBundleSchema).then(parseDrills),
     parseTrigger,
     requestsOf: drillsOf,
     nameOf: ({ drill }) => drill.name,

@@ -1,7 +1,6 @@
 import { stackEventSchema, stackOf } from '../shared/deployed.ts';
-import { GateInputError } from '../shared/errors.ts';
 import { isEvent } from '../shared/lambda.ts';
-import { didYouMean, parseValue } from '../shared/schema.ts';
+import { entryNamed, parseValue } from '../shared/schema.ts';
 import type { Ignored } from '../shared/verdict.ts';
 import { alarmEventSchema, drillRequestSchema, type LocatedDrill, SHADOW } from './schema.ts';
 
@@ -52,14 +51,7 @@ export function drillsOf(
 ): DrillRequest[] | Ignored {
   if ('drill' in trigger) {
     const { drill: name, ...how } = trigger;
-    const drill = drills.get(name);
-    if (drill === undefined) {
-      const names = [...drills.keys()];
-      throw new GateInputError(
-        `there is no alarm drill "${name}"${didYouMean(name, names)}; there are ${names.join(', ') || 'none'}`,
-      );
-    }
-    return [{ drill, ...how }];
+    return [{ drill: entryNamed(drills, name, 'alarm drill'), ...how }];
   }
   const every = [...drills.values()];
   if ('alarm' in trigger) {

@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { runId } from '../shared/progress.ts';
 import {
   duration,
+  entriesOf,
   type Located,
   name,
   parseYaml,
@@ -9,6 +10,7 @@ import {
   schedule,
   stackNames,
   strict,
+  type TextBundle,
 } from '../shared/schema.ts';
 import { ALARM_STATES, COMPARISONS, type Comparison, firesUpwards } from './alarm.ts';
 import { isStatistic } from './statistic.ts';
@@ -226,14 +228,6 @@ export const alarmDrillsSchema = z.record(name, drillSchema);
 // What the deployed function reads
 // ---------------------------------------------------------------------------------------------------------
 
-/** The text of tocsin.yaml, so that findings can name its lines; one JSON object in S3. */
-export const bundleSchema = strict({
-  bundle: z.literal(1),
-  /** Its name, as messages show it. */
-  file: z.string().min(1),
-  text: z.string(),
-});
-
 const partSchema = z.looseObject({ alarmDrills: alarmDrillsSchema.default({}) });
 
 /**
@@ -241,19 +235,8 @@ const partSchema = z.looseObject({ alarmDrills: alarmDrillsSchema.default({}) })
  *
  * @throws ConfigError with every mistake in the section
  */
-export function parseDrills({ file, text }: { file: string; text: string }): Map<string, LocatedDrill> {
-  const located = parseYaml(partSchema, text, file);
-  return new Map(
-    Object.entries(located.value.alarmDrills).map(([key, value]) => [
-      key,
-      {
-        name: key,
-        value,
-        file,
-        locate: (path: readonly PropertyKey[]) => located.locate(['alarmDrills', key, ...path]),
-      },
-    ]),
-  );
+export function parseDrills({ file, text }: Pick<TextBundle, 'file' | 'text'>): Map<string, LocatedDrill> {
+  return entriesOf(parseYaml(partSchema, text, file), 'alarmDrills');
 }
 
 export const environmentSchema = z.object({

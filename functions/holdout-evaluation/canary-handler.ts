@@ -8,14 +8,14 @@ import { readConfiguration } from '../shared/configuration.ts';
 import { EvidenceStore } from '../shared/evidence.ts';
 import type { InvocationContext } from '../shared/lambda.ts';
 import { createRunHandler } from '../shared/run-handler.ts';
-import { parseValue } from '../shared/schema.ts';
+import { parseValue, textBundleSchema } from '../shared/schema.ts';
 import { WorkBucket } from '../shared/work.ts';
 import { corruptDataset } from './adapters/corrupt.ts';
 import { prepareHoldout } from './adapters/holdout.ts';
 import { canariesOf, parseTrigger } from './canary-request.ts';
 import { type CanaryDependencies, runCanary } from './canary-workflow.ts';
 import { measureModel } from './gate.ts';
-import { bundleSchema, type Environment, environmentSchema, parseEvaluations } from './schema.ts';
+import { type Environment, environmentSchema, parseEvaluations } from './schema.ts';
 
 /** What the function works with; tests give it other clients and another engine. */
 export type CanaryHandlerDependencies = Pick<
@@ -43,7 +43,7 @@ export function createCanaryHandler(
     carrier: env.WORKFLOW,
     work,
     now: Date.now,
-    configure: () => readConfiguration(s3, env, bundleSchema).then(parseEvaluations),
+    configure: () => readConfiguration(s3, env, textBundleSchema).then(parseEvaluations),
     parseTrigger,
     requestsOf: canariesOf,
     nameOf: ({ canary }) => canary.name,

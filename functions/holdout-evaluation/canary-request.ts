@@ -1,7 +1,7 @@
 import { stackEventSchema, stackOf } from '../shared/deployed.ts';
 import { GateInputError } from '../shared/errors.ts';
 import { isEvent } from '../shared/lambda.ts';
-import { didYouMean, parseValue } from '../shared/schema.ts';
+import { didYouMean, entryNamed, parseValue } from '../shared/schema.ts';
 import type { Ignored } from '../shared/verdict.ts';
 import { canaryRequestSchema, type Evaluations, type LocatedCanary, type LocatedModel } from './schema.ts';
 
@@ -40,13 +40,7 @@ export function canariesOf(trigger: CanaryTrigger, evaluations: Evaluations): Ca
   const { canaries } = evaluations;
   if ('canary' in trigger) {
     const { canary: name, run } = trigger;
-    const canary = canaries.get(name);
-    if (canary === undefined) {
-      const names = [...canaries.keys()];
-      throw new GateInputError(
-        `there is no canary "${name}"${didYouMean(name, names)}; there are ${names.join(', ') || 'none'}`,
-      );
-    }
+    const canary = entryNamed(canaries, name, 'canary');
     return [{ canary, model: modelOf(canary, evaluations), ...(run !== undefined && { run }) }];
   }
   const { stack, unfinished } = trigger;

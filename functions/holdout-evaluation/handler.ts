@@ -9,13 +9,13 @@ import { readConfiguration } from '../shared/configuration.ts';
 import { EvidenceStore } from '../shared/evidence.ts';
 import { type InvocationContext, remembered, withHelp } from '../shared/lambda.ts';
 import { COUNTERS, createLogger, createMetrics } from '../shared/observability.ts';
-import { parseValue } from '../shared/schema.ts';
+import { parseValue, textBundleSchema } from '../shared/schema.ts';
 import { WorkBucket } from '../shared/work.ts';
 import type { Workflow } from '../shared/workflow.ts';
 import { prepareHoldout } from './adapters/holdout.ts';
 import { measureModel } from './gate.ts';
 import { modelByArn, parseRequest } from './request.ts';
-import { bundleSchema, type Environment, environmentSchema, parseEvaluations } from './schema.ts';
+import { type Environment, environmentSchema, parseEvaluations } from './schema.ts';
 import { type Answer, type Dependencies, evaluatePackage } from './workflow.ts';
 
 /** What the function works with; tests give it other clients and another engine. */
@@ -41,7 +41,7 @@ export function createHandler(
   const logger = createLogger('holdout-evaluation');
   const record = createMetrics('holdout-evaluation', 'model');
 
-  const evaluations = remembered(() => readConfiguration(s3, env, bundleSchema).then(parseEvaluations));
+  const evaluations = remembered(() => readConfiguration(s3, env, textBundleSchema).then(parseEvaluations));
 
   const run = async (event: unknown, workflow: Workflow, invocation: InvocationContext): Promise<Answer> => {
     logger.resetKeys();

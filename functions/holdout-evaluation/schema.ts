@@ -3,6 +3,7 @@ import { runId } from '../shared/progress.ts';
 import {
   didYouMean,
   duration,
+  entriesOf,
   type Located,
   name,
   parseYaml,
@@ -11,6 +12,7 @@ import {
   schedule,
   stackNames,
   strict,
+  type TextBundle,
 } from '../shared/schema.ts';
 import {
   type Average,
@@ -385,16 +387,6 @@ export const canariesSchema = z.record(name, canarySchema);
 // What the deployed functions read
 // ---------------------------------------------------------------------------------------------------------
 
-/** The text of tocsin.yaml, so that findings can name its lines; one JSON object in S3. */
-export const bundleSchema = strict({
-  bundle: z.literal(1),
-  /** Its name, as messages show it. */
-  file: z.string().min(1),
-  text: z.string(),
-});
-
-export type Bundle = z.output<typeof bundleSchema>;
-
 const partSchema = z.looseObject({ models: modelsSchema.default({}), canaries: canariesSchema.default({}) });
 
 /** The models and canaries of a tocsin.yaml. */
@@ -404,24 +396,9 @@ export interface Evaluations {
 }
 
 /** @throws ConfigError with every mistake in the two sections */
-export function parseEvaluations({ file, text }: Pick<Bundle, 'file' | 'text'>): Evaluations {
+export function parseEvaluations({ file, text }: Pick<TextBundle, 'file' | 'text'>): Evaluations {
   const located = parseYaml(partSchema, text, file);
-  const below = <T>(section: string, values: Record<string, T>) =>
-    new Map(
-      Object.entries(values).map(([key, value]) => [
-        key,
-        {
-          name: key,
-          value,
-          file,
-          locate: (path: readonly PropertyKey[]) => located.locate([section, key, ...path]),
-        },
-      ]),
-    );
-  return {
-    models: below('models', located.value.models),
-    canaries: below('canaries', located.value.canaries),
-  };
+  return { models: entriesOf(located, 'models'), canaries: entriesOf(located, 'canaries') };
 }
 
 // ---------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import {
   change,
   didYouMean,
   duration,
+  entriesOf,
   type Located,
   name,
   parseYaml,
@@ -12,6 +13,7 @@ import {
   sagemakerName,
   schedule,
   strict,
+  textBundleSchema,
 } from '../shared/schema.ts';
 
 /*
@@ -468,10 +470,7 @@ export interface LocatedMonitor extends Located<MonitorConfig> {
 
 /** What the deployed drift monitor reads, as one JSON object in S3. */
 export const monitorBundleSchema = strict({
-  bundle: z.literal(1),
-  /** Name of tocsin.yaml, as messages show it, and its text. */
-  file: z.string().min(1),
-  text: z.string(),
+  ...textBundleSchema.shape,
   /** The contracts of the datasets that its monitors name, by name of the dataset. */
   contracts: z.record(name, strict({ file: z.string().min(1), text: z.string() })),
 });
@@ -489,18 +488,7 @@ export function parseMonitors({
   file,
   text,
 }: Pick<MonitorBundle, 'file' | 'text'>): Map<string, LocatedMonitor> {
-  const located = parseYaml(monitorsSchema, text, file);
-  return new Map(
-    Object.entries(located.value.driftMonitors).map(([key, value]) => [
-      key,
-      {
-        name: key,
-        value,
-        file,
-        locate: (path: readonly PropertyKey[]) => located.locate(['driftMonitors', key, ...path]),
-      },
-    ]),
-  );
+  return entriesOf(parseYaml(monitorsSchema, text, file), 'driftMonitors');
 }
 
 /** The environment of the drift monitor. Bytes as of {@link environmentSchema}. */

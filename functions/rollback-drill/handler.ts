@@ -13,14 +13,14 @@ import { readConfiguration } from '../shared/configuration.ts';
 import { EvidenceStore } from '../shared/evidence.ts';
 import type { InvocationContext } from '../shared/lambda.ts';
 import { createRunHandler } from '../shared/run-handler.ts';
-import { parseValue } from '../shared/schema.ts';
+import { parseValue, textBundleSchema } from '../shared/schema.ts';
 import { WorkBucket } from '../shared/work.ts';
 import { PROCEDURE_OPTIONS } from './adapters/procedure.ts';
 import { TRAFFIC_OPTIONS } from './adapters/requests.ts';
 import { runRollbackDrill } from './drill-workflow.ts';
 import { parseTrigger, requestsOf } from './request.ts';
 import type { RollbackDrillDependencies } from './run-workflow.ts';
-import { bundleSchema, type Environment, environmentSchema, parseRollbackDrills } from './schema.ts';
+import { type Environment, environmentSchema, parseRollbackDrills } from './schema.ts';
 
 /** What the function works with; tests give it other clients and another clock. */
 export type DrillHandlerDependencies = Omit<
@@ -47,7 +47,7 @@ export function createDrillHandler(
     carrier: env.WORKFLOW,
     work,
     now,
-    configure: () => readConfiguration(s3, env, bundleSchema).then(parseRollbackDrills),
+    configure: () => readConfiguration(s3, env, textBundleSchema).then(parseRollbackDrills),
     parseTrigger,
     requestsOf,
     nameOf: (request) => ('watch' in request ? 'watch' : request.drill.name),

@@ -1,7 +1,6 @@
 import { stackEventSchema, stackOf } from '../shared/deployed.ts';
-import { GateInputError } from '../shared/errors.ts';
 import { isEvent } from '../shared/lambda.ts';
-import { didYouMean, parseValue } from '../shared/schema.ts';
+import { entryNamed, parseValue } from '../shared/schema.ts';
 import type { Ignored } from '../shared/verdict.ts';
 import { drillRequestSchema, type LocatedRollbackDrill } from './schema.ts';
 
@@ -54,14 +53,7 @@ export function requestsOf(
   if ('watch' in trigger) return [trigger];
   if ('drill' in trigger) {
     const { drill: name, ...how } = trigger;
-    const drill = drills.get(name);
-    if (drill === undefined) {
-      const names = [...drills.keys()];
-      throw new GateInputError(
-        `there is no rollback drill "${name}"${didYouMean(name, names)}; there are ${names.join(', ') || 'none'}`,
-      );
-    }
-    return [{ drill, ...how }];
+    return [{ drill: entryNamed(drills, name, 'rollback drill'), ...how }];
   }
   const { stack, unfinished } = trigger;
   if (unfinished !== undefined) return { ignored: unfinished };

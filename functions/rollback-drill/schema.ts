@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { runId } from '../shared/progress.ts';
 import {
   duration,
+  entriesOf,
   type Located,
   name,
   parseYaml,
@@ -11,6 +12,7 @@ import {
   schedule,
   stackNames,
   strict,
+  type TextBundle,
 } from '../shared/schema.ts';
 
 /*
@@ -239,14 +241,6 @@ export function isProductionTagged(tags: Readonly<Record<string, string>>): bool
 // What the deployed functions read
 // ---------------------------------------------------------------------------------------------------------
 
-/** The text of tocsin.yaml, so that findings can name its lines; one JSON object in S3. */
-export const bundleSchema = strict({
-  bundle: z.literal(1),
-  /** Its name, as messages show it. */
-  file: z.string().min(1),
-  text: z.string(),
-});
-
 const partSchema = z.looseObject({ rollbackDrills: rollbackDrillsSchema.default({}) });
 
 /**
@@ -257,22 +251,8 @@ const partSchema = z.looseObject({ rollbackDrills: rollbackDrillsSchema.default(
 export function parseRollbackDrills({
   file,
   text,
-}: {
-  file: string;
-  text: string;
-}): Map<string, LocatedRollbackDrill> {
-  const located = parseYaml(partSchema, text, file);
-  return new Map(
-    Object.entries(located.value.rollbackDrills).map(([key, value]) => [
-      key,
-      {
-        name: key,
-        value,
-        file,
-        locate: (path: readonly PropertyKey[]) => located.locate(['rollbackDrills', key, ...path]),
-      },
-    ]),
-  );
+}: Pick<TextBundle, 'file' | 'text'>): Map<string, LocatedRollbackDrill> {
+  return entriesOf(parseYaml(partSchema, text, file), 'rollbackDrills');
 }
 
 export const environmentSchema = z.object({

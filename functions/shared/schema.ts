@@ -35,6 +35,39 @@ export interface Located<T> {
   locate(path: readonly PropertyKey[]): SourceLocation;
 }
 
+/**
+ * The entries of a section of a file, by name, each of which knows the lines of its rules: paths begin below the entry.
+ *
+ * @param section such as `rollbackDrills`
+ */
+export function entriesOf<Section extends string, T>(
+  { value, file, locate }: Located<Record<Section, Record<string, T>>>,
+  section: Section,
+): Map<string, Located<T> & { name: string }> {
+  const entries: [string, T][] = Object.entries(value[section]);
+  return new Map(
+    entries.map(([name, entry]) => [
+      name,
+      { name, value: entry, file, locate: (path) => locate([section, name, ...path]) },
+    ]),
+  );
+}
+
+/**
+ * What is called so, of all that there are.
+ *
+ * @param what it is: `rollback drill`
+ * @throws GateInputError where nothing is called so; names those that there are
+ */
+export function entryNamed<T>(entries: ReadonlyMap<string, T>, name: string, what: string): T {
+  const found = entries.get(name);
+  if (found !== undefined) return found;
+  const names = [...entries.keys()];
+  throw new GateInputError(
+    `there is no ${what} "${name}"${didYouMean(name, names)}; there are ${names.join(', ') || 'none'}`,
+  );
+}
+
 /** One thing wrong with a configuration file. */
 export interface ConfigIssue extends SourceLocation {
   /** `columns.delay.zeros` */
@@ -246,6 +279,16 @@ export function secondsOf(schedule: string): number | undefined {
 export const stackNames = z
   .array(z.string().regex(/^[A-Za-z][A-Za-z0-9-]{0,127}$/, 'the name of a CloudFormation stack'))
   .default([]);
+
+/** The text of tocsin.yaml, so that findings can name its lines: what deployed functions read, one JSON object in S3. */
+export const textBundleSchema = strict({
+  bundle: z.literal(1),
+  /** Its name, as messages show it. */
+  file: z.string().min(1),
+  text: z.string(),
+});
+
+export type TextBundle = z.output<typeof textBundleSchema>;
 
 // ---------------------------------------------------------------------------------------------------------
 // Names in AWS

@@ -1,13 +1,8 @@
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { bundleSchema as drillBundleSchema } from '../../functions/alarm-drill/schema.ts';
-import { bundleSchema } from '../../functions/holdout-evaluation/schema.ts';
 import { monitorBundleSchema, parseMonitors } from '../../functions/quality-gate/schema.ts';
-import {
-  parseRollbackDrills,
-  bundleSchema as rollbackBundleSchema,
-} from '../../functions/rollback-drill/schema.ts';
-import { ConfigError } from '../../functions/shared/schema.ts';
+import { parseRollbackDrills } from '../../functions/rollback-drill/schema.ts';
+import { ConfigError, textBundleSchema } from '../../functions/shared/schema.ts';
 import { bundleOf, loadConfig, monitorBundleOf, textBundleOf } from '../../lib/config.ts';
 import { configOf, contractOf, withFiles } from '../support/synthesize.ts';
 
@@ -259,7 +254,7 @@ canaries:
   test('reach the functions as the text that was written, without the directory it was in', () => {
     const config = configOf(WHOLE, CONTRACT);
     expect(textBundleOf(config)).toEqual({ bundle: 1, file: 'tocsin.yaml', text: WHOLE });
-    expect(bundleSchema.parse(textBundleOf(config))).toBeDefined();
+    expect(textBundleSchema.parse(textBundleOf(config))).toBeDefined();
   });
 
   test('may be left out', () => {
@@ -546,7 +541,7 @@ driftMonitors:
       WHOLE.replace('alarmDrills:', '  b: { contract: contracts/b.yaml, prefix: b/ }\nalarmDrills:'),
       { ...CONTRACT, 'contracts/b.yaml': contractOf('b') },
     );
-    expect(drillBundleSchema.parse(textBundleOf(config))).toEqual({
+    expect(textBundleSchema.parse(textBundleOf(config))).toEqual({
       bundle: 1,
       file: 'tocsin.yaml',
       text: config.text,
@@ -736,7 +731,7 @@ describe('rollback drills', () => {
 
   test('reach the function as the text that was written', () => {
     const config = configOf(`tocsin: 1\n${DRILL}`, {});
-    const bundle = rollbackBundleSchema.parse(textBundleOf(config));
+    const bundle = textBundleSchema.parse(textBundleOf(config));
     expect(bundle).toEqual({ bundle: 1, file: 'tocsin.yaml', text: config.text });
     expect([...parseRollbackDrills(bundle).keys()]).toEqual(['delay']);
   });

@@ -6,7 +6,6 @@ import {
   queryName,
 } from '../../../functions/holdout-evaluation/metric.ts';
 import {
-  bundleSchema,
   canaryRequestSchema,
   environmentSchema,
   evaluationRequestSchema,
@@ -15,7 +14,7 @@ import {
   queryOf,
 } from '../../../functions/holdout-evaluation/schema.ts';
 import { stackEventSchema } from '../../../functions/shared/deployed.ts';
-import { ConfigError, parseValue } from '../../../functions/shared/schema.ts';
+import { ConfigError, parseValue, textBundleSchema } from '../../../functions/shared/schema.ts';
 
 const MODELS = `models:
   flight-delay:
@@ -373,9 +372,9 @@ describe('what invokes the functions', () => {
   });
 
   test('the bundle and the environment', () => {
-    expect(parseValue(bundleSchema, { bundle: 1, file: 'tocsin.yaml', text: MODELS }, 'bundle').file).toBe(
-      'tocsin.yaml',
-    );
+    expect(
+      parseValue(textBundleSchema, { bundle: 1, file: 'tocsin.yaml', text: MODELS }, 'bundle').file,
+    ).toBe('tocsin.yaml');
     const environment = {
       CONFIG_BUCKET: 'c',
       CONFIG_KEY: 'k',
