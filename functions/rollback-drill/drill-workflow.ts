@@ -19,7 +19,7 @@ import { begin, goldenPlace, prepare } from './preflight-workflow.ts';
 import { runProcedure } from './procedure-workflow.ts';
 import { type DrillRecord, fingerprintsKey, namesOf, procedureEndKey, recordKey } from './record.ts';
 import type { DrillRequest } from './request.ts';
-import { forget, readRecord, restore } from './restore-workflow.ts';
+import { forget, readRecord, restore, withdraw } from './restore-workflow.ts';
 import {
   CLAIM_MS,
   claimOf,
@@ -204,6 +204,10 @@ async function drillAndRestore(
     measured.notDrilled = clip(messageOf(error), REASON);
     if (!(error instanceof NotDrilled)) deps.warn('the drill was broken off', error);
   }
+  if (measured.failure === null) {
+    await withdraw(workflow, record, run, deps);
+    return;
+  }
   const { restoration } = await restore(workflow, record, run, deps);
   measured.restoration = restoration;
   marks.push({ at: restoration.begunAt, what: 'restoring begins' });
@@ -306,10 +310,12 @@ async function rollBack(
 ): Promise<EndpointState | null> {
   const { measured, marks } = known;
   const { endpoint, procedure, failure, within, steady } = run.drill.value;
-  if (procedure === undefined) return null;
+  const bad = measured.failure?.state;
+  if (procedure === undefined || bad == null) return null;
   // The step that waits for a function may take nearly all the time of an invocation.
   await workflow.wait('for an invocation of its own', BREATH_MS);
-  const begunAt = await beginUnlessStopped(workflow, run, 'starting the procedure', deps);
+  // What serves is still the bad model: else nothing is left for the procedure to do.
+  const begunAt = await beginUnlessStopped(workflow, run, 'starting the procedure', bad, deps);
   const endKey = procedureEndKey(endpoint, run.token);
   const plan = {
     procedure,
@@ -346,7 +352,9 @@ async function rollBack(
         'wait for the procedure',
         async () => {
           await hold(endpoint, run.execution, deps);
-          return (await readProcedureEnd(deps.work, endKey)) === undefined ? undefined : true;
+          if ((await readProcedureEnd(deps.work, endKey)) !== undefined) return true;
+          await run.report('waiting for the procedure to end');
+          return undefined;
         },
         { ...WAITING, timeoutMs: within + steady },
       );

@@ -27,7 +27,14 @@ import {
   tallyOf,
   tellingAnswers,
 } from './timeline.ts';
-import { beginUnlessStopped, readSlices, type Sent, sendSlices, stopped } from './traffic-workflow.ts';
+import {
+  beginUnlessStopped,
+  changeRecorded,
+  readSlices,
+  type Sent,
+  sendSlices,
+  stopped,
+} from './traffic-workflow.ts';
 
 /*
  * The failure: what a drill does to an endpoint, while the background traffic goes on, and the proof that it is real.
@@ -165,11 +172,17 @@ async function place(
   { what, act, isPlaced }: Placement,
   deps: RollbackDrillDependencies,
 ): Promise<void> {
-  const { measured, marks } = known;
-  const begunAt = await beginUnlessStopped(workflow, run, `simulating the failure: ${what}`, deps);
+  const { snapshot, measured, marks } = known;
+  const begunAt = await beginUnlessStopped(
+    workflow,
+    run,
+    `simulating the failure: ${what}`,
+    snapshot.state,
+    deps,
+  );
   marks.push({ at: begunAt, what: 'failure begins' });
   measured.failure = { kind, what, begunAt, state: null, servesAt: null, why: 'it did not come into place' };
-  await workflow.step(`do it: ${what}`, act);
+  await changeRecorded(workflow, `do it: ${what}`, run, act, deps);
   const isThere = (state: EndpointState) => !isChanging(state) && isPlaced(state);
   const isDone = (state: EndpointState | null, now: number) =>
     state === null || isThere(state) || (isAtRest(state) && now >= begunAt + NOTICING_MS);
@@ -304,7 +317,13 @@ export async function breakGuardrail(
     cloneConfig(deps.sagemaker, { from: snapshot.state.config, to: config, tags: tagsOf(run) }),
   );
   const what = `the same model deployed anew, with ${alarm.name} in ALARM meanwhile`;
-  const begunAt = await beginUnlessStopped(workflow, run, `simulating the failure: ${what}`, deps);
+  const begunAt = await beginUnlessStopped(
+    workflow,
+    run,
+    `simulating the failure: ${what}`,
+    snapshot.state,
+    deps,
+  );
   marks.push({ at: begunAt, what: 'failure begins' });
   measured.failure = {
     kind: 'breakGuardrail',
@@ -314,8 +333,12 @@ export async function breakGuardrail(
     servesAt: null,
     why: 'nothing was deployed',
   };
-  await workflow.step('deploy the same model anew', () =>
-    updateEndpoint(deps.sagemaker, { endpoint, config, retain: true }),
+  await changeRecorded(
+    workflow,
+    'deploy the same model anew',
+    run,
+    () => updateEndpoint(deps.sagemaker, { endpoint, config, retain: true }),
+    deps,
   );
 
   const ours = (state: EndpointState | null | undefined) =>

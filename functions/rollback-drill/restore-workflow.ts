@@ -181,6 +181,31 @@ export async function restore(
 }
 
 /**
+ * Takes back a drill that has not changed its endpoint: what it has made is removed, and its record. The endpoint itself is
+ * left to whoever may have changed it meanwhile.
+ *
+ * @throws GateDependencyError where that cannot be written down, or somebody else is at the endpoint by now
+ */
+export async function withdraw(
+  workflow: Workflow,
+  record: DrillRecord,
+  { execution, report }: Restorer,
+  deps: RollbackDrillDependencies,
+): Promise<void> {
+  const { endpoint } = record.snapshot;
+  const state = await workflow
+    .step('look at what is left as it is', async () => {
+      await report('removing what the drill has made');
+      return readEndpoint(deps.sagemaker, endpoint, deps.now);
+    })
+    .catch((error) => {
+      deps.warn('the endpoint could not be read', error);
+      return undefined;
+    });
+  await finish(workflow, record, { state, why: null }, { execution, report }, deps);
+}
+
+/**
  * Removes what the drill has made and the endpoint does not use, and then the record, where the endpoint is as it was
  * found, or is no more. Otherwise the record stays, and says why.
  *

@@ -9,6 +9,7 @@ import type { EndpointState } from './endpoint.ts';
 import type { Slice } from './measurements.ts';
 import { phaseText } from './progress.ts';
 import { sliceKey } from './record.ts';
+import { readRecord } from './restore-workflow.ts';
 import {
   hold,
   type Known,
@@ -19,6 +20,7 @@ import {
 } from './run-workflow.ts';
 import type { LocatedRollbackDrill } from './schema.ts';
 import { lastState, type Tally, tallyOf } from './timeline.ts';
+import { differences, several } from './words.ts';
 
 /*
  * The background traffic of a drill: steps of a few seconds, each of which awaits all of its requests, so that none outlives
@@ -177,25 +179,58 @@ export async function sendSlices(
 }
 
 /**
- * Begins something that changes the endpoint, where no stop condition holds by now: a slice may have ended since it looked.
+ * Begins something that changes the endpoint, where no stop condition holds by now and nobody else has changed it: a slice
+ * may have ended since it looked.
  *
  * @param what is told to whoever follows the drill
+ * @param as what the endpoint has to be still
  * @returns when, milliseconds since 1970
- * @throws NotDrilled where one holds
+ * @throws NotDrilled where it must not begin
  */
 export async function beginUnlessStopped(
   workflow: Workflow,
   run: Run,
   what: string,
+  as: EndpointState,
   deps: RollbackDrillDependencies,
 ): Promise<number> {
-  const { at, stop } = await workflow.step(`begin ${what}`, async () => {
-    await hold(run.drill.value.endpoint, run.execution, deps);
+  const { endpoint } = run.drill.value;
+  const { at, stop, changed } = await workflow.step(`begin ${what}`, async () => {
+    await hold(endpoint, run.execution, deps);
     await run.report(what);
-    return { at: deps.now(), stop: await stopOf(run.drill, deps) };
+    const now = { at: deps.now(), stop: await stopOf(run.drill, deps) };
+    return { ...now, changed: differences(as, await readEndpoint(deps.sagemaker, endpoint, deps.now)) };
   });
   if (stop !== null) throw stopped(stop);
+  if (changed.length > 0) {
+    throw new NotDrilled(`somebody else has changed the endpoint before ${what}: ${several(changed)}`);
+  }
   return at;
+}
+
+/**
+ * Changes the endpoint, as long as there is a record to restore it by.
+ *
+ * @param act bears to be repeated
+ * @throws NotDrilled where the record is gone: whoever took this run for dead has restored the endpoint
+ */
+export async function changeRecorded(
+  workflow: Workflow,
+  name: string,
+  run: Run,
+  act: () => Promise<void>,
+  deps: RollbackDrillDependencies,
+): Promise<void> {
+  const { endpoint } = run.drill.value;
+  const isRecorded = await workflow.step(name, async () => {
+    await hold(endpoint, run.execution, deps);
+    if ((await readRecord(endpoint, deps))?.token !== run.token) return false;
+    await act();
+    return true;
+  });
+  if (!isRecorded) {
+    throw new NotDrilled('what the endpoint is to be restored to is not written down any more');
+  }
 }
 
 /** What a drill is broken off with by a stop condition. */
