@@ -66,6 +66,13 @@ export interface Target {
   instances?: Record<string, number>;
 }
 
+/** What a variant is to get; what is absent stays as it is. */
+export interface VariantChange {
+  variant: string;
+  weight?: number;
+  instances?: number;
+}
+
 /** Shares of the traffic by variant, 0 to 1. Empty where nothing is served. */
 export function sharesOf(variants: readonly Pick<VariantState, 'name' | 'weight'>[]): Record<string, number> {
   const sum = variants.reduce((total, { weight }) => total + weight, 0);

@@ -2,8 +2,8 @@ import { formatDuration, formatShare } from '../shared/format.ts';
 import type { Workflow } from '../shared/workflow.ts';
 import { alarmStates, setAlarm } from './adapters/alarms.ts';
 import { cloneConfig, createModel } from './adapters/artifacts.ts';
-import { readEndpoint, setWeights, updateEndpoint, type VariantChange } from './adapters/endpoint.ts';
-import { type EndpointState, sharesOf } from './endpoint.ts';
+import { readEndpoint, setWeights, updateEndpoint } from './adapters/endpoint.ts';
+import { type EndpointState, sharesOf, type VariantChange } from './endpoint.ts';
 import type { Failure, Procedure, Request, Slice } from './measurements.ts';
 import { fingerprint, tellApart } from './preflight-workflow.ts';
 import { namesOf } from './record.ts';
@@ -15,7 +15,7 @@ import {
   type Run,
   tagsOf,
 } from './run-workflow.ts';
-import type { RollbackDrillConfig } from './schema.ts';
+import { PLACING_MS, type RollbackDrillConfig } from './schema.ts';
 import {
   allRequests,
   attributed,
@@ -40,8 +40,6 @@ import {
  * The failure: what a drill does to an endpoint, while the background traffic goes on, and the proof that it is real.
  */
 
-/** How long a failure may take until it is in place: a deployment waits for instances and for its guardrail. */
-const PLACING_MS = 3_600_000;
 /** How soon an endpoint that was changed says so; before that it may still seem at rest. */
 const NOTICING_MS = 10_000;
 /** How long the bad model may take to be seen once it is in place; where requests are rare, for so many of them. */

@@ -22,6 +22,7 @@ import {
   recordKey,
 } from './record.ts';
 import { goldenOf, hold, markOf, type RollbackDrillDependencies } from './run-workflow.ts';
+import { RESTORING_MS } from './schema.ts';
 import { cloneNames } from './steer.ts';
 import { steer } from './steer-workflow.ts';
 
@@ -29,9 +30,6 @@ import { steer } from './steer-workflow.ts';
  * Bringing an endpoint back to what it was found as, by the record that was written before anything was changed: whoever
  * finds one does this, the drill itself first of all.
  */
-
-/** How long restoring may take: a deployment in each direction. */
-const STEERING_MS = 2 * 3_600_000;
 
 /** How often a golden request is asked until it is answered, and the pause in between. */
 const TRIES = 2;
@@ -141,7 +139,7 @@ export async function restore(
           configSha256: snapshot.configSha256,
           anew,
           cloneName,
-          timeoutMs: STEERING_MS,
+          timeoutMs: RESTORING_MS,
           report: say,
         },
         deps,

@@ -6,14 +6,11 @@ import { didYouMean } from '../shared/schema.ts';
 import type { Workflow } from '../shared/workflow.ts';
 import { readConfig, readEndpoint } from './adapters/endpoint.ts';
 import { type EndpointState, sharesOf, type Target } from './endpoint.ts';
-import { ROLLBACK_PREFIX, type RollbackRequest, type RollbackResult } from './schema.ts';
+import { ROLLBACK_PREFIX, ROLLING_BACK_MS, type RollbackRequest, type RollbackResult } from './schema.ts';
 import { type SteerDependencies, steer } from './steer-workflow.ts';
 
 /** What a rollback works with. */
 export interface RollbackDependencies extends FollowDependencies, SteerDependencies {}
-
-/** The most that a rollback takes, below what its execution may: with guardrails a deployment alone may take hours. */
-const TIMEOUT_MS = 5 * 3_600_000;
 
 /**
  * Rolls an endpoint back, in an incident or in a drill, and waits until that has happened.
@@ -39,7 +36,7 @@ export async function runRollback(
         endpoint,
         target,
         cloneName: `${ROLLBACK_PREFIX}${sha256(workflow.id).slice(0, 8)}`,
-        timeoutMs: TIMEOUT_MS,
+        timeoutMs: ROLLING_BACK_MS,
         report,
       },
       deps,

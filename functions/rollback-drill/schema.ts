@@ -298,6 +298,17 @@ export const DRILL_PREFIX = 'tocsin-drill-';
 export const ROLLBACK_PREFIX = 'tocsin-rollback-';
 
 // ---------------------------------------------------------------------------------------------------------
+// How long things may take, which executions have to outlive. Milliseconds
+// ---------------------------------------------------------------------------------------------------------
+
+/** Until a failure is in place: a deployment waits for instances and for its guardrail. */
+export const PLACING_MS = 3_600_000;
+/** Restoring, once: a deployment in each direction. */
+export const RESTORING_MS = 2 * 3_600_000;
+/** A rollback: with a guardrail a deployment alone may take hours, and SageMaker may be updating first. */
+export const ROLLING_BACK_MS = 5 * 3_600_000;
+
+// ---------------------------------------------------------------------------------------------------------
 // What invokes them, what they answer and what they emit
 // ---------------------------------------------------------------------------------------------------------
 

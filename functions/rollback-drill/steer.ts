@@ -1,17 +1,16 @@
 import { countOf, listOf } from '../shared/format.ts';
-import { type EndpointState, isSameWeight, type Target, type VariantState } from './endpoint.ts';
+import {
+  type EndpointState,
+  isSameWeight,
+  type Target,
+  type VariantChange,
+  type VariantState,
+} from './endpoint.ts';
 import { isChanging } from './timeline.ts';
 
 /*
  * What to do next so that an endpoint gets where it belongs, knowing what SageMaker does and refuses. Pure.
  */
-
-/** What a variant is to get; what is absent stays as it is. */
-export interface Change {
-  variant: string;
-  weight?: number;
-  instances?: number;
-}
 
 /** Something that is done to an endpoint. */
 export type Act =
@@ -20,7 +19,7 @@ export type Act =
   /** Makes an endpoint configuration that says what another says. */
   | { do: 'clone'; from: string; to: string }
   /** Weights and instances, in one call. */
-  | { do: 'weigh'; changes: Change[] };
+  | { do: 'weigh'; changes: VariantChange[] };
 
 export type Action =
   | Act
@@ -166,8 +165,8 @@ function nextChanges(
   return stop(`${doingOf({ do: 'weigh', changes })} failed twice: ${saidOf(failed)}`);
 }
 
-function changeTo(variant: VariantState, weight?: number, instances?: number): Change[] {
-  const change: Change = {
+function changeTo(variant: VariantState, weight?: number, instances?: number): VariantChange[] {
+  const change: VariantChange = {
     variant: variant.name,
     ...(weight !== undefined && !hasWeight(variant, weight) && { weight }),
     ...(instances !== undefined && instances !== variant.desiredInstances && { instances }),
@@ -226,7 +225,7 @@ function phraseOf(act: Act, verbs: Record<Act['do'], string>): string {
 }
 
 /** `variant primary to weight 1 and 2 instances, variant candidate to weight 0` */
-function changesOf(changes: readonly Change[]): string {
+function changesOf(changes: readonly VariantChange[]): string {
   return changes
     .map(({ variant, weight, instances }) => {
       const parts = [

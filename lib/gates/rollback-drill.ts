@@ -6,6 +6,8 @@ import {
   DRILL_PREFIX,
   DRILL_TAG,
   type LocatedRollbackDrill,
+  PLACING_MS,
+  RESTORING_MS,
   type RollbackDrillConfig,
 } from '../../functions/rollback-drill/schema.ts';
 import { EVENT_SOURCE } from '../../functions/shared/schema.ts';
@@ -23,10 +25,8 @@ import type { Rollback } from './rollback.ts';
 
 const GATE = 'rollback-drill';
 
-/** How long a failure may take until it is in place: a deployment waits for instances, and for its guardrail. */
-const FAILING = Duration.hours(1);
-/** How long restoring may take: two hours to where it belongs, and two more where something else answers then. */
-const RESTORING = Duration.hours(4);
+/** How long restoring may take: to where it belongs, and once more where something else answers then. */
+const RESTORING = Duration.millis(2 * RESTORING_MS);
 /** What comes on top: looking, asking the golden requests, retries, and the verdict. */
 const MARGIN = Duration.hours(1);
 
@@ -236,5 +236,7 @@ function runbookArn(scope: Construct, document: string): string {
 export function longestRollbackDrill({ rollbackDrills }: Pick<Config, 'rollbackDrills'>): Duration {
   const watching = Math.max(...[...rollbackDrills.values()].map(({ value }) => value.within + value.steady));
   // What a run that died has left is restored first.
-  return RESTORING.plus(FAILING).plus(Duration.millis(watching)).plus(RESTORING).plus(MARGIN);
+  return RESTORING.plus(Duration.millis(PLACING_MS + watching))
+    .plus(RESTORING)
+    .plus(MARGIN);
 }

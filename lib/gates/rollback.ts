@@ -1,6 +1,12 @@
 import { Duration } from 'aws-cdk-lib';
 import { Construct } from 'constructs';
-import { ALLOWED, DRILL_TAG, ROLLBACK_PREFIX, ROLLBACK_TAG } from '../../functions/rollback-drill/schema.ts';
+import {
+  ALLOWED,
+  DRILL_TAG,
+  ROLLBACK_PREFIX,
+  ROLLBACK_TAG,
+  ROLLING_BACK_MS,
+} from '../../functions/rollback-drill/schema.ts';
 import type { Config } from '../config.ts';
 import { localArn } from '../shared/arn.ts';
 import { allowDeploying } from '../shared/deploying.ts';
@@ -9,8 +15,8 @@ import type { GateFunction } from '../shared/gate-function.ts';
 import type { Notifications } from '../shared/notifications.ts';
 import type { WorkBucket } from '../shared/work-bucket.ts';
 
-/** The most that a rollback gets: a deployment guardrail alone may take its time, and SageMaker may be updating first. */
-export const LONGEST_ROLLBACK = Duration.hours(6);
+/** The most that a rollback gets, with time to say that it did not succeed. */
+export const LONGEST_ROLLBACK = Duration.millis(ROLLING_BACK_MS).plus(Duration.hours(1));
 
 export interface RollbackProps {
   /** As {@link loadConfig} returns it. */

@@ -7,8 +7,11 @@ import {
   UpdateEndpointWeightsAndCapacitiesCommand,
 } from '@aws-sdk/client-sagemaker';
 import { mockClient } from 'aws-sdk-client-mock';
-import type { EndpointState, EndpointStatus } from '../../functions/rollback-drill/endpoint.ts';
-import type { Change } from '../../functions/rollback-drill/steer.ts';
+import type {
+  EndpointState,
+  EndpointStatus,
+  VariantChange,
+} from '../../functions/rollback-drill/endpoint.ts';
 import { sagemakerError } from './fake-sagemaker.ts';
 
 /** A variant of an endpoint configuration. */
@@ -151,7 +154,7 @@ export class EndpointModel {
   }
 
   /** UpdateEndpointWeightsAndCapacities. */
-  weigh(changes: readonly Change[]): void {
+  weigh(changes: readonly VariantChange[]): void {
     this.#mustTakeChanges('weigh');
     if (this.status !== 'InService') throw refusal(`Cannot update endpoint that is ${this.status}.`);
     const before = structuredClone(this.#variants);

@@ -20,6 +20,7 @@ import {
   type EndpointState,
   isSameWeight,
   type Snapshot,
+  type VariantChange,
   type VariantState,
 } from '../endpoint.ts';
 
@@ -272,13 +273,6 @@ export async function updateEndpoint(
     () => sagemaker.send(new UpdateEndpointCommand(input)),
     isThere,
   );
-}
-
-/** A weight, a number of instances, or both. */
-export interface VariantChange {
-  variant: string;
-  weight?: number;
-  instances?: number;
 }
 
 /**

@@ -17,8 +17,8 @@ import {
   readSnapshot,
   setWeights,
   updateEndpoint,
-  type VariantChange,
 } from '../../../functions/rollback-drill/adapters/endpoint.ts';
+import type { VariantChange } from '../../../functions/rollback-drill/endpoint.ts';
 import { GateDependencyError, GateInputError } from '../../../functions/shared/errors.ts';
 import { sagemakerError } from '../../support/fake-sagemaker.ts';
 import { RollbackWorld } from '../../support/rollback.ts';
