@@ -19,7 +19,7 @@ import { begin, goldenPlace, prepare } from './preflight-workflow.ts';
 import { runProcedure } from './procedure-workflow.ts';
 import { type DrillRecord, fingerprintsKey, namesOf, procedureEndKey, recordKey } from './record.ts';
 import type { DrillRequest } from './request.ts';
-import { forget, readRecord, restore, withdraw } from './restore-workflow.ts';
+import { forget, readRecord, restore, UNPROVED, withdraw } from './restore-workflow.ts';
 import {
   CLAIM_MS,
   claimOf,
@@ -141,7 +141,7 @@ async function answerTo(
         const left = await restoreLeft(partOf(workflow, 'sweep up'), endpoint, restorer, deps);
         if (left === null || left.isOver) return;
         throw new GateDependencyError(
-          `the endpoint ${endpoint} is not as it was found by an earlier drill: ${left.restoration.why ?? 'something that it made is left'}`,
+          `the endpoint ${endpoint} is not as it was found by an earlier drill: ${left.restoration.why ?? UNPROVED}`,
           { help: 'See "Not as it was found" in the runbook, docs/rollback-drill.md.' },
         );
       },

@@ -63,12 +63,25 @@ export function drillRefusalMessage(drill: string, error: GateError): Message {
   return noVerdictMessage({ ...runnerOf(drill), question: 'its endpoint can be rolled back' }, error);
 }
 
-/** The notification that a run had died and left its endpoint drilled: it was, or could not be, restored. */
-export function restoredMessage(endpoint: string, drill: string, restoration: Restoration): Message {
+/**
+ * The notification that a run had died, or could not restore its endpoint, and left it drilled: it was, or could not be,
+ * restored.
+ *
+ * @param failed why restoring it has failed before; null where nobody had tried, since the run died
+ */
+export function restoredMessage(
+  endpoint: string,
+  drill: string,
+  restoration: Restoration,
+  failed: string | null,
+): Message {
   const { title, command } = runnerOf(drill);
   const { outcome, actions, why, answers } = restoration;
   const isFine = isRestored({ failure: null, restoration });
-  const left = `A run of the drill ${drill} died, and left the endpoint ${endpoint} drilled.`;
+  const left =
+    failed === null
+      ? `A run of the drill ${drill} died, and left the endpoint ${endpoint} drilled.`
+      : `The endpoint ${endpoint} could not be restored after a run of the drill ${drill}: ${said(failed)}.`;
   const lines = isFine
     ? [
         `${left} It is as it was found again.`,
@@ -80,12 +93,16 @@ export function restoredMessage(endpoint: string, drill: string, restoration: Re
           ? ['Nobody could ask whether the previous model answers: ask it yourself.']
           : []),
         '',
-        `What now: nothing has to be restored. That run has no verdict; run it again: ${command}`,
+        failed === null
+          ? `What now: nothing has to be restored. That run has no verdict; run it again: ${command}`
+          : 'What now: nothing; nothing has to be restored any more.',
       ]
     : [
         notAsFound(endpoint, { original: null, failure: null, after: null, restoration, fingerprints: [] }),
         '',
-        `${left} It could not be restored${why === null ? '' : `: ${said(why)}`}.`,
+        failed === null
+          ? `${left} It could not be restored${why === null ? '' : `: ${said(why)}`}.`
+          : `${left} It still cannot be${why === null ? '' : `: ${said(why)}`}.`,
         '',
         `What now: ${command} --restore tries again. By hand: ${RUNBOOK}, "Not as it was found".`,
       ];

@@ -21,6 +21,7 @@ import {
 } from './run-workflow.ts';
 import {
   ALLOWED,
+  DRILL_PREFIX,
   DRILL_TAG,
   isProductionName,
   isProductionTagged,
@@ -115,6 +116,15 @@ export async function prepare(
   refuseForbidden(run.drill, tags);
   refuseUnfit(run.drill, snapshot.state, plain);
   if (!isAtRest(snapshot.state)) throw new NotDrilled(unrest(snapshot.state));
+  const left = [snapshot.state.config, ...Object.values(models)].find((name) =>
+    name.startsWith(DRILL_PREFIX),
+  );
+  if (left !== undefined) {
+    // There is no record of it here: what another Tocsin drills, or has left, is nobody's previous model.
+    throw new NotDrilled(
+      `another drill has made ${left}, which the endpoint has: deploy what it is to serve`,
+    );
+  }
   const alarm = await lookAtAlarms(workflow, run.drill, snapshot.guardrail, deps);
 
   const { shiftTraffic } = value.failure;

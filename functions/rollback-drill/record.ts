@@ -100,7 +100,12 @@ export const recordSchema = strict({
     alarm: strict({ name: z.string(), state: z.enum(['OK', 'INSUFFICIENT_DATA']) }).nullable(),
   }),
   /** Why restoring failed, and with which configuration it left the endpoint; null where nobody has tried yet. */
-  failed: strict({ why: z.string(), config: z.string().nullable() }).nullable(),
+  failed: strict({
+    why: z.string(),
+    config: z.string().nullable(),
+    /** The endpoint needs nothing more: only what the drill has made could not be removed. */
+    onlyMade: z.boolean(),
+  }).nullable(),
 });
 
 export type DrillRecord = z.output<typeof recordSchema>;

@@ -1,9 +1,9 @@
 import { mapLimit } from '../shared/aws.ts';
-import { GateDependencyError, messageOf } from '../shared/errors.ts';
+import { GateDependencyError, GateInputError, messageOf } from '../shared/errors.ts';
 import { clip, listOf } from '../shared/format.ts';
 import { tryJson } from '../shared/schema.ts';
 import type { Workflow } from '../shared/workflow.ts';
-import { setAlarm } from './adapters/alarms.ts';
+import { alarmStates, setAlarm } from './adapters/alarms.ts';
 import { deleteConfig, deleteModel } from './adapters/artifacts.ts';
 import { readEndpoint } from './adapters/endpoint.ts';
 import { ask } from './adapters/requests.ts';
@@ -43,6 +43,9 @@ const MOST_RECORDS = 100;
 /** What is wrong where nothing but the answers is. */
 const OTHERWISE = 'by its description it is as it was, but it does not answer as it did';
 
+/** Why a record stays although nothing seems to be wrong. */
+export const UNPROVED = 'by its description it is as it was, but nobody could ask who answers';
+
 /** What is kept of an error. */
 const REASON = 600;
 
@@ -58,8 +61,11 @@ export interface Restored {
   restoration: Restoration;
   /** Whether the endpoint needs nothing more: it is as it was found, or nobody could make it so any more. */
   isOver: boolean;
-  /** Somebody has deployed something else since restoring failed, and it was left as it is. */
-  isSuperseded: boolean;
+  /**
+   * The endpoint was left as it is, by what stands in the actions: it needs nothing, or somebody has deployed something else
+   * since restoring failed.
+   */
+  isLeftAlone: boolean;
 }
 
 /**
@@ -99,15 +105,31 @@ export async function restore(
     begunAt,
     endedAt,
   });
-  if (before && isSuperseded(record, before.config)) {
-    const state = before;
-    const stays = `it has ${state.config} by now, which somebody else has deployed: it was left as it is`;
+  const leaveAlone = async (state: EndpointState | null, why: string): Promise<Restored> => {
     const endedAt = await finish(workflow, record, { state, why: null }, { execution, report }, deps);
-    return {
-      restoration: whole({ outcome: 'unneeded', actions: [stays], why: null, state, answers: null }, endedAt),
-      isOver: true,
-      isSuperseded: true,
-    };
+    const restoration = whole(
+      { outcome: 'unneeded', actions: [why], why: null, state, answers: null },
+      endedAt,
+    );
+    return { restoration, isOver: true, isLeftAlone: true };
+  };
+  if (before !== undefined && record.failed?.onlyMade === true) {
+    return leaveAlone(before, 'it was restored before, and what the drill has made was left');
+  }
+  if (before && isSuperseded(record, before.config)) {
+    return leaveAlone(
+      before,
+      `it has ${before.config} by now, which somebody else has deployed: it was left as it is`,
+    );
+  }
+  if (before?.pending != null && isSuperseded(record, before.pending)) {
+    // Whether it stays so is known once that has ended. Until then the record says what else is to be done.
+    const why = `somebody else deploys ${before.pending}, which has to end first`;
+    const restoration = whole(
+      { outcome: 'failed', actions: [why], why, state: before, answers: null },
+      begunAt,
+    );
+    return { restoration, isOver: false, isLeftAlone: true };
   }
 
   const faults: string[] = [];
@@ -123,9 +145,11 @@ export async function restore(
   if (alarm !== null) {
     // The first: while it rings, a guardrail would take back what restores.
     await attempt(() =>
-      workflow.step('set the alarm back', () =>
-        setAlarm(deps.cloudwatch, alarm.name, alarm.state, `Rollback drill ${record.drill} is over`),
-      ),
+      workflow.step('set the alarm back', async () => {
+        // One that was deleted meanwhile rings no more.
+        if ((await alarmStates(deps.cloudwatch, [alarm.name]))[alarm.name] === null) return;
+        await setAlarm(deps.cloudwatch, alarm.name, alarm.state, `Rollback drill ${record.drill} is over`);
+      }),
     );
   }
   const { back, again } = namesOf(token);
@@ -145,25 +169,28 @@ export async function restore(
         deps,
       ),
     );
-  const check = (name: string): Promise<boolean | null> =>
+  const check = (name: string): Promise<Told> =>
     workflow
       .step(name, () => answersAsBefore(record, say, deps))
       .catch((error) => {
         deps.warn('nobody could ask who answers', error);
-        return null;
+        // What the models were asked may be gone for good.
+        return { answers: null, mayBeAsked: !(error instanceof GateInputError) };
       });
 
   let steered = await bring(back, false);
   const actions = [...(steered?.actions ?? [])];
-  let answers = await check('ask whether the previous model answers');
+  let told = await check('ask whether the previous model answers');
   let isNeeded = steered?.outcome !== 'unneeded';
-  if (record.failed === null && answers === false && steered !== undefined && steered.outcome !== 'failed') {
+  const isThere = steered !== undefined && steered.outcome !== 'failed';
+  if (record.failed === null && told.answers === false && isThere) {
     // Everything is called as it was, and something else serves: it is deployed anew, once.
     isNeeded = true;
     steered = await bring(again, true);
     actions.push(...(steered?.actions ?? []));
-    answers = await check('ask once more whether the previous model answers');
+    told = await check('ask once more whether the previous model answers');
   }
+  const { answers, mayBeAsked } = told;
   if (steered !== undefined && steered.why !== null) faults.push(steered.why);
   else if (answers === false) faults.push(OTHERWISE);
 
@@ -172,10 +199,18 @@ export async function restore(
   const state = looked === undefined ? (steered?.state ?? undefined) : looked;
   const isFine = faults.length === 0 && state !== null;
   const why = isFine ? null : listOf(faults, 'and then');
-  const endedAt = await finish(workflow, record, { state, why }, { execution, report }, deps);
+  const unproved = isFine && answers === null && mayBeAsked ? UNPROVED : null;
+  const endedAt = await finish(
+    workflow,
+    record,
+    { state, why: why ?? unproved },
+    { execution, report },
+    deps,
+  );
   const outcome = !isFine ? 'failed' : isNeeded ? 'restored' : 'unneeded';
   const came = { outcome, actions, why, state: state ?? null, answers } as const;
-  return { restoration: whole(came, endedAt), isOver: isFine || state === null, isSuperseded: false };
+  const isOver = (isFine && unproved === null) || state === null;
+  return { restoration: whole(came, endedAt), isOver, isLeftAlone: false };
 }
 
 /**
@@ -228,7 +263,11 @@ async function finish(
     const isOver = state === null || (why === null && left.length === 0);
     if (isOver) await deps.work.deleteObject(recordKey(endpoint));
     else {
-      const failed = { why: clip(why ?? left.join('; '), REASON), config: state?.config ?? null };
+      const failed = {
+        why: clip(why ?? left.join('; '), REASON),
+        config: state?.config ?? null,
+        onlyMade: why === null,
+      };
       await deps.work.put(recordKey(endpoint), { text: JSON.stringify({ ...record, failed }) });
     }
     return deps.now();
@@ -258,23 +297,25 @@ async function removeMade(
   return faults;
 }
 
-/**
- * Whether every golden request is answered as the models did that served before.
- *
- * @returns null where nobody could ask
- */
+/** Whether the previous models answer; null where nobody could ask, which may be tried again or not. */
+interface Told {
+  answers: boolean | null;
+  mayBeAsked: boolean;
+}
+
+/** Whether every golden request is answered as the models did that served before. */
 async function answersAsBefore(
   { golden, snapshot, token }: DrillRecord,
   say: Restorer['report'],
   deps: RollbackDrillDependencies,
-): Promise<boolean | null> {
+): Promise<Told> {
   await say('asking whether the previous model answers');
   const { endpoint } = snapshot;
   const { sha256, content, tolerance } = golden;
   const stored = await deps.work.read(fingerprintsKey(endpoint, token));
   // It is what the drill has written, and nobody else writes there.
   const fingerprints = tryJson(stored ?? '') as Fingerprint[] | undefined;
-  if (fingerprints === undefined) return null;
+  if (fingerprints === undefined) return { answers: null, mayBeAsked: false };
   const requests = await goldenOf(deps.s3, golden, sha256)();
   const answers = await mapLimit([...requests.entries()], CONCURRENCY, async ([index, { body }]) => {
     for (let attempt = 1; ; attempt++) {
@@ -285,8 +326,8 @@ async function answersAsBefore(
       await deps.sleep(PAUSE_MS);
     }
   });
-  if (answers.includes(false)) return false;
-  return answers.includes(null) ? null : true;
+  const all = answers.includes(false) ? false : answers.includes(null) ? null : true;
+  return { answers: all, mayBeAsked: true };
 }
 
 // ---------------------------------------------------------------------------------------------------------

@@ -7,7 +7,15 @@ import { TOCSIN_VERSION } from '../shared/version.ts';
 import type { Workflow } from '../shared/workflow.ts';
 import { restoredMessage } from './messages.ts';
 import type { DrillRecord } from './record.ts';
-import { forget, type Restored, type Restorer, readRecord, recorded, restore } from './restore-workflow.ts';
+import {
+  forget,
+  type Restored,
+  type Restorer,
+  readRecord,
+  recorded,
+  restore,
+  UNPROVED,
+} from './restore-workflow.ts';
 import { CLAIM_MS, claimOf, type RollbackDrillDependencies, SILENCE_MS } from './run-workflow.ts';
 import type { LocatedRollbackDrill } from './schema.ts';
 
@@ -44,7 +52,7 @@ export async function restoreLeft(
     return readRecord(endpoint, deps);
   });
   const restored = record === null ? null : await restore(workflow, record, restorer, deps);
-  if (record !== null && restored !== null && !restored.isSuperseded) {
+  if (record !== null && restored !== null && !restored.isLeftAlone) {
     await tell(workflow, record, restored, deps);
   }
   await workflow.step('remove what dead runs have kept', () =>
@@ -65,7 +73,7 @@ async function tell(
   const id = verdictId('rollback-drill', TOCSIN_VERSION, { drill, token, failed: outcome === 'failed', why });
   const key = `${verdictFolder('rollback-drill', drill, 'restored')}${id}.json`;
   await workflow.step('tell that it was restored, or why not', () =>
-    tellOnce(deps, key, () => restoredMessage(snapshot.endpoint, drill, restoration)),
+    tellOnce(deps, key, () => restoredMessage(snapshot.endpoint, drill, restoration, failed?.why ?? null)),
   );
 }
 
@@ -148,10 +156,11 @@ function timeOf(at: number): string {
 }
 
 /** `churn: restored`, in a sentence. */
-function textOf({ record, restoration, isSuperseded }: Left): string {
+function textOf({ record, restoration, isOver, isLeftAlone }: Left): string {
   const { endpoint } = record.snapshot;
   const { outcome, why, actions } = restoration;
-  if (isSuperseded) return `${endpoint}: ${actions.join(', ')}`;
+  if (isLeftAlone) return `${endpoint}: ${actions.join(', ')}`;
   if (outcome === 'failed') return `${endpoint} could not be restored: ${why}`;
+  if (!isOver) return `${endpoint}: ${UNPROVED}`;
   return outcome === 'unneeded' ? `${endpoint} was as it was found already` : `${endpoint} was restored`;
 }

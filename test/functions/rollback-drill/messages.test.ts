@@ -198,8 +198,8 @@ describe('the message', () => {
 });
 
 describe('the message of what a dead run has left', () => {
-  const message = (change: Parameters<typeof restorationOf>[0]) =>
-    restoredMessage('flight-delay-staging', 'flight-delay', restorationOf(change));
+  const message = (change: Parameters<typeof restorationOf>[0], failed: string | null = null) =>
+    restoredMessage('flight-delay-staging', 'flight-delay', restorationOf(change), failed);
 
   test('that was restored', () => {
     const { subject, text, attributes } = message({
@@ -217,6 +217,23 @@ describe('the message of what a dead run has left', () => {
       "
     `);
     expect(message({ answers: null }).text).toContain('Nothing had to be done.\nNobody could ask whether');
+  });
+
+  test('that could not be at first, and nobody has died', () => {
+    const { text } = message({ outcome: 'restored', actions: ['weights set'] }, 'AccessDenied.');
+    expect(text).toMatchInlineSnapshot(`
+      "The endpoint flight-delay-staging could not be restored after a run of the drill flight-delay: AccessDenied. It is as it was found again.
+
+      What was done: weights set.
+
+      What now: nothing; nothing has to be restored any more.
+      "
+    `);
+    const still = message({ outcome: 'failed', why: 'Throttled.', state: stateOf([0, 1]) }, 'AccessDenied.');
+    expect(still.text).toContain(
+      'could not be restored after a run of the drill flight-delay: AccessDenied. It still cannot be: Throttled.\n',
+    );
+    expect(text + still.text).not.toContain('died');
   });
 
   test('that could not be', () => {
@@ -278,8 +295,8 @@ test('everything is bounded, whatever was measured', () => {
       const result = drillResultOf(verdict, { measurements, timeline, drill }, EVIDENCE);
       const messages = [
         drillMessage(result, verdict, measurements),
-        restoredMessage('e'.repeat(63), name, restoration),
-        restoredMessage('e'.repeat(63), name, { ...restoration, outcome: 'restored' }),
+        restoredMessage('e'.repeat(63), name, restoration, null),
+        restoredMessage('e'.repeat(63), name, { ...restoration, outcome: 'restored' }, words),
       ];
       for (const { subject, text } of messages) {
         expect(subject).toMatch(/^[\x20-\x7e]{1,100}$/);

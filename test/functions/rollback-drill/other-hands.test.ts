@@ -1,6 +1,16 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Workflow } from '../../../functions/shared/workflow.ts';
-import { CONFIG, configOf, type DrillChange, ENDPOINT, Staging } from '../../support/rollback-drill.ts';
+import {
+  CONFIG,
+  configOf,
+  type DrillChange,
+  ENDPOINT,
+  ERRORS,
+  GUARDED,
+  ROLE,
+  Staging,
+  times,
+} from '../../support/rollback-drill.ts';
 
 /*
  * Somebody else changes what a drill works with, while it does: nothing that others did is taken for a rollback, nothing is
@@ -88,4 +98,99 @@ describe('somebody else', () => {
     expect(staging.world.changes).toEqual([]);
     await staging.world.expectClean();
   });
+});
+
+describe('a record', () => {
+  const watch = (id: string) => staging.run({}, { event: { watch: true }, id });
+  const record = () => JSON.parse(staging.world.aws.get('work', RECORD).body.toString());
+  const doNothing = () => staging.procedure(() => {});
+
+  /** Lets a drill end with an endpoint that it could not restore. */
+  async function failToRestore(): Promise<void> {
+    doNothing();
+    const forbid = () => staging.world.forbidden.add('sagemaker:UpdateEndpointWeightsAndCapacities');
+    expect(await drill('begin to restore', forbid)).toMatchObject({ outcome: 'fail', restored: false });
+    staging.world.forbidden.clear();
+  }
+
+  test('stays until somebody could ask who answers', async () => {
+    const refuse = () => staging.world.fault({ endpoint: ENDPOINT, does: 'refuse', times: 'always' });
+    expect(await drill('ask whether the previous model answers', refuse)).toMatchObject({
+      outcome: 'inconclusive',
+      restored: true,
+    });
+    expect(record().failed.why).toContain('nobody could ask who answers');
+    await expect(staging.run({}, { id: 'next' })).rejects.toThrow('nobody could ask who answers');
+    await staging.world.fault({ endpoint: ENDPOINT, does: 'refuse', times: 0 });
+    expect(await watch('watch')).toEqual({ done: `${ENDPOINT} was as it was found already` });
+    await staging.world.expectClean();
+  });
+
+  test('of what could not be removed alone leaves the endpoint to others', async () => {
+    const arn = await staging.world.package('worse', times(11));
+    staging.world.forbidden.add('sagemaker:DeleteModel');
+    staging.procedure(() => staging.deploy(CONFIG));
+    const failure = { failure: { deployModel: { package: arn, role: ROLE } } };
+    expect(await staging.run(failure)).toMatchObject({ outcome: 'pass', restored: true });
+    await staging.weigh({ primary: 1, candidate: 1 });
+    await staging.world.settled();
+    const found = await staging.look();
+    await watch('watch-1');
+    expect(await staging.look()).toEqual(found);
+    staging.world.forbidden.clear();
+    await watch('watch-2');
+    expect(await staging.look()).toEqual(found);
+    expect(staging.world.messages).toHaveLength(1);
+    await staging.world.expectClean();
+  });
+
+  test('does not undo what somebody else is deploying since restoring failed', async () => {
+    await failToRestore();
+    await staging.world.config('new', [{ name: 'primary', model: 'stale', instances: 2 }]);
+    await staging.deploy('new');
+    expect(await watch('watch-1')).toEqual({
+      done: `${ENDPOINT}: somebody else deploys new, which has to end first`,
+    });
+    await staging.world.settled();
+    expect(await watch('watch-2')).toEqual({
+      done: `${ENDPOINT}: it has new by now, which somebody else has deployed: it was left as it is`,
+    });
+    expect(await staging.look()).toMatchObject({ status: 'InService', config: 'new' });
+    await staging.world.expectClean();
+  });
+
+  test('still restores where the deployment of somebody else is taken back', async () => {
+    await failToRestore();
+    await staging.world.config('new', [{ name: 'primary', model: 'stale', instances: 2 }]);
+    await staging.world.fault({ endpoint: ENDPOINT, does: 'fail' });
+    await staging.deploy('new');
+    await watch('watch-1');
+    await staging.world.settled();
+    expect(await watch('watch-2')).toEqual({ done: `${ENDPOINT} was restored` });
+    await staging.expectAsFound();
+    await staging.world.expectClean();
+  });
+
+  test('of a guardrail whose alarm was deleted is no trouble', async () => {
+    await staging.close();
+    staging = await Staging.start({ deploymentConfig: GUARDED });
+    const change = { failure: { breakGuardrail: { alarm: ERRORS } }, procedure: undefined };
+    const remove = () => staging.world.alarms.delete(ERRORS);
+    expect(await drill('set the alarm back', remove, change)).toMatchObject({ restored: true });
+    await staging.expectAsFound();
+    await staging.world.expectClean();
+  });
+});
+
+test('an endpoint that the drill of somebody else has changed is not drilled', async () => {
+  await staging.world.config('tocsin-drill-0badcafe-bad', [
+    { name: 'primary', model: 'stale', instances: 2 },
+    { name: 'candidate', model: 'bad', weight: 0 },
+  ]);
+  await staging.deploy('tocsin-drill-0badcafe-bad');
+  await staging.world.settled();
+  await staging.foundAnew();
+  expect(await staging.run()).toMatchObject({ outcome: 'inconclusive' });
+  expect(staging.measured.notDrilled).toContain('another drill has made tocsin-drill-0badcafe-bad');
+  expect(staging.world.changes).toEqual([]);
 });
