@@ -4,7 +4,7 @@ import { alarmStates, setAlarm } from './adapters/alarms.ts';
 import { cloneConfig, createModel } from './adapters/artifacts.ts';
 import { readEndpoint, setWeights, updateEndpoint } from './adapters/endpoint.ts';
 import { type EndpointState, sharesOf, type VariantChange } from './endpoint.ts';
-import type { Failure, Procedure, Request, Slice } from './measurements.ts';
+import type { Failure, Procedure, Slice } from './measurements.ts';
 import { fingerprint, tellApart } from './preflight-workflow.ts';
 import { namesOf } from './record.ts';
 import {
@@ -21,11 +21,10 @@ import {
   attributed,
   isChanging,
   isOver,
+  isProven,
   lastState,
   SHARE_TOLERANCE,
   statesOf,
-  tallyOf,
-  tellingAnswers,
 } from './timeline.ts';
 import {
   beginUnlessStopped,
@@ -45,8 +44,6 @@ const NOTICING_MS = 10_000;
 /** How long the bad model may take to be seen once it is in place; where requests are rare, for so many of them. */
 const PROVING_MS = 120_000;
 const PROVING_REQUESTS = 40;
-/** So many answers prove that it serves. */
-const PROOF = 10;
 
 /** A failure of weights or of a deployment, once the endpoint has taken it. */
 interface Placement {
@@ -272,21 +269,6 @@ async function prove(
   measured.failure.servesAt = sent.at;
   measured.failure.why = null;
   marks.push({ at: sent.at, what: 'bad model serves' });
-}
-
-/**
- * Whether the bad model really has its part: at least half of it, of enough answers that tell; where it is to have all, the
- * last ones are its own throughout.
- *
- * @param requests in the order of their beginnings
- * @param share 0 to 1
- */
-function isProven(requests: readonly Request[], share: number): boolean {
-  const telling = requests.filter(({ who }) => who === 'previous' || who === 'bad' || who === 'other');
-  const tally = tallyOf(telling);
-  const count = tellingAnswers(tally);
-  if (count < PROOF || tally.bad < (share / 2) * count) return false;
-  return share < 1 || telling.slice(-PROOF).every(({ who }) => who === 'bad');
 }
 
 // ---------------------------------------------------------------------------------------------------------

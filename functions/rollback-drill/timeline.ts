@@ -10,6 +10,9 @@ import type { RollbackDrillConfig } from './schema.ts';
 /** So many answers that tell the models apart are enough to say who serves. */
 export const ENOUGH_ANSWERS = 5;
 
+/** So many prove that the bad model serves. */
+const PROOF = 10;
+
 /** The most by which shares of the traffic may differ and still be the same. */
 export const SHARE_TOLERANCE = 1e-6;
 
@@ -38,6 +41,20 @@ export function tellingAnswers({ previous, bad, other }: Tally): number {
 /** Whether an answer is that of another model than the one which served before. */
 export function isWrong({ who }: Pick<Request, 'who'>): boolean {
   return who === 'bad' || who === 'other';
+}
+
+/**
+ * Whether the bad model really has its part of the traffic: at least half of it, of enough answers that tell; where it is to
+ * have all, the last ones are its own throughout.
+ *
+ * @param requests in the order of their beginnings
+ * @param share that it is to have, 0 to 1
+ */
+export function isProven(requests: readonly Request[], share: number): boolean {
+  const telling = requests.filter(({ who }) => who === 'previous' || who === 'bad' || who === 'other');
+  const { bad } = tallyOf(telling);
+  if (telling.length < PROOF || bad < (share / 2) * telling.length) return false;
+  return share < 1 || telling.slice(-PROOF).every(({ who }) => who === 'bad');
 }
 
 /**

@@ -8,6 +8,7 @@ import {
   ENOUGH_ANSWERS,
   isChanging,
   isOver,
+  isProven,
   isSameSplit,
   isSameState,
   isWrong,
@@ -53,6 +54,24 @@ function sliceOf(requests: Request[], states: [second: number, state: EndpointSt
     stop: null,
   };
 }
+
+describe('the proof that the bad model serves', () => {
+  test.each<[string, number, boolean]>([
+    ['BBBBBBBBB', 1, false],
+    ['BBBBBBBBBB', 1, true],
+    ['EBBBBxBBBBEBB', 1, true],
+    ['PPPPPPPPPPBBBBBBBBBB', 1, true],
+    // Of all the traffic less than half was its own, whoever has the last ones.
+    ['PPPPPPPPPPPBBBBBBBBBB', 1, false],
+    ['BBBBBBBBBBBBBBBPBBBBBBBBB', 1, false],
+    ['BBBBBBBBBBBBBBBOBBBBBBBBB', 1, false],
+    ['BPPPPBPPPP', 0.4, true],
+    ['BPPPPPPPPP', 0.4, false],
+    ['BxxxxxxxxxxEEEEEEEE', 0.4, false],
+  ])('%s, of a share of %s: %s', (letters, share, expected) => {
+    expect(isProven(requestsOf(letters), share)).toBe(expected);
+  });
+});
 
 describe('the recovery', () => {
   test.each<[string, number | null]>([
