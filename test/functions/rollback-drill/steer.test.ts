@@ -171,6 +171,14 @@ describe('an endpoint that serves a mix', () => {
     );
   });
 
+  it('whose copies have failed is still tried twice under the name that it is to have', () => {
+    const second: Act = { ...clone, to: `${CLONE}-2` };
+    const taken = [worked(clone), failed(update(CLONE)), worked(second), worked(update(`${CLONE}-2`, false))];
+    const onClone = endpoint({ config: `${CLONE}-2` });
+    taken.push(failed(update('churn-7', false)));
+    expect(nextAction(onClone, { config: 'churn-7' }, past(taken))).toEqual(update('churn-7', false));
+  });
+
   it('cannot be helped without a configuration, or where none can be copied', () => {
     expect(why(mixed, { weights: { primary: 1 } }, past())).toMatch(
       /serves a mix of two endpoint configurations.*Roll it back to the endpoint configuration/,
