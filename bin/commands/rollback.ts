@@ -3,6 +3,7 @@ import { Command, Option } from 'commander';
 import { GateInputError } from '../../functions/shared/errors.ts';
 import { EXIT, type ExitCode, type Io, printable, run, style } from '../shared/cli.ts';
 import type { ConfiguredVariant } from '../shared/endpoints.ts';
+import { withNotice } from '../shared/interrupt.ts';
 import { addFollowOptions, type FollowOptions, parseWeights } from '../shared/options.ts';
 import type { Plan, Wish } from '../shared/rollback-plan.ts';
 import type { Clock } from '../shared/runs.ts';
@@ -132,7 +133,8 @@ async function agree(endpoint: string, wish: RollbackOptions, io: Io, stdin: Rea
 
   if (wish.yes === true) return plan;
   const { confirm } = await import('../shared/confirm.ts');
-  const answer = await confirm('Roll back?', stdin, io.stderr);
+  const untouched = () => io.stderr.write('\nNothing was done.\n');
+  const answer = await withNotice(untouched, () => confirm('Roll back?', stdin, io.stderr));
   if (answer === true) return plan;
   if (answer === false) throw new GateInputError('nobody said yes; nothing was done');
   throw new GateInputError('it asks before it acts, and here is no terminal; nothing was done', {

@@ -46,7 +46,13 @@ export type Outputs = z.output<typeof outputsSchema>;
  * @throws GateInputError where no stack in it is Tocsin's
  */
 export async function readOutputs(file: string): Promise<Outputs> {
-  const text = await readText(file, 'outputs');
+  const text = await readText(file, 'outputs').catch((error: unknown) => {
+    if (!(error instanceof GateInputError)) throw error;
+    throw new GateInputError(error.message, {
+      cause: error,
+      help: 'Give --outputs FILE: what cdk deploy --outputs-file has written.',
+    });
+  });
   const stacks = parseJson(z.record(z.string(), z.record(z.string(), z.string())), text, `outputs ${file}`);
   const ours = Object.values(stacks).find((outputs) => 'EvidenceBucket' in outputs);
   if (ours === undefined) {

@@ -94,12 +94,15 @@ function detailsOf(stream: Writable, { message, samples, help }: Finding): strin
   return lines;
 }
 
-/** One line for each reason, with the subjects that it applies to. */
+/** One line for each reason, with the subjects that it applies to; checks with the same of both share a line. */
 function notChecked(stream: Writable, items: readonly NotChecked[]): string[] {
-  const groups = Map.groupBy(items, ({ check, why }) => `${check}: ${why}`);
-  return [...groups].map(([reason, members]) => {
+  const groups = [...Map.groupBy(items, ({ check, why }) => `${check}: ${why}`).values()].map((members) => {
     const names = members.slice(0, MAX_NAMES).map(({ subject }) => printable(subject));
     const more = members.length > names.length ? ` and ${members.length - names.length} more` : '';
-    return style(stream, 'dim', `not checked, ${printable(reason)} (${names.join(', ')}${more})`);
+    const { check = '', why = '' } = members[0] ?? {};
+    return { check, rest: `${why} (${names.join(', ')}${more})` };
   });
+  return [...Map.groupBy(groups, ({ rest }) => rest)].map(([rest, same]) =>
+    style(stream, 'dim', printable(`not checked, ${same.map(({ check }) => check).join(', ')}: ${rest}`)),
+  );
 }

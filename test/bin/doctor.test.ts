@@ -347,6 +347,9 @@ canaries:
     await expect(run({ outputs: path('foreign.json') })).rejects.toThrow(
       /no stack with the output EvidenceBucket/,
     );
-    await expect(run({ outputs: path('none.json') })).rejects.toThrow(/outputs .*none\.json: no such file/);
+    await expect(run({ outputs: path('none.json') })).rejects.toMatchObject({
+      message: expect.stringMatching(/outputs .*none\.json: no such file/),
+      help: 'Give --outputs FILE: what cdk deploy --outputs-file has written.',
+    });
   });
 });

@@ -178,6 +178,22 @@ describe('tocsin drill rollback', () => {
     if (json) expect(JSON.parse(io.out())).toMatchObject({ result: { restored: false } });
   });
 
+  test('names checks that were not made for the same reason in one line', async () => {
+    const skipped = (check: string, why: string) => ({ check, why, subject: 'churn-staging' });
+    const notChecked = [
+      skipped('restored', 'nothing was changed'),
+      skipped('procedure', 'nothing was drilled'),
+      skipped('steady', 'nothing was drilled'),
+    ];
+    deployment.aws.put('evidence', `${FOLDER}/verdict.json`, JSON.stringify({ ...VERDICT, notChecked }));
+    deployment.script = { 0: { result: RESULT } };
+    await drill('churn');
+    expect(io.out().match(/^not checked.*$/gm)).toEqual([
+      'not checked, restored: nothing was changed (churn-staging)',
+      'not checked, procedure, steady: nothing was drilled (churn-staging)',
+    ]);
+  });
+
   test('says nothing of that where it is restored', async () => {
     deployment.script = { 0: { result: RESULT } };
     await drill('churn');

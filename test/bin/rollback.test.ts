@@ -11,6 +11,7 @@ import {
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type RollbackOptions, rollback, rollbackCommand } from '../../bin/commands/rollback.ts';
 import { EXIT } from '../../bin/shared/cli.ts';
+import { giveNotice } from '../../bin/shared/interrupt.ts';
 import { parseWeights } from '../../bin/shared/options.ts';
 import { type RollbackResult, rollbackRequestSchema } from '../../functions/rollback-drill/schema.ts';
 import { s3Error } from '../support/fake-aws.ts';
@@ -92,11 +93,11 @@ function configure(name: string, models: Record<string, string>): void {
 }
 
 /** A terminal on which somebody types. */
-function typing(text: string): PassThrough {
+function typing(text?: string): PassThrough {
   const stdin = Object.assign(new PassThrough(), { isTTY: true });
   vi.stubEnv('FORCE_COLOR', undefined);
   Object.assign(io.stderr, { isTTY: true, getColorDepth: () => 1 });
-  stdin.end(text);
+  if (text !== undefined) stdin.end(text);
   return stdin;
 }
 
@@ -152,6 +153,17 @@ describe('tocsin rollback', () => {
       name: 'GateInputError',
       message: 'nobody said yes; nothing was done',
     });
+    expect(requests()).toEqual([]);
+  });
+
+  test('says that nothing was done where a signal ends the question', async () => {
+    const stdin = typing();
+    const asked = run('churn', { to: 'primary' }, stdin).catch(() => {});
+    await vi.waitFor(() => expect(io.err()).toContain('Roll back? [y/N]'));
+    giveNotice();
+    expect(io.err()).toMatch(/\[y\/N\] \nNothing was done\.\n/);
+    stdin.end();
+    await asked;
     expect(requests()).toEqual([]);
   });
 
