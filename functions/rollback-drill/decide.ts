@@ -66,7 +66,7 @@ function addNotDrilled(judging: Judging, why: string): void {
     allowed: 'a drill',
     observed: measurements.failure === null ? 'not drilled' : 'broken off',
     path: ['endpoint'],
-    help: 'Mend what the reason names, then run the drill again.',
+    help: 'Mend what the reason names.',
   });
 }
 

@@ -214,9 +214,16 @@ async function lookAtAlarms(
   if (names.length === 0) return null;
   const states = await workflow.step('read the alarms', () => alarmStates(deps.cloudwatch, names));
   const missing = names.filter((name) => states[name] === null);
-  if (missing.length > 0) throw new GateInputError(`there is no alarm ${listOf(missing, 'or')}`);
+  if (missing.length > 0) {
+    throw new GateInputError(`there is no alarm ${listOf(missing, 'or')}`, {
+      help: `Create it, or correct ${own !== undefined && missing.includes(own) ? 'failure.breakGuardrail.alarm' : 'stopIf'} of the drill.`,
+    });
+  }
   const ringing = names.filter((name) => states[name] === 'ALARM');
-  if (ringing.length > 0) throw new NotDrilled(`${listOf(ringing)} in ALARM: a real incident comes first`);
+  if (ringing.length > 0) {
+    const are = ringing.length === 1 ? `the alarm ${ringing[0]} is` : `the alarms ${listOf(ringing)} are`;
+    throw new NotDrilled(`${are} in ALARM: a real incident comes first`);
+  }
   const state = own === undefined ? undefined : states[own];
   if (own === undefined || state === undefined || state === null || state === 'ALARM') return null;
   return { name: own, state };

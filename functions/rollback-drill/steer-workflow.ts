@@ -188,7 +188,8 @@ async function ask(
   } catch (error) {
     if (isDenied(error)) {
       return {
-        impossible: `${messageOf(error)}. Tocsin may change endpoints that are tagged ${ROLLBACK_TAG} = ${ALLOWED} or ${DRILL_TAG} = ${ALLOWED}`,
+        // The first: what AWS says of it is long, and is clipped.
+        impossible: `Tocsin may not do that; it may change endpoints that are tagged ${DRILL_TAG} = ${ALLOWED}, and roll back those that are tagged ${ROLLBACK_TAG} = ${ALLOWED}, too: ${messageOf(error)}`,
       };
     }
     if (!(error instanceof GateInputError) && !REFUSALS.includes(causeOf(error))) throw error;

@@ -587,7 +587,7 @@ describe('what is not drilled', () => {
   test('while an alarm rings', async () => {
     staging.world.alarms.set('unhealthy', 'ALARM');
     expect(await staging.run()).toMatchObject({ outcome: 'inconclusive' });
-    expect(staging.measured.notDrilled).toBe('unhealthy in ALARM: a real incident comes first');
+    expect(staging.measured.notDrilled).toBe('the alarm unhealthy is in ALARM: a real incident comes first');
   });
 });
 
@@ -623,7 +623,10 @@ describe('what is refused, and told', () => {
   test('a variant that there is not', () =>
     refused({ failure: { shiftTraffic: { to: 'challenger' } } }, 'it has candidate and primary'));
 
-  test('an alarm that there is not', () => refused({ stopIf: ['unhealthi'] }, 'there is no alarm unhealthi'));
+  test('an alarm that there is not', async () => {
+    await refused({ stopIf: ['unhealthi'] }, 'there is no alarm unhealthi');
+    expect(staging.world.messages[0]?.Message).toContain('correct stopIf of the drill');
+  });
 
   test('golden requests that there are not', () => refused({ golden: 's3://data/none.jsonl' }, 'none.jsonl'));
 });

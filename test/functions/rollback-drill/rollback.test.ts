@@ -254,7 +254,7 @@ describe('a world that is broken', () => {
     await sideBySide();
     world.forbidden.add('sagemaker:UpdateEndpointWeightsAndCapacities');
     await expect(run({ variant: 'primary' })).rejects.toThrow(
-      /^churn-prod was not rolled back: .*tagged tocsin:rollback = allowed or tocsin:drill = allowed\. churn-prod sends all its traffic to variant candidate \(endpoint configuration churn-5\)$/,
+      /^churn-prod was not rolled back: .*tagged tocsin:drill = allowed, .*tagged tocsin:rollback = allowed, too: .*\. churn-prod sends all its traffic to variant candidate \(endpoint configuration churn-5\)$/,
     );
   });
 

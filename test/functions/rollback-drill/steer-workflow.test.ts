@@ -372,7 +372,7 @@ describe('SageMaker that does not answer, or refuses', () => {
     expect(await run()).toMatchObject({
       outcome: 'failed',
       why: expect.stringMatching(
-        /not authorized\. Tocsin may change endpoints that are tagged tocsin:rollback = allowed or tocsin:drill = allowed$/,
+        /^Tocsin may not do that; .* tagged tocsin:drill = allowed, .* tagged tocsin:rollback = allowed, too: .*not authorized$/,
       ),
     });
     expect(account.calls('UpdateEndpoint')).toHaveLength(1);
