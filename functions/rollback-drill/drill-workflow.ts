@@ -331,34 +331,38 @@ async function rollBack(
     ['procedure', 'traffic'] as const,
     async (part, branch): Promise<{ end: TimedEnd } | { sent: Sent }> => {
       if (branch === 'procedure') return { end: await runProcedure(part, plan, deps) };
-      const sent = await sendSlices(
-        part,
-        run,
-        known,
-        {
-          phase: 'the procedure runs',
-          since: begunAt,
-          deadline: begunAt + within + steady,
-          look: async () => {
-            endedAt ??= (await readProcedureEnd(deps.work, endKey))?.endedAt ?? null;
+      try {
+        return {
+          sent: await sendSlices(
+            part,
+            run,
+            known,
+            {
+              phase: 'the procedure runs',
+              since: begunAt,
+              deadline: begunAt + within + steady,
+              look: async () => {
+                endedAt ??= (await readProcedureEnd(deps.work, endKey))?.endedAt ?? null;
+              },
+              until: (slices, now) =>
+                isOver({ begunAt, endedAt, within, steady }, attributed(slices, failure), now),
+            },
+            deps,
+          ),
+        };
+      } finally {
+        // Also where it has to be broken off: nothing is restored beside a procedure, and nobody takes this run for dead.
+        await part.waitUntil(
+          'wait for the procedure',
+          async () => {
+            await hold(endpoint, run.execution, deps);
+            if ((await readProcedureEnd(deps.work, endKey)) !== undefined) return true;
+            await run.report('waiting for the procedure to end');
+            return undefined;
           },
-          until: (slices, now) =>
-            isOver({ begunAt, endedAt, within, steady }, attributed(slices, failure), now),
-        },
-        deps,
-      );
-      // Also where it has to be broken off: nothing is restored beside a procedure, and nobody takes this run for dead.
-      await part.waitUntil(
-        'wait for the procedure',
-        async () => {
-          await hold(endpoint, run.execution, deps);
-          if ((await readProcedureEnd(deps.work, endKey)) !== undefined) return true;
-          await run.report('waiting for the procedure to end');
-          return undefined;
-        },
-        { ...WAITING, timeoutMs: within + steady },
-      );
-      return { sent };
+          { ...WAITING, timeoutMs: within + steady },
+        );
+      }
     },
   );
   let last: EndpointState | null = null;
@@ -409,7 +413,12 @@ async function judgeAndPublish(
   const { drill, report } = run;
   const { verdict, result } = await workflow.step('judge', async () => {
     await report('judging');
-    const slices = await readSlices(run, 0, count, deps);
+    const sent = await readSlices(run, 0, count, deps);
+    // As it is judged: whoever looks at the timeline of the evidence sees the same.
+    const { failure } = measured;
+    const slices = sent.flatMap((slice) =>
+      failure === null || slice.from < failure.begunAt ? [slice] : attributed([slice], drill.value.failure),
+    );
     const timeline: Timeline = { marks: marks.toSorted((a, b) => a.at - b.at), slices };
     const judged = verdictOf(measured, timeline, drill, workflow.id);
     const folder = verdictFolder(judged.gate, judged.subject, judged.id);

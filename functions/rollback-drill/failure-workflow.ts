@@ -366,7 +366,7 @@ export async function breakGuardrail(
     );
   measured.failure.servesAt = rungAt;
   measured.failure.why = null;
-  measured.procedure = guardrailEnd(null, rungAt, snapshot.state.config);
+  measured.procedure = guardrailEnd(null, rungAt, snapshot.state.config, alarm.name);
   marks.push({ at: rungAt, what: 'procedure begins' });
   const first = known.slices;
   const watched = await sendSlices(
@@ -396,7 +396,7 @@ export async function breakGuardrail(
     const slices = await readSlices(run, first, watched.slices, deps);
     return restOf(slices, rungAt);
   });
-  measured.procedure = guardrailEnd(rest, rungAt, snapshot.state.config);
+  measured.procedure = guardrailEnd(rest, rungAt, snapshot.state.config, alarm.name);
   if (rest !== null) marks.push({ at: rest.at, what: 'procedure ends' });
   marks.push({ at: watched.at, what: 'watching ends' });
   goOn(known, watched);
@@ -408,8 +408,16 @@ function restOf(slices: readonly Slice[], since: number): Slice['states'][number
   return statesOf(slices).find(({ at, state }) => at >= since && (state === null || isAtRest(state))) ?? null;
 }
 
-/** @param original the endpoint configuration that it is to be back at */
-function guardrailEnd(rest: ReturnType<typeof restOf>, begunAt: number, original: string): Procedure {
+/**
+ * @param original the endpoint configuration that it is to be back at
+ * @param alarm that was set off
+ */
+function guardrailEnd(
+  rest: ReturnType<typeof restOf>,
+  begunAt: number,
+  original: string,
+  alarm: string,
+): Procedure {
   const end = (outcome: Procedure['outcome'], said: string | null): Procedure => ({
     kind: 'guardrail',
     outcome,
@@ -424,5 +432,7 @@ function guardrailEnd(rest: ReturnType<typeof restOf>, begunAt: number, original
   if (status !== 'InService')
     return end('failed', `the endpoint is ${status}: ${failureReason ?? 'nobody says why'}`);
   if (config !== original) return end('failed', 'the deployment went through, whatever its alarm said');
-  return end('succeeded', failureReason);
+  // A deployment that failed for want of instances is back there, too.
+  const isOther = failureReason !== null && !failureReason.includes(alarm) && !/alarm/i.test(failureReason);
+  return end(isOther ? 'unknown' : 'succeeded', failureReason);
 }

@@ -121,7 +121,15 @@ export function judgeProcedure(judging: Judging): void {
   const { begunAt, endedAt, outcome, said: words } = procedure;
   const after = endedAt === null ? '' : ` after ${formatDuration(Math.max(0, endedAt - begunAt))}`;
   const saying = words === null ? '' : `: ${said(words)}`;
-  if (outcome === 'unknown') {
+  if (outcome === 'unknown' && isGuardrail) {
+    judging.add({
+      ...finding,
+      outcome: 'inconclusive',
+      message: `Whether the guardrail rolls back by itself is not known: the deployment was taken back${after} for a reason that names no alarm${saying}.`,
+      observed: outcome,
+      help: 'Mend what SageMaker says, so that a deployment gets as far as its guardrail, then run the drill again.',
+    });
+  } else if (outcome === 'unknown') {
     judging.add({
       ...finding,
       outcome: 'inconclusive',
@@ -158,7 +166,7 @@ export function judgeProcedure(judging: Judging): void {
       ...finding,
       outcome: 'pass',
       message: isGuardrail
-        ? `The guardrail rolled back by itself${after}.`
+        ? `The guardrail rolled back by itself${after}${saying}.`
         : `${capital(who)} ended well${after}.`,
       observed: 'success',
     });
@@ -313,7 +321,7 @@ function judgeRecovery(judging: Judging, way: WayBack): void {
       'recovery-time',
       way.servesFrom === null
         ? 'the previous model does not serve again'
-        : 'the guardrail has not rolled back',
+        : `the guardrail has not rolled back${judging.measurements.procedure?.outcome === 'unknown' ? ', as far as anybody knows' : ''}`,
     );
     return;
   }
@@ -421,7 +429,7 @@ function judgeLost(judging: Judging, { requests }: WayBack): void {
 }
 
 function judgeSteady(judging: Judging, way: WayBack): void {
-  const { servesFrom, settledAt, watchedUntil, states } = way;
+  const { servesFrom, settledAt, steadyMs, states } = way;
   const { steady } = judging.drill.value;
   const limit = formatDuration(steady);
   if (servesFrom === null) {
@@ -441,15 +449,14 @@ function judgeSteady(judging: Judging, way: WayBack): void {
     });
     return;
   }
-  const since = Math.max(servesFrom, settledAt);
-  const ms = Math.max(0, watchedUntil - since);
+  const ms = steadyMs ?? 0;
   const isLong = ms >= steady;
   judging.add({
     ...finding,
     outcome: isLong ? 'pass' : 'inconclusive',
     message: isLong
       ? `${judging.endpoint} stayed so for ${formatDuration(ms)}: no wrong answer, and nothing changed.`
-      : `Whether ${judging.endpoint} stays so is not known: it was watched for ${formatDuration(ms)} after ${since === servesFrom ? 'the last wrong answer' : 'it last changed'}, and was to be for ${limit} (${judging.at(['steady'])}).`,
+      : `Whether ${judging.endpoint} stays so is not known: it was watched for ${formatDuration(ms)} after ${servesFrom >= settledAt ? 'the last wrong answer' : 'it last changed'}, and was to be for ${limit} (${judging.at(['steady'])}).`,
     observed: formatDuration(ms),
     value: ms,
     ...(!isLong && {

@@ -1,6 +1,7 @@
 import { capital } from '../shared/format.ts';
 import type { EndpointState } from './endpoint.ts';
 import type { Check, Judging } from './judging.ts';
+import type { Measurements } from './measurements.ts';
 import {
   byHandText,
   capacityDifferences,
@@ -63,6 +64,9 @@ export function judgeRestored(judging: Judging): void {
     restoration?.outcome === 'unneeded' || done.length === 0
       ? 'nothing had to be restored'
       : several(done.map(said));
+  const images = state == null || original === null ? [] : imageDifferences(original.state, state);
+  const again = mayGoOn(measurements) ? ['its procedure may still run, and change it once more'] : [];
+  const but = [...images, ...again];
   if (restoration?.answers === null) {
     judging.add({
       ...finding,
@@ -73,12 +77,26 @@ export function judgeRestored(judging: Judging): void {
     });
     return;
   }
+  const isSame = but.length === 0;
   judging.add({
     ...finding,
-    outcome: 'pass',
-    message: `${endpoint} is as it was found, and ${modelText(fingerprints, 'previous')} answers: ${how}.`,
-    observed: 'as it was found',
+    outcome: isSame ? 'pass' : 'warn',
+    message: `${endpoint} is as it was found, and ${modelText(fingerprints, 'previous')} answers: ${how}${isSame ? '' : `; but ${several(but)}`}.`,
+    observed: isSame ? 'as it was found' : several(but),
+    ...(!isSame && {
+      help:
+        images.length > 0
+          ? 'A tag such as latest is another image by now: name images by their digests.'
+          : `See that its run is over, and then that ${endpoint} is still as it is now.`,
+    }),
   });
+}
+
+/** Whether a procedure may go on that the drill could not stop. */
+function mayGoOn({ procedure }: Measurements): boolean {
+  if (procedure === null || procedure.kind === 'guardrail') return false;
+  const canBeStopped = procedure.kind === 'ssmAutomation' || procedure.kind === 'stateMachine';
+  return procedure.outcome === 'unknown' || (procedure.outcome === 'timed-out' && !canBeStopped);
 }
 
 /** What the procedure has left, as the endpoint describes itself. */
@@ -124,7 +142,9 @@ export function judgeState(judging: Judging): void {
     'weights',
     weightDifferences(original.state, after.state),
     'the traffic is split as before',
-    'An update of an endpoint resets its weights: set them afterwards, or use RetainAllVariantProperties.',
+    judging.drill.value.failure.shiftTraffic === undefined
+      ? 'An update of an endpoint resets its weights: set them afterwards, or use RetainAllVariantProperties.'
+      : 'Have the procedure bring back the weights from before, of every variant.',
   );
   add(
     'capacity',

@@ -16,6 +16,9 @@ const PROOF = 10;
 /** The most by which shares of the traffic may differ and still be the same. */
 export const SHARE_TOLERANCE = 1e-6;
 
+/** Shorter pauses between slices are none: an invocation ends, and the next one begins. Milliseconds. */
+const PAUSE_MS = 10_000;
+
 /** Counts of requests by who answered them. */
 export type Tally = Record<Who, number>;
 
@@ -163,7 +166,25 @@ export function isOver(
   if (endedAt === null || !settled) return false;
   const changedAt = Math.max(endedAt, statesOf(slices).at(-1)?.at ?? 0);
   const since = recovered === null ? changedAt : Math.max(recovered, changedAt);
-  return now >= since + steady;
+  return watchedMs(slices, since, now) >= steady;
+}
+
+/**
+ * For how long a stretch of time was watched, milliseconds. Where an execution lay idle, nobody knows who answered.
+ *
+ * @param from of the stretch, and `to`: milliseconds since 1970
+ */
+export function watchedMs(slices: readonly Slice[], from: number, to: number): number {
+  let until = from;
+  let idle = 0;
+  const meanwhile = slices.filter((slice) => slice.to > from && slice.from < to);
+  for (const slice of meanwhile.toSorted((a, b) => a.from - b.from)) {
+    const pause = slice.from - until;
+    if (pause > PAUSE_MS) idle += pause;
+    until = Math.max(until, slice.to);
+  }
+  if (to - until > PAUSE_MS) idle += to - until;
+  return Math.max(0, to - from - idle);
 }
 
 /** The whole timeline, in order. */

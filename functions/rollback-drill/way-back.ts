@@ -1,6 +1,6 @@
 import type { Measurements, Request, Slice, Timeline } from './measurements.ts';
 import type { LocatedRollbackDrill } from './schema.ts';
-import { attributed, isChanging, recoveredAt, requestsBetween, statesOf } from './timeline.ts';
+import { attributed, isChanging, recoveredAt, requestsBetween, statesOf, watchedMs } from './timeline.ts';
 
 /*
  * The way back, from the start of the procedure until watching ended: what its judgement looks at. Pure.
@@ -16,6 +16,8 @@ export interface WayBack {
   states: Slice['states'];
   /** Since when nothing changes any more, the procedure having ended where it has; null where something still does. */
   settledAt: number | null;
+  /** For how long it has stayed so since nothing changes and the previous model serves, as far as it was watched; or null. */
+  steadyMs: number | null;
   /** When the rollback was done: the procedure has ended well, and nothing changes any more. Null where it was not. */
   doneAt: number | null;
   /** Since when the previous model answers everything; null where it does not. */
@@ -43,12 +45,15 @@ export function wayBackOf(
   const servesFrom = recoveredAt(requests);
   // What a guardrail takes back answers as the previous model does: only the deployment says when it is back.
   const backAt = kind === 'guardrail' ? doneAt : begunAt;
+  const watchedTo = watchedUntil(marks, slices, end);
+  const steadyFrom = servesFrom === null || settledAt === null ? null : Math.max(servesFrom, settledAt);
   return {
     begunAt,
-    watchedUntil: watchedUntil(marks, slices, end),
+    watchedUntil: watchedTo,
     requests,
     states,
     settledAt,
+    steadyMs: steadyFrom === null ? null : watchedMs(slices, steadyFrom, watchedTo),
     doneAt,
     servesFrom,
     recoveredAt: servesFrom === null || backAt === null ? null : Math.max(servesFrom, backAt),

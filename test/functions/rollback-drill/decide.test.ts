@@ -472,6 +472,31 @@ describe('a guardrail', () => {
     );
   });
 
+  test('of which SageMaker says what it was passes with that; where that is something else nothing is known', () => {
+    const ended = (outcome: 'succeeded' | 'unknown', said: string) =>
+      judge({
+        ...guarded,
+        measured: {
+          ...guarded.measured,
+          procedure: procedureOf({ kind: 'guardrail', endedAt: T0 + 24 * S, outcome, said }),
+        },
+      });
+    const why = 'The alarm flight-delay-5xx is in ALARM.';
+    expect(find(ended('succeeded', why), 'procedure').message).toBe(
+      'The guardrail rolled back by itself after 4 s: The alarm flight-delay-5xx is in ALARM.',
+    );
+    const judgement = ended('unknown', 'Insufficient capacity.');
+    expect(complaints(judgement)).toEqual([
+      'inconclusive procedure: Whether the guardrail rolls back by itself is not known: the deployment was taken back after 4 s for a reason that names no alarm: Insufficient capacity.',
+    ]);
+    expect(judgement.notChecked).toContainEqual(
+      expect.objectContaining({
+        check: 'recovery-time',
+        why: 'the guardrail has not rolled back, as far as anybody knows',
+      }),
+    );
+  });
+
   test('without the alarm fails, and says how to set it', () => {
     const original = snapshotOf({ guardrail: ['latency'] });
     const finding = find(judge({ ...guarded, measured: { ...guarded.measured, original } }), 'guardrail');
@@ -555,6 +580,12 @@ describe('the procedure', () => {
 });
 
 describe('how long it took', () => {
+  test('may be all the time that there is', () => {
+    const procedure = procedureOf({ begunAt: T0 + 14 * S });
+    const exact = decide(measuredOf({ procedure }), timelineOf(), drillOf({ within: '10s' }));
+    expect(find(exact, 'recovery-time')).toMatchObject({ outcome: 'pass', value: 10 * S, limit: 10 * S });
+  });
+
   test('too long fails, also by the least', () => {
     const late = judge({
       drill: { within: '10s' },
@@ -644,6 +675,19 @@ describe('lost requests', () => {
 });
 
 describe('steady', () => {
+  test('is nothing that nobody has watched', () => {
+    const { marks, slices } = timelineOf();
+    // As after an execution that lay idle; a pause of one slice is none.
+    const watched = (idle: number) =>
+      decide(
+        measuredOf(),
+        { marks, slices: slices.filter(({ from }) => from < T0 + 40 * S || from >= T0 + (40 + idle) * S) },
+        drillOf(),
+      );
+    expect(find(watched(10), 'steady').outcome).toBe('pass');
+    expect(find(watched(40), 'steady')).toMatchObject({ outcome: 'inconclusive', value: 26 * S });
+  });
+
   test('is not known where watching ended before', () => {
     expect(find(judge({ played: { until: 60 } }), 'steady')).toMatchObject({
       outcome: 'inconclusive',
@@ -666,6 +710,33 @@ describe('steady', () => {
   test('is not known where the endpoint still changes', () => {
     expect(find(judge({ played: { states: STATES.slice(0, 2) } }), 'steady').message).toMatch(
       /: it was still Updating on flight-delay-7 when watching ended/,
+    );
+  });
+});
+
+describe('an endpoint that is as it was found', () => {
+  test('but for its images, which a tag names, warns', () => {
+    const [primary, ...others] = stateOf().variants.toReversed();
+    const state = { ...stateOf(), variants: [...others, { ...primary!, images: ['flight@sha256:9'] }] };
+    const judgement = judge({ measured: { restoration: restorationOf({ outcome: 'restored', state }) } });
+    expect(judgement.outcome).toBe('pass');
+    expect(find(judgement, 'restored')).toMatchObject({
+      outcome: 'warn',
+      message: expect.stringContaining('; but variant primary runs flight@sha256:9 instead of '),
+    });
+  });
+
+  test.each<[string, Partial<Measurements['procedure'] & object>, 'warn' | 'pass']>([
+    ['a function that has not answered', { outcome: 'timed-out' }, 'warn'],
+    ["Tocsin's own that has not ended", { kind: 'builtin', outcome: 'timed-out' }, 'warn'],
+    ['one that the drill has lost sight of', { kind: 'stateMachine', outcome: 'unknown' }, 'warn'],
+    ['one that was stopped', { kind: 'stateMachine', outcome: 'timed-out' }, 'pass'],
+    ['one that has failed', { outcome: 'failed' }, 'pass'],
+  ])('may be changed once more by %s', (_, procedure, outcome) => {
+    const finding = find(judge({ measured: { procedure: procedureOf(procedure) } }), 'restored');
+    expect(finding.outcome).toBe(outcome);
+    expect(finding.message.includes('; but its procedure may still run, and change it once more.')).toBe(
+      outcome === 'warn',
     );
   });
 });
@@ -752,6 +823,22 @@ describe('what the endpoint says of itself', () => {
       expect.objectContaining({ check: 'images', why: 'SageMaker says of no variant which image it runs' }),
     );
   });
+});
+
+test('images of which SageMaker says nothing any more are no longer those from before', () => {
+  const state = stateOf();
+  const bare = { ...state, variants: state.variants.map((variant) => ({ ...variant, images: [] })) };
+  const judgement = judge({ measured: { after: { state: bare, configSha256: CONFIG_SHA } } });
+  expect(find(judgement, 'images')).toMatchObject({
+    outcome: 'fail',
+    message: expect.stringContaining('ariant primary runs no image instead of '),
+  });
+});
+
+test('what the endpoint is while it is restored says nothing of the procedure', () => {
+  const restoring = [95, stateOf([1, 0], { status: 'Updating' })] as const;
+  const judgement = judge({ played: { until: 100, states: [...STATES, restoring] } });
+  expect(judgement.outcome).toBe('pass');
 });
 
 describe('what is left', () => {

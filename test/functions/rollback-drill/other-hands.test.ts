@@ -7,6 +7,7 @@ import {
   ENDPOINT,
   ERRORS,
   GUARDED,
+  MACHINE,
   ROLE,
   Staging,
   times,
@@ -193,4 +194,55 @@ test('an endpoint that the drill of somebody else has changed is not drilled', a
   expect(await staging.run()).toMatchObject({ outcome: 'inconclusive' });
   expect(staging.measured.notDrilled).toContain('another drill has made tocsin-drill-0badcafe-bad');
   expect(staging.world.changes).toEqual([]);
+});
+
+test('a run whose traffic breaks off is not taken for dead while its procedure goes on', async () => {
+  staging.procedure(() => new Promise(() => {}));
+  const watched = staging.world.later(25 * 60_000, () =>
+    staging.run({}, { event: { watch: true }, id: 'watch' }),
+  );
+  const breakOff = () => {
+    throw new Error('no memory left');
+  };
+  const answer = await drill('the procedure runs: slice 8', breakOff, {
+    procedure: { stateMachine: MACHINE },
+    within: '30m',
+  });
+  expect(answer).toMatchObject({ outcome: 'inconclusive', restored: true });
+  expect(staging.measured.notDrilled).toBe('no memory left');
+  expect(await watched).toEqual({ done: expect.stringContaining('is at it') });
+  await staging.expectAsFound();
+  await staging.world.expectClean();
+});
+
+test('a deployment that fails for want of instances is not taken back by its guardrail', async () => {
+  await staging.close();
+  staging = await Staging.start({ deploymentConfig: GUARDED });
+  // Nobody sees the alarm.
+  const { alarms } = staging.world;
+  const set = alarms.set.bind(alarms);
+  alarms.set = (name) => set(name, 'OK');
+  await staging.world.fault({ endpoint: ENDPOINT, does: 'fail', reason: 'no capacity', times: 'always' });
+  const change = { failure: { breakGuardrail: { alarm: ERRORS } }, procedure: undefined, within: '5m' };
+  expect(await staging.run(change)).toMatchObject({ outcome: 'inconclusive', restored: true });
+  expect(staging.verdict.findings.find(({ check }) => check === 'procedure')?.message).toMatch(
+    /^Whether the guardrail rolls back by itself is not known: the deployment was taken back after .* for a reason that names no alarm: no capacity\.$/,
+  );
+});
+
+test('the timeline of the evidence shows errors of a faulty model as its answers, and none from before', async () => {
+  const arn = await staging.world.package('faulty', () => {
+    throw new Error('no such feature');
+  });
+  staging.procedure(() => staging.deploy(CONFIG));
+  await staging.world.fault({ endpoint: ENDPOINT, does: 'refuse', every: 12, times: 1 });
+  const change = {
+    failure: { deployModel: { package: arn, role: ROLE, faulty: true } },
+    allow: { errorRate: '50%' },
+  };
+  expect(await staging.run(change)).toMatchObject({ outcome: 'pass' });
+  const requests = staging.timeline.slices.flatMap((slice) => slice.requests);
+  const failed = requests.filter(({ error }) => error?.startsWith('ModelError'));
+  expect(failed.length).toBeGreaterThan(10);
+  expect(new Set(failed.map(({ who }) => who))).toEqual(new Set(['bad']));
 });

@@ -293,6 +293,18 @@ describe('watching', () => {
     states: [number, EndpointState | null][] = [[0, stateOf()]],
   ) => isOver({ ...watch, ...change }, [sliceOf(requestsOf(letters), states)], second * S);
 
+  test('goes on for as long as nobody has watched, where an execution lay idle', () => {
+    const [first, second] = ['P'.repeat(10), 'P'.repeat(30)].map(requestsOf) as [Request[], Request[]];
+    const idle = (ms: number) => {
+      const late = second.map((request) => ({ ...request, at: request.at + 10 * S + ms }));
+      const slices = [sliceOf(first, [[0, stateOf()]]), sliceOf(late)];
+      return (at: number) => isOver(watch, slices, at * S);
+    };
+    expect(idle(10 * S)(23)).toBe(true);
+    expect(idle(25 * S)(23 + 24)).toBe(false);
+    expect(idle(25 * S)(23 + 25)).toBe(true);
+  });
+
   test('ends once the previous model has served for long enough', () => {
     const letters = `BBBBB${'P'.repeat(40)}`;
     expect(at(24, letters)).toBe(false);
