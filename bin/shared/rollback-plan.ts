@@ -40,9 +40,9 @@ export function refuseHopeless({ endpoint, state }: Serving): void {
       help: `Create it again once it is gone: ${creation(endpoint, config)}`,
     });
   }
-  if (status !== 'Failed' && status !== 'OutOfService') return;
+  if (status !== 'Failed') return;
   throw new GateDependencyError(
-    `the endpoint ${endpoint} is ${status} (${failureReason ?? 'SageMaker gives no reason'}), and takes no change any more`,
+    `the endpoint ${endpoint} is Failed (${failureReason ?? 'SageMaker gives no reason'}), and takes no change any more`,
     {
       help: `Delete it, and create it again: aws sagemaker delete-endpoint --endpoint-name ${endpoint}, then ${creation(endpoint, 'CONFIG')}, where CONFIG is an endpoint configuration that has worked.`,
     },
@@ -57,6 +57,9 @@ function creation(endpoint: string, config: string): string {
 function obstacleTo({ status, pending, ...state }: EndpointState): string | undefined {
   if (status === 'UpdateRollbackFailed') {
     return 'It serves a mix of two endpoint configurations: an update failed, and so did taking it back. A rollback to an endpoint configuration ends that.';
+  }
+  if (status === 'OutOfService') {
+    return 'It answers nobody, and takes no weights. A rollback to an endpoint configuration, also to the one that it has, deploys it anew.';
   }
   if (!isChanging({ status, pending, ...state })) return undefined;
   if (status === 'SystemUpdating') {
@@ -82,7 +85,7 @@ export function planOf(serving: Serving, wish: Wish, config: ConfiguredVariant[]
   const { endpoint, state } = serving;
   const { to, weights } = wish;
   if (to === undefined) {
-    refuseMix(serving);
+    refuseWeights(serving);
     const named = weights ?? {};
     return { to: { weights: named }, variants: weighed(`the endpoint ${endpoint}`, hereOf(serving), named) };
   }
@@ -123,14 +126,19 @@ export function planOf(serving: Serving, wish: Wish, config: ConfiguredVariant[]
       help: 'Give --weights alone.',
     });
   }
-  refuseMix(serving);
+  refuseWeights(serving);
   return { to: { variant: name }, variants: weighed('', hereOf(serving), { [name]: 1 }) };
 }
 
-function refuseMix({ endpoint, state: { status } }: Serving): void {
-  if (status !== 'UpdateRollbackFailed') return;
+/** Whether weights are of no use: an endpoint configuration has to be deployed first. */
+function needsDeployment({ status }: EndpointState): boolean {
+  return status === 'UpdateRollbackFailed' || status === 'OutOfService';
+}
+
+function refuseWeights({ endpoint, state }: Serving): void {
+  if (!needsDeployment(state)) return;
   throw new GateInputError(
-    `the endpoint ${endpoint} is UpdateRollbackFailed, and takes no weights until it has one endpoint configuration again`,
+    `the endpoint ${endpoint} is ${state.status}, and takes no weights until an endpoint configuration is deployed again`,
     { help: 'Give --to CONFIG: an endpoint configuration that has worked.' },
   );
 }
@@ -163,9 +171,10 @@ function weighed(
 }
 
 /** The only other place that there is: of two variants the one without traffic; undefined where it is not that clear. */
-export function onlyOther({ variants, status }: EndpointState): string | undefined {
+export function onlyOther(state: EndpointState): string | undefined {
+  const { variants } = state;
   const [idle, ...others] = variants.filter(({ desiredWeight }) => desiredWeight === 0);
-  const isClear = variants.length === 2 && others.length === 0 && status !== 'UpdateRollbackFailed';
+  const isClear = variants.length === 2 && others.length === 0 && !needsDeployment(state);
   return isClear ? idle?.name : undefined;
 }
 
@@ -232,8 +241,7 @@ export function choicesText(
   now: number,
 ): string {
   const shares = sharesOf(state.variants);
-  const isMix = state.status === 'UpdateRollbackFailed';
-  const others = isMix ? [] : state.variants.filter(({ name }) => (shares[name] ?? 0) < 1);
+  const others = needsDeployment(state) ? [] : state.variants.filter(({ name }) => (shares[name] ?? 0) < 1);
   const variants = table(
     stream,
     others.map(({ name }) => [

@@ -454,33 +454,31 @@ describe('the endpoint', () => {
     expect(io.err()).toContain('SageMaker maintains it, and takes no change meanwhile');
   });
 
-  test('UpdateRollbackFailed takes an endpoint configuration, and no weights', async () => {
-    serve({ candidate: 1, primary: 0 }, { EndpointStatus: 'UpdateRollbackFailed' });
+  test.each<['UpdateRollbackFailed' | 'OutOfService', string]>([
+    ['UpdateRollbackFailed', 'It serves a mix of two endpoint configurations'],
+    ['OutOfService', 'It answers nobody, and takes no weights'],
+  ])('%s takes an endpoint configuration, and no weights', async (EndpointStatus, obstacle) => {
+    serve({ candidate: 1, primary: 0 }, { EndpointStatus });
     configure('churn-6', { candidate: 'churn-39', primary: 'churn-41' });
     for (const options of [{ to: 'primary' }, { weights: { primary: 1 } }]) {
       expect(await failure(run('churn', { ...options, yes: true }))).toMatchObject({
         name: 'GateInputError',
-        message: expect.stringContaining('takes no weights until it has one endpoint configuration again'),
+        message: `the endpoint churn is ${EndpointStatus}, and takes no weights until an endpoint configuration is deployed again`,
       });
     }
     // Nor is a variant proposed.
     expect(await failure(run('churn', { yes: true }))).toMatchObject({ help: 'Give --to or --weights.' });
-    expect(io.err()).toContain('It serves a mix of two endpoint configurations');
+    expect(io.err()).toContain(obstacle);
     expect(io.err()).not.toContain('--to primary');
     await run('churn', { to: 'churn-6', yes: true });
     expect(requests().map(({ to }) => to)).toEqual([{ config: 'churn-6' }]);
   });
 
-  test.each<['Failed' | 'OutOfService' | 'Deleting', string, RegExp]>([
+  test.each<['Failed' | 'Deleting', string, RegExp]>([
     [
       'Failed',
       'the endpoint churn is Failed (no capacity), and takes no change any more',
       /^Delete it, and create it again: aws sagemaker delete-endpoint --endpoint-name churn, then aws sagemaker create-endpoint /,
-    ],
-    [
-      'OutOfService',
-      'the endpoint churn is OutOfService (no capacity), and takes no change any more',
-      /^Delete it/,
     ],
     [
       'Deleting',
