@@ -30,7 +30,13 @@ import {
   type RollbackDrillDependencies,
   type Run,
 } from './run-workflow.ts';
-import { DRILL_FINISHED, type DrillResult, drillResultSchema, type RollbackRequest } from './schema.ts';
+import {
+  DRILL_FINISHED,
+  type DrillResult,
+  drillResultSchema,
+  type RollbackRequest,
+  TURN_MS,
+} from './schema.ts';
 import { attributed, isOver, tellingAnswers } from './timeline.ts';
 import { BREATH_MS, beginUnlessStopped, readSlices, type Sent, sendSlices } from './traffic-workflow.ts';
 import { type Done, restoreByHand, restoreLeft, watch } from './watch-workflow.ts';
@@ -53,7 +59,7 @@ const BASELINE_MS = 10_000;
 const BASELINE_ANSWERS = 10;
 
 /** How long a drill waits for others of the same endpoint. */
-const TURNS: Patience = { timeoutMs: 4 * 3_600_000, firstPauseMs: 10_000, longestPauseMs: 60_000 };
+const TURNS: Patience = { timeoutMs: TURN_MS, firstPauseMs: 10_000, longestPauseMs: 60_000 };
 
 /** How often it is looked whether a procedure has ended, once nobody watches the endpoint any more. */
 const WAITING: Omit<Patience, 'timeoutMs'> = { firstPauseMs: 5_000, longestPauseMs: 60_000 };

@@ -1,15 +1,7 @@
 import { capital, countOf, formatDuration, formatShare } from '../shared/format.ts';
 import type { Judging } from './judging.ts';
 import type { Request, Timeline } from './measurements.ts';
-import {
-  attributed,
-  ENOUGH_ANSWERS,
-  isChanging,
-  isWrong,
-  requestsBetween,
-  tallyOf,
-  tellingAnswers,
-} from './timeline.ts';
+import { attributed, ENOUGH_ANSWERS, isWrong, requestsBetween, tallyOf, tellingAnswers } from './timeline.ts';
 import { recoveryMsOf, type WayBack } from './way-back.ts';
 import { idText, isDead, modelText, procedureText, said, several, statusText } from './words.ts';
 
@@ -34,8 +26,7 @@ export function judgeFailure(judging: Judging, { slices }: Timeline): void {
   const because = why === null ? '' : `: ${said(why)}`;
 
   if (breakGuardrail !== undefined) {
-    const began =
-      failure !== null && failure.state !== null && (failure.servesAt !== null || isChanging(failure.state));
+    const began = failure !== null && failure.state !== null && failure.servesAt !== null;
     judging.add({
       ...finding,
       outcome: began ? 'pass' : 'inconclusive',

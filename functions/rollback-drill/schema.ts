@@ -126,10 +126,11 @@ const drillShape = strict({
   traffic: strict({
     perSecond: z
       .number()
-      .gt(0)
+      // A slice of the traffic has at least one, and lasts ten seconds.
+      .min(0.1)
       .max(20)
       .default(5)
-      .describe('Untargeted requests a second while the drill lasts, at most 20 (default 5)'),
+      .describe('Untargeted requests a second while the drill lasts, 0.1 to 20 (default 5)'),
   }).prefault({}),
   within: duration
     .refine((ms) => ms >= 10_000 && ms <= 3_600_000, 'expected a time from 10s to 1h')
@@ -301,6 +302,8 @@ export const ROLLBACK_PREFIX = 'tocsin-rollback-';
 // How long things may take, which executions have to outlive. Milliseconds
 // ---------------------------------------------------------------------------------------------------------
 
+/** For other drills of the same endpoint, which one event has started. */
+export const TURN_MS = 4 * 3_600_000;
 /** Until a failure is in place: a deployment waits for instances and for its guardrail. */
 export const PLACING_MS = 3_600_000;
 /** Restoring, once: a deployment in each direction. */

@@ -9,6 +9,7 @@ import {
   PLACING_MS,
   RESTORING_MS,
   type RollbackDrillConfig,
+  TURN_MS,
 } from '../../functions/rollback-drill/schema.ts';
 import { EVENT_SOURCE } from '../../functions/shared/schema.ts';
 import { type Config, textBundleOf } from '../config.ts';
@@ -235,8 +236,8 @@ function runbookArn(scope: Construct, document: string): string {
 /** How long a run of any of these drills may take. One that is cut off leaves its endpoint to the watch. */
 export function longestRollbackDrill({ rollbackDrills }: Pick<Config, 'rollbackDrills'>): Duration {
   const watching = Math.max(...[...rollbackDrills.values()].map(({ value }) => value.within + value.steady));
-  // What a run that died has left is restored first.
-  return RESTORING.plus(Duration.millis(PLACING_MS + watching))
+  // A procedure may end as late again as it is watched. What a run that died has left is restored first.
+  return RESTORING.plus(Duration.millis(TURN_MS + PLACING_MS + 2 * watching))
     .plus(RESTORING)
     .plus(MARGIN);
 }

@@ -331,7 +331,7 @@ describe('the functions', () => {
       Timeout: 900,
       Architectures: ['arm64'],
       // An hour and ten minutes, and ten hours.
-      DurableConfig: { ExecutionTimeout: 670 * 60 },
+      DurableConfig: { ExecutionTimeout: 980 * 60 },
     });
     expect(lambda).not.toHaveProperty('Layers');
     expect(lambda).not.toHaveProperty('ReservedConcurrentExecutions');
@@ -348,8 +348,8 @@ describe('the functions', () => {
     ).not.toHaveProperty('DATA_BUCKET');
   });
 
-  test('a drill has ten hours beside the time that its rollback has', () => {
-    expect(longestRollbackDrill(ONE).toMinutes()).toBe(611);
+  test('a drill has fourteen hours beside twice the time that its rollback has', () => {
+    expect(longestRollbackDrill(ONE).toMinutes()).toBe(862);
   });
 
   test('the rollback keeps no evidence, and tells nobody but by its alarms', () => {

@@ -325,8 +325,18 @@ describe('what still serves', () => {
       /: it is Failed on flight-delay-8 \(The image is gone\), so nobody answers\.$/,
     );
     expect(find(judgement, 'configuration').outcome).toBe('fail');
+    expect(find(judgement, 'restored').message).toBe(
+      'flight-delay-staging is not as it was found: it is Failed on flight-delay-8 (The image is gone); restoring it failed: an endpoint that is Failed can only be deleted.',
+    );
     expect(find(judgement, 'restored').help).toMatch(
-      /delete it, which is all that SageMaker allows, and make it anew/,
+      /^Nothing can restore it\. By hand: delete it, .*: aws sagemaker delete-endpoint .* aws sagemaker create-endpoint .* --tags Key=tocsin:drill,Value=allowed\./,
+    );
+    expect(judgement.notChecked).toEqual(
+      expect.arrayContaining(
+        ['images', 'weights', 'capacity'].map((check) =>
+          expect.objectContaining({ check, why: 'an endpoint that is Failed has no fleet' }),
+        ),
+      ),
     );
     expect(judgement.findings[0]?.check).toBe('restored');
   });
@@ -504,6 +514,12 @@ describe('a guardrail', () => {
       /does not have flight-delay-5xx \(tocsin\.yaml:6\) as an alarm of its guardrail: it has latency, so nothing/,
     );
     expect(finding.help).toContain('"Alarms":[{"AlarmName":"flight-delay-5xx"}]');
+  });
+
+  test('whose alarm was never set off proves nothing, though a deployment was under way', () => {
+    const failure = { ...guarded.measured.failure, servesAt: null };
+    const measured = { ...guarded.measured, failure, procedure: null, after: null };
+    expect(judge({ ...guarded, measured }).outcome).toBe('inconclusive');
   });
 
   test('without a deployment nothing is proven', () => {
