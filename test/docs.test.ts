@@ -6,10 +6,14 @@ import { drillResultSchema } from '../functions/alarm-drill/schema.ts';
 import { resultSchema as evaluationSchema } from '../functions/holdout-evaluation/schema.ts';
 import { validateRules } from '../functions/quality-gate/adapters/rule-sql.ts';
 import { invocationSchema, parseContract, resultSchema } from '../functions/quality-gate/schema.ts';
+import { MAX_ANSWER } from '../functions/rollback-drill/prediction.ts';
 import {
   incidentSchema,
+  PLACING_MS,
+  RESTORING_MS,
   drillResultSchema as rollbackDrillResultSchema,
 } from '../functions/rollback-drill/schema.ts';
+import { formatDuration } from '../functions/shared/format.ts';
 import { parseYaml } from '../functions/shared/schema.ts';
 import { TOCSIN_VERSION } from '../functions/shared/version.ts';
 import { configSchema } from '../lib/config.ts';
@@ -107,6 +111,20 @@ describe('documents', () => {
     const [, incident, detail] = blocks('docs/rollback-drill.md', 'json').map(({ text }) => JSON.parse(text));
     expect(incidentSchema.strict().parse(incident)).toMatchObject({ drill: 'flight-delay' });
     expect(rollbackDrillResultSchema.strict().parse(detail)).toMatchObject({ restored: true });
+  });
+
+  it('the guide to the rollback drill has the limits that the drill has', () => {
+    const guide = read('docs/rollback-drill.md');
+    const { perSecond } = JSON.parse(read('docs/schemas/tocsin.schema.json')).properties.rollbackDrills
+      .additionalProperties.properties.traffic.properties;
+    for (const limit of [
+      `a second, ${perSecond.minimum} to ${perSecond.maximum}; ${perSecond.default} by default`,
+      `answers of at most ${MAX_ANSWER.toLocaleString('en')} characters`,
+      `${formatDuration(PLACING_MS)} for the failure to be in place`,
+      `${formatDuration(RESTORING_MS)} for restoring`,
+    ]) {
+      expect(guide).toContain(limit);
+    }
   });
 
   it("CI runs the README's commands as they are written there", () => {
