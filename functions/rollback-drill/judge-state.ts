@@ -7,6 +7,7 @@ import {
   capacityDifferences,
   differences,
   imageDifferences,
+  isDead,
   isRestored,
   leftAs,
   modelText,
@@ -50,12 +51,14 @@ export function judgeRestored(judging: Judging): void {
       original === null
         ? ''
         : ` By hand: ${byHandText(original, left === undefined ? original.state : left)}.`;
+    const isLost = left === null || left?.status === 'Failed';
+    const restore = `Have it restored: tocsin drill rollback ${judging.drill.name} --restore.`;
     judging.add({
       ...finding,
       outcome: 'fail',
       message: `${endpoint} is not as it was found: ${text === '' ? 'why is not known' : text}.`,
       observed: wrong.length === 0 ? 'not restored' : several(wrong),
-      help: `Have it restored: tocsin drill rollback ${judging.drill.name} --restore.${byHand} The runbook: ${RUNBOOK}.`,
+      help: `${isLost ? 'Tocsin cannot restore it.' : restore}${byHand} The runbook: ${RUNBOOK}.`,
     });
     return;
   }
@@ -116,6 +119,12 @@ export function judgeState(judging: Judging): void {
     return;
   }
   judgeConfiguration(judging, original.state, after.state);
+  if (isDead(after.state)) {
+    for (const check of ['images', 'weights', 'capacity'] as const) {
+      judging.skip(check, `an endpoint that is ${after.state.status} has no fleet`);
+    }
+    return;
+  }
   const add = (check: Check, found: readonly string[], fine: string, help: string): void => {
     const isFine = found.length === 0;
     judging.add({

@@ -1,7 +1,7 @@
 import { clip, countOf, formatShare, listOf } from '../shared/format.ts';
 import { type EndpointState, type Snapshot, sharesOf } from './endpoint.ts';
 import type { Fingerprint, Measurements } from './measurements.ts';
-import type { LocatedRollbackDrill, RollbackDrillConfig } from './schema.ts';
+import { ALLOWED, DRILL_TAG, type LocatedRollbackDrill, type RollbackDrillConfig } from './schema.ts';
 import { isSameSplit, SHARE_TOLERANCE } from './timeline.ts';
 
 /*
@@ -128,6 +128,8 @@ function imagesText(images: readonly string[]): string {
 /** Everything in which an endpoint is not as before, most important first. */
 export function differences(before: EndpointState, after: EndpointState | null): string[] {
   if (after === null) return ['there is no such endpoint any more'];
+  // It has no fleet by then, and all else comes of that.
+  if (isDead(after)) return [`it is ${statusText(after)}`];
   return [
     ...(after.status === 'InService' ? [] : [`it is ${statusText(after)}`]),
     ...(after.config === before.config
@@ -202,11 +204,10 @@ export function byHandText(
   { endpoint, state: before }: Pick<Snapshot, 'endpoint' | 'state'>,
   now: EndpointState | null,
 ): string {
-  if (now === null) {
-    return `make it anew: aws sagemaker create-endpoint --endpoint-name ${endpoint} --endpoint-config-name ${before.config}`;
-  }
+  const creation = `aws sagemaker create-endpoint --endpoint-name ${endpoint} --endpoint-config-name ${before.config} --tags Key=${DRILL_TAG},Value=${ALLOWED}`;
+  if (now === null) return `make it anew, with its tags: ${creation}`;
   if (now.status === 'Failed') {
-    return `delete it, which is all that SageMaker allows, and make it anew: aws sagemaker create-endpoint --endpoint-name ${endpoint} --endpoint-config-name ${before.config}`;
+    return `delete it, which is all that SageMaker allows, and make it anew, with its tags: aws sagemaker delete-endpoint --endpoint-name ${endpoint}, and once it is gone ${creation}`;
   }
   if (now.config !== before.config || now.status !== 'InService') {
     return `tocsin rollback ${endpoint} --to ${before.config}`;

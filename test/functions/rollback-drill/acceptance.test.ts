@@ -246,7 +246,7 @@ describe('after a failure by weights, a procedure', () => {
       {},
       {
         outcome: 'fail',
-        fail: ['configuration', 'images', 'lost-requests', 'previous-model-serves', 'restored', 'weights'],
+        fail: ['configuration', 'lost-requests', 'previous-model-serves', 'restored'],
         asFound: false,
         left: RECORDED,
       },

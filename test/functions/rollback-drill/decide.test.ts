@@ -293,7 +293,7 @@ describe('what still serves', () => {
       ]
     `);
     expect(find(judgement, 'restored').help).toContain(
-      'make it anew: aws sagemaker create-endpoint --endpoint-name flight-delay-staging --endpoint-config-name flight-delay-7',
+      'Tocsin cannot restore it. By hand: make it anew, with its tags: aws sagemaker create-endpoint --endpoint-name flight-delay-staging --endpoint-config-name flight-delay-7 --tags Key=tocsin:drill,Value=allowed.',
     );
     expect(judgement.notChecked).toContainEqual(
       expect.objectContaining({ check: 'images', why: 'there is no endpoint any more' }),
@@ -329,7 +329,7 @@ describe('what still serves', () => {
       'flight-delay-staging is not as it was found: it is Failed on flight-delay-8 (The image is gone); restoring it failed: an endpoint that is Failed can only be deleted.',
     );
     expect(find(judgement, 'restored').help).toMatch(
-      /^Nothing can restore it\. By hand: delete it, .*: aws sagemaker delete-endpoint .* aws sagemaker create-endpoint .* --tags Key=tocsin:drill,Value=allowed\./,
+      /^Tocsin cannot restore it\. By hand: delete it, .*: aws sagemaker delete-endpoint .* aws sagemaker create-endpoint .* --tags Key=tocsin:drill,Value=allowed\./,
     );
     expect(judgement.notChecked).toEqual(
       expect.arrayContaining(
