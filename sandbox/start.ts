@@ -149,6 +149,7 @@ function notReal(ministack: string): string[] {
 
 async function leaveRunning(emulator: Emulator, outputs: Outputs, played: readonly string[]): Promise<void> {
   await keepRunning(emulator);
+  const file = join(emulator.directory, 'outputs.json');
   transcript.heading(`Left running: ${emulator.endpoint}`);
   transcript.raw(
     [
@@ -156,7 +157,10 @@ async function leaveRunning(emulator: Emulator, outputs: Outputs, played: readon
       `aws s3 cp FILE s3://${outputs.DataBucket}/flights/2001-03.parquet`,
       `aws s3 ls --recursive s3://${outputs.EvidenceBucket}/`,
       ...(played.includes(holdout.name) ? packageCommands() : []),
-      `npm run tocsin -- doctor --outputs ${join(emulator.directory, 'outputs.json')}`,
+      ...(played.includes(rollbackDrill.name)
+        ? [`npm run -s tocsin -- drill rollback flight-delay --outputs ${file}`]
+        : []),
+      `npm run tocsin -- doctor --outputs ${file}`,
       ['npx cdk diff', ...CONTEXT.map((value) => `--context ${value}`)].join(' '),
       'npm start -- --stop',
     ].join('\n'),
