@@ -15,7 +15,7 @@ import type { InvocationContext } from '../shared/lambda.ts';
 import { createRunHandler } from '../shared/run-handler.ts';
 import { parseValue, textBundleSchema } from '../shared/schema.ts';
 import { WorkBucket } from '../shared/work.ts';
-import { PROCEDURE_OPTIONS } from './adapters/procedure.ts';
+import { PROCEDURE_OPTIONS } from './adapters/procedure-lambda.ts';
 import { TRAFFIC_OPTIONS } from './adapters/requests.ts';
 import { runRollbackDrill } from './drill-workflow.ts';
 import { parseTrigger, requestsOf } from './request.ts';

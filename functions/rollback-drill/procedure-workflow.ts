@@ -5,11 +5,13 @@ import {
   lost,
   type ProcedureDependencies,
   type ProcedurePlan,
-  procedureOf,
   type RunnableProcedure,
   readProcedureEnd,
   type TimedEnd,
 } from './adapters/procedure.ts';
+import { automationOf } from './adapters/procedure-automation.ts';
+import { builtinOf, functionOf } from './adapters/procedure-lambda.ts';
+import { stateMachineOf } from './adapters/procedure-state-machine.ts';
 import type { ProcedureEnd } from './measurements.ts';
 
 /*
@@ -58,6 +60,16 @@ export async function runProcedure(
     deps.warn('how the procedure ended was not written down', error);
   }
   return timed;
+}
+
+/** The procedure that a plan names. */
+function procedureOf(plan: ProcedurePlan, deps: ProcedureDependencies): RunnableProcedure {
+  const { lambda, ssmAutomation, stateMachine, builtin } = plan.procedure ?? {};
+  if (lambda !== undefined) return functionOf(lambda, plan, deps);
+  if (ssmAutomation !== undefined) return automationOf(ssmAutomation, plan, deps);
+  if (stateMachine !== undefined) return stateMachineOf(stateMachine, plan, deps);
+  if (builtin !== undefined) return builtinOf(plan, deps);
+  throw new Error('the plan names no procedure');
 }
 
 async function begin(

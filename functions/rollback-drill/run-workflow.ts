@@ -31,7 +31,7 @@ export interface RollbackDrillDependencies extends Outlets, RunReporting {
   /** Made with `TRAFFIC_OPTIONS` of adapters/requests.ts. */
   runtime: SageMakerRuntimeClient;
   cloudwatch: CloudWatchClient;
-  /** Made with `PROCEDURE_OPTIONS` of adapters/procedure.ts. */
+  /** Made with `PROCEDURE_OPTIONS` of adapters/procedure-lambda.ts. */
   lambda: LambdaClient;
   ssm: SSMClient;
   sfn: SFNClient;

@@ -22,12 +22,12 @@ import { mockClient } from 'aws-sdk-client-mock';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import {
   beginningKey,
-  PROCEDURE_OPTIONS,
   type ProcedureDependencies,
   type ProcedurePlan,
   readProcedureEnd,
   type TimedEnd,
 } from '../../../functions/rollback-drill/adapters/procedure.ts';
+import { PROCEDURE_OPTIONS } from '../../../functions/rollback-drill/adapters/procedure-lambda.ts';
 import { runProcedure } from '../../../functions/rollback-drill/procedure-workflow.ts';
 import { durableHandler } from '../../../functions/shared/durable.ts';
 import { InProcessWorkflow } from '../../../functions/shared/in-process.ts';
