@@ -66,7 +66,7 @@ export class AlarmDrill extends Construct {
     this.gate.readConfiguration(textBundleOf(config));
     this.gate.notifyPeople();
     this.gate.emitEvents(EVENT_SOURCE);
-    work.connect(this.gate);
+    work.connect(this.gate, ['claims/alarm-drill-*']);
     // Synthetic records are drawn from what is usual.
     const baselines = drills.some(({ value }) => value.traffic !== undefined);
     evidence.connect(this.gate, GATE, { baselines });

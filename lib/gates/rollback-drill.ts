@@ -70,7 +70,7 @@ export class RollbackDrill extends Construct {
     this.gate.readConfiguration(textBundleOf(config));
     this.gate.notifyPeople();
     this.gate.emitEvents(EVENT_SOURCE);
-    work.connect(this.gate);
+    work.connect(this.gate, ['claims/rollback-*', 'rollback/*']);
     evidence.connect(this.gate, GATE);
     this.gate.environment('ROLLBACK_ARN', rollback.gate.alias.functionArn);
     if (dataBucket !== undefined) this.gate.environment('DATA_BUCKET', dataBucket.bucketName);

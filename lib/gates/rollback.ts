@@ -47,7 +47,7 @@ export class Rollback extends Construct {
       unjudged: 'an endpoint may still serve what it was to be rolled back from',
       notifications,
     });
-    work.connect(this.gate);
+    work.connect(this.gate, []);
     this.#allowEndpoints();
     this.#allowConfigurations();
   }

@@ -41,7 +41,7 @@ export class ModelRunner extends Construct {
    * @param models whose roles it may hand on to SageMaker
    */
   connect(gate: GateFunction, models: readonly LocatedModel[], groups: readonly string[]): void {
-    this.#work.connect(gate, { jobs: true });
+    this.#work.connect(gate, ['claims/*', JOB_KEYS], { jobs: true });
     gate.allow({
       actions: ['sagemaker:DescribeModelPackage'],
       resources: packageArns(gate, groups),

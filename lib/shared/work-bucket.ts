@@ -32,11 +32,13 @@ export class WorkBucket extends Construct {
   }
 
   /**
-   * Lets a gate keep claims and progress in it.
+   * Lets a gate keep something in it: the progress of its runs, and what it names.
    *
+   * @param keys of its objects beside these, with wildcards: who may write a claim or a record has a say over others
    * @param options `jobs`: whether it keeps inputs and outputs of jobs, too
    */
-  connect(gate: GateFunction, { jobs = false } = {}): void {
+  connect(gate: GateFunction, keys: readonly string[], { jobs = false } = {}): void {
+    const own = ['runs/*', ...keys];
     gate.environment('WORK_BUCKET', this.bucket.bucketName);
     gate.allow({
       actions: [
@@ -45,9 +47,9 @@ export class WorkBucket extends Construct {
         's3:DeleteObject',
         ...(jobs ? ['s3:AbortMultipartUpload'] : []),
       ],
-      resources: [this.bucket.arnForObjects('*')],
+      resources: own.map((key) => this.bucket.arnForObjects(key)),
       wildcards: 'Its own objects in the work bucket: a few for each run.',
     });
-    allowList(gate, this.bucket.bucketArn, ['*']);
+    allowList(gate, this.bucket.bucketArn, own);
   }
 }

@@ -111,6 +111,7 @@ async function topicAdmits(
 
 const EVIDENCE = 'arn:aws:s3:::evidencebucket';
 const WORK = 'arn:aws:s3:::workbucket';
+const KEEPING = ['s3:DeleteObject', 's3:GetObject', 's3:PutObject'];
 const XRAY = ['xray:PutTelemetryRecords', 'xray:PutTraceSegments'];
 const shadow = `arn:aws:cloudwatch:${local}:alarm:tocsin-drill-1a2b3c4d-1-2x`;
 const queue = `arn:aws:sqs:${local}:tocsin-drill-1a2b3c4d`;
@@ -169,7 +170,8 @@ describe('the role of the drill', () => {
         'sagemaker:DescribeEndpoint',
         'sagemaker:InvokeEndpoint',
       ],
-      [`${WORK}/*`]: ['s3:DeleteObject', 's3:GetObject', 's3:PutObject'],
+      [`${WORK}/runs/*`]: KEEPING,
+      [`${WORK}/claims/alarm-drill-*`]: KEEPING,
       [WORK]: ['s3:ListBucket'],
       [`${EVIDENCE}/evidence/alarm-drill/*`]: ['s3:GetObject', 's3:PutObject'],
       [`${EVIDENCE}/baselines/*`]: ['s3:GetObject'],

@@ -96,6 +96,7 @@ const one = synthesize(ONE);
 
 const EVIDENCE = 'arn:aws:s3:::evidencebucket';
 const WORK = 'arn:aws:s3:::workbucket';
+const KEEPING = ['s3:DeleteObject', 's3:GetObject', 's3:PutObject'];
 const DATA = 'arn:aws:s3:::qualitygatedata';
 const XRAY = ['xray:PutTelemetryRecords', 'xray:PutTraceSegments'];
 const sagemaker = (resource: string) => `arn:aws:sagemaker:${local}:${resource}`;
@@ -124,7 +125,9 @@ const everyDrill = (table: Record<string, string[]>) => ({
   [TEAM]: ['lambda:InvokeFunction'],
   'arn:aws:s3:::lake/golden/churn.jsonl': ['s3:GetObject'],
   'arn:aws:s3:::lake': ['s3:ListBucket'],
-  [`${WORK}/*`]: ['s3:DeleteObject', 's3:GetObject', 's3:PutObject'],
+  [`${WORK}/runs/*`]: KEEPING,
+  [`${WORK}/claims/rollback-*`]: KEEPING,
+  [`${WORK}/rollback/*`]: KEEPING,
   [WORK]: ['s3:ListBucket'],
   [`${EVIDENCE}/evidence/rollback-drill/*`]: ['s3:GetObject', 's3:PutObject'],
   [EVIDENCE]: ['s3:ListBucket'],
@@ -275,7 +278,7 @@ describe('the role of the rollback', () => {
         'sagemaker:AddTags',
         'sagemaker:CreateEndpointConfig',
       ],
-      [`${WORK}/*`]: ['s3:DeleteObject', 's3:GetObject', 's3:PutObject'],
+      [`${WORK}/runs/*`]: KEEPING,
       [WORK]: ['s3:ListBucket'],
     });
   });
