@@ -14,7 +14,7 @@ import { EXIT } from '../../bin/shared/cli.ts';
 import type { AlarmState, Evaluated } from '../../functions/alarm-drill/alarm.ts';
 import { parseSeries, seriesOf, simulate } from '../../functions/alarm-drill/simulate.ts';
 import { GateInputError } from '../../functions/shared/errors.ts';
-import { type Capture, capture } from './support.ts';
+import { type Capture, capture, examplesOf } from './support.ts';
 
 let directory = '';
 let io: Capture;
@@ -694,26 +694,8 @@ describe('tocsin alarm explain', () => {
 });
 
 describe('examples', () => {
-  const help = () => {
-    let text = '';
-    const [command] = alarmCommand(io).commands;
-    command
-      ?.configureOutput({
-        writeOut: (part) => {
-          text += part;
-        },
-      })
-      .outputHelp();
-    return (
-      text
-        .split('Examples:\n')[1]
-        ?.split('\n')
-        .filter((line) => line.trim() !== '') ?? []
-    );
-  };
-
   test('those of --help run', async () => {
-    const lines = help();
+    const lines = examplesOf(alarmCommand(io).commands[0]);
     expect(lines.length).toBeGreaterThan(3);
     for (const line of lines) {
       const [tocsin, alarms, verb, ...args] = words(line);

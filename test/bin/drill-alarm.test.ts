@@ -8,7 +8,7 @@ import { EXIT } from '../../bin/shared/cli.ts';
 import { RunScreen } from '../../bin/shared/run-screen.ts';
 import type { DrillResult } from '../../functions/alarm-drill/schema.ts';
 import type { Verdict } from '../../functions/shared/verdict.ts';
-import { type Capture, capture, FakeDeployment, failure, outputsWith } from './support.ts';
+import { type Capture, capture, examplesOf, FakeDeployment, failure, outputsWith } from './support.ts';
 
 const ALIAS = 'arn:aws:lambda:eu-west-1:111122223333:function:alarm-drill:live';
 const OUTPUTS = outputsWith({ AlarmDrillAlias: ALIAS });
@@ -173,15 +173,10 @@ describe('tocsin drill alarm', () => {
   });
 
   test('the examples of --help run', async () => {
-    let help = '';
-    const writeOut = (part: string) => {
-      help += part;
-    };
-    drillCommand(io).commands[0]?.configureOutput({ writeOut }).outputHelp();
-    const lines = help.split('Examples:\n')[1]?.trim().split('\n') ?? [];
+    const lines = examplesOf(drillCommand(io).commands[0]);
     expect(lines).toHaveLength(4);
     for (const line of lines) {
-      const [tocsin, ...args] = line.trim().replace('evidence', path('evidence')).split(' ');
+      const [tocsin, ...args] = line.replace('evidence', path('evidence')).split(' ');
       deployment.script = { 0: { result: RESULT } };
       deployment.run = args.at(-1) ?? '';
       deployment.report({ result: RESULT });

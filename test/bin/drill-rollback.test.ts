@@ -13,7 +13,7 @@ import { phaseText } from '../../functions/rollback-drill/progress.ts';
 import type { DrillResult } from '../../functions/rollback-drill/schema.ts';
 import type { Verdict } from '../../functions/shared/verdict.ts';
 import { s3Error } from '../support/fake-aws.ts';
-import { type Capture, capture, FakeDeployment, failure, outputsWith } from './support.ts';
+import { type Capture, capture, examplesOf, FakeDeployment, failure, outputsWith } from './support.ts';
 
 const ALIAS = 'arn:aws:lambda:eu-west-1:111122223333:function:rollback-drill:live';
 const OUTPUTS = outputsWith({ RollbackDrillAlias: ALIAS });
@@ -370,17 +370,11 @@ describe('no verdict', () => {
 });
 
 test('the examples of --help run', async () => {
-  let help = '';
-  const writeOut = (part: string) => {
-    help += part;
-  };
-  const commandOf = () => drillCommand(io).commands.find((command) => command.name() === 'rollback');
-  commandOf()?.configureOutput({ writeOut }).outputHelp();
-  const lines = help.split('Examples:\n')[1]?.trim().split('\n') ?? [];
+  const lines = examplesOf(drillCommand(io).commands.find((command) => command.name() === 'rollback'));
   expect(lines).toHaveLength(5);
   const codes = [];
   for (const line of lines) {
-    const [tocsin, group, ...args] = line.trim().replace('evidence', path('evidence')).split(' ');
+    const [tocsin, group, ...args] = line.replace('evidence', path('evidence')).split(' ');
     deployment.script = { 0: { result: args.includes('--restore') ? { done: 'nothing was left' } : RESULT } };
     deployment.run = args.at(-1) ?? '';
     deployment.report({ result: RESULT });

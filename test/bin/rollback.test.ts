@@ -15,7 +15,7 @@ import { giveNotice } from '../../bin/shared/interrupt.ts';
 import { parseWeights } from '../../bin/shared/options.ts';
 import { type RollbackResult, rollbackRequestSchema } from '../../functions/rollback-drill/schema.ts';
 import { s3Error } from '../support/fake-aws.ts';
-import { type Capture, capture, FakeDeployment, failure, outputsWith } from './support.ts';
+import { type Capture, capture, examplesOf, FakeDeployment, failure, outputsWith } from './support.ts';
 
 const ALIAS = 'arn:aws:lambda:eu-west-1:111122223333:function:rollback:live';
 const OUTPUTS = outputsWith({ RollbackAlias: ALIAS });
@@ -573,15 +573,10 @@ describe('usage', () => {
     serve({ candidate: 1, primary: 0 });
     configure('churn-7', { candidate: 'churn-42', primary: 'churn-41' });
     configure('churn-2026-11-20', { candidate: 'churn-39', primary: 'churn-41' });
-    let help = '';
-    const writeOut = (part: string) => {
-      help += part;
-    };
-    rollbackCommand(io).configureOutput({ writeOut }).outputHelp();
-    const lines = help.split('Examples:\n')[1]?.trim().split('\n') ?? [];
+    const lines = examplesOf(rollbackCommand(io));
     expect(lines).toHaveLength(5);
     for (const line of lines) {
-      const [tocsin, command, ...args] = line.trim().split(' ');
+      const [tocsin, command, ...args] = line.split(' ');
       deployment.script = { 0: { result: RESULT } };
       deployment.run = args.at(-1) ?? '';
       deployment.report({ result: RESULT });

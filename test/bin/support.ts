@@ -1,6 +1,7 @@
 import { Writable } from 'node:stream';
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { mockClient } from 'aws-sdk-client-mock';
+import type { Command } from 'commander';
 import { expect, vi } from 'vitest';
 import type { Io } from '../../bin/shared/cli.ts';
 import type { Clock } from '../../bin/shared/runs.ts';
@@ -109,4 +110,15 @@ export class FakeDeployment {
     const report = this.script[second];
     if (report !== undefined) this.report(report);
   }
+}
+
+/** The examples of `--help` of a command, a line each. */
+export function examplesOf(command: Command | undefined): string[] {
+  let help = '';
+  const writeOut = (part: string) => {
+    help += part;
+  };
+  command?.configureOutput({ writeOut }).outputHelp();
+  const lines = help.split('Examples:\n')[1]?.split('\n') ?? [];
+  return lines.map((line) => line.trim()).filter((line) => line !== '');
 }
