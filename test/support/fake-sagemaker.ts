@@ -8,10 +8,13 @@ import {
   DescribeModelPackageCommand,
   DescribeTransformJobCommand,
   ListModelPackagesCommand,
+  SageMakerClient,
   SageMakerServiceException,
   StopTransformJobCommand,
   UpdateModelPackageCommand,
 } from '@aws-sdk/client-sagemaker';
+import { mockClient } from 'aws-sdk-client-mock';
+import { afterAll, beforeEach } from 'vitest';
 import { sha256 } from '../../functions/shared/identity.ts';
 import type { FakeAws } from './fake-aws.ts';
 
@@ -23,6 +26,29 @@ export function sagemakerError(name: string, message = `the fake says ${name}`, 
     $fault: status < 500 ? 'client' : 'server',
     $metadata: { httpStatusCode: status },
   });
+}
+
+/**
+ * A client of SageMaker for the tests of one file, which set up anew for each of them what it answers.
+ *
+ * @returns `inputs` of the calls so far, or of those of one operation
+ */
+export function useSageMaker() {
+  const mock = mockClient(SageMakerClient);
+  beforeEach(() => {
+    mock.reset();
+  });
+  afterAll(() => mock.restore());
+  return {
+    mock,
+    sagemaker: new SageMakerClient({ region: 'us-east-1' }),
+    inputs: (command?: unknown): object[] =>
+      mock
+        .calls()
+        .map(({ args }) => args[0])
+        .filter((call) => command === undefined || call.constructor === command)
+        .map(({ input }) => input),
+  };
 }
 
 /** What `DescribeModelPackage` and `CreateModel` say of what is not there. */

@@ -1,12 +1,10 @@
 import {
   DescribePipelineExecutionCommand,
   ListPipelineExecutionStepsCommand,
-  SageMakerClient,
   StartPipelineExecutionCommand,
   StopPipelineExecutionCommand,
 } from '@aws-sdk/client-sagemaker';
-import { mockClient } from 'aws-sdk-client-mock';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import {
   pipelineState,
   pipelineSteps,
@@ -14,24 +12,12 @@ import {
   stopPipeline,
 } from '../../../functions/holdout-evaluation/adapters/pipelines.ts';
 import { GateDependencyError, GateInputError } from '../../../functions/shared/errors.ts';
-import { sagemakerError } from '../../support/fake-sagemaker.ts';
+import { sagemakerError, useSageMaker } from '../../support/fake-sagemaker.ts';
 
 const ARN = 'arn:aws:sagemaker:us-east-1:111122223333:pipeline/training/execution/1';
 const TOKEN = `tocsin-${'a'.repeat(32)}`;
 
-const mockSageMaker = () => mockClient(SageMakerClient);
-
-let mock: ReturnType<typeof mockSageMaker>;
-let sagemaker: SageMakerClient;
-
-beforeEach(() => {
-  mock = mockSageMaker();
-  sagemaker = new SageMakerClient({ region: 'us-east-1' });
-});
-
-afterEach(() => mock.restore());
-
-const inputs = () => mock.calls().map((one) => one.args[0].input);
+const { mock, sagemaker, inputs } = useSageMaker();
 
 const TROUBLE: [string, Error][] = [
   ['throttling', sagemakerError('ThrottlingException', 'Rate exceeded')],

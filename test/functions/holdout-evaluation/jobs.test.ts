@@ -4,11 +4,9 @@ import {
   DeleteModelCommand,
   DescribeModelCommand,
   DescribeTransformJobCommand,
-  SageMakerClient,
   StopTransformJobCommand,
 } from '@aws-sdk/client-sagemaker';
-import { mockClient } from 'aws-sdk-client-mock';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import {
   blameOf,
   createModel,
@@ -20,22 +18,9 @@ import {
 import type { PackagedContainer } from '../../../functions/holdout-evaluation/adapters/registry.ts';
 import type { ModelConfig } from '../../../functions/holdout-evaluation/schema.ts';
 import { GateDependencyError } from '../../../functions/shared/errors.ts';
-import { sagemakerError } from '../../support/fake-sagemaker.ts';
+import { sagemakerError, useSageMaker } from '../../support/fake-sagemaker.ts';
 
-const mockSageMaker = () => mockClient(SageMakerClient);
-
-let mock: ReturnType<typeof mockSageMaker>;
-let sagemaker: SageMakerClient;
-
-beforeEach(() => {
-  mock = mockSageMaker();
-  sagemaker = new SageMakerClient({ region: 'us-east-1' });
-});
-
-afterEach(() => mock.restore());
-
-const inputs = (command: unknown) =>
-  mock.commandCalls(command as typeof CreateModelCommand).map((one) => one.args[0].input);
+const { mock, sagemaker, inputs } = useSageMaker();
 
 const DIGEST = `sha256:${'a'.repeat(64)}`;
 const container: PackagedContainer = {

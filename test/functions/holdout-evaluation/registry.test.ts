@@ -1,34 +1,20 @@
 import {
   DescribeModelPackageCommand,
   ListModelPackagesCommand,
-  SageMakerClient,
   UpdateModelPackageCommand,
 } from '@aws-sdk/client-sagemaker';
-import { mockClient } from 'aws-sdk-client-mock';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import {
   describePackage,
   latestApproved,
   setVerdict,
 } from '../../../functions/holdout-evaluation/adapters/registry.ts';
 import { GateDependencyError, GateInputError } from '../../../functions/shared/errors.ts';
-import { sagemakerError } from '../../support/fake-sagemaker.ts';
+import { sagemakerError, useSageMaker } from '../../support/fake-sagemaker.ts';
 
 const ARN = 'arn:aws:sagemaker:us-east-1:111122223333:model-package/flight-delay/7';
 
-const mockSageMaker = () => mockClient(SageMakerClient);
-
-let mock: ReturnType<typeof mockSageMaker>;
-let sagemaker: SageMakerClient;
-
-beforeEach(() => {
-  mock = mockSageMaker();
-  sagemaker = new SageMakerClient({ region: 'us-east-1' });
-});
-
-afterEach(() => mock.restore());
-
-const inputs = () => mock.calls().map((one) => (one.args[0] as { input: unknown }).input);
+const { mock, sagemaker, inputs } = useSageMaker();
 
 const GONE = sagemakerError('ValidationException', `ModelPackage ${ARN} does not exist.`);
 const DENIED = sagemakerError('AccessDeniedException', 'not authorized', 400);

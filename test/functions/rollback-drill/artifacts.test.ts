@@ -6,10 +6,8 @@ import {
   DescribeEndpointConfigCommand,
   type DescribeEndpointConfigCommandOutput,
   DescribeModelCommand,
-  SageMakerClient,
 } from '@aws-sdk/client-sagemaker';
-import { mockClient } from 'aws-sdk-client-mock';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import {
   cloneConfig,
   createModel,
@@ -18,21 +16,9 @@ import {
 } from '../../../functions/rollback-drill/adapters/artifacts.ts';
 import { configHash } from '../../../functions/rollback-drill/adapters/endpoint.ts';
 import { GateDependencyError, GateInputError } from '../../../functions/shared/errors.ts';
-import { sagemakerError } from '../../support/fake-sagemaker.ts';
+import { sagemakerError, useSageMaker } from '../../support/fake-sagemaker.ts';
 
-const mockSageMaker = () => mockClient(SageMakerClient);
-let mock: ReturnType<typeof mockSageMaker>;
-let sagemaker: SageMakerClient;
-
-beforeEach(() => {
-  mock = mockSageMaker();
-  sagemaker = new SageMakerClient({ region: 'us-east-1' });
-});
-
-afterEach(() => mock.restore());
-
-const inputs = (command: unknown) =>
-  mock.commandCalls(command as typeof CreateModelCommand).map((one) => one.args[0].input as unknown);
+const { mock, sagemaker, inputs } = useSageMaker();
 
 const thrownBy = (work: Promise<unknown>) =>
   work.then(

@@ -4,13 +4,10 @@ import {
   DescribeEndpointConfigCommand,
   type EndpointStatus,
   ListTagsCommand,
-  SageMakerClient,
   UpdateEndpointCommand,
   UpdateEndpointWeightsAndCapacitiesCommand,
 } from '@aws-sdk/client-sagemaker';
-import { mockClient } from 'aws-sdk-client-mock';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { cloneConfig } from '../../../functions/rollback-drill/adapters/artifacts.ts';
+import { beforeEach, describe, expect, test } from 'vitest';
 import {
   configHash,
   readEndpoint,
@@ -20,8 +17,7 @@ import {
 } from '../../../functions/rollback-drill/adapters/endpoint.ts';
 import type { VariantChange } from '../../../functions/rollback-drill/endpoint.ts';
 import { GateDependencyError, GateInputError } from '../../../functions/shared/errors.ts';
-import { sagemakerError } from '../../support/fake-sagemaker.ts';
-import { RollbackWorld } from '../../support/rollback.ts';
+import { sagemakerError, useSageMaker } from '../../support/fake-sagemaker.ts';
 
 const NOW = Date.UTC(2026, 0, 5, 12);
 const now = () => NOW;
@@ -34,19 +30,7 @@ const TROUBLE: [string, Error][] = [
   ['no rights', sagemakerError('AccessDeniedException', 'not authorized', 403)],
 ];
 
-const mockSageMaker = () => mockClient(SageMakerClient);
-let mock: ReturnType<typeof mockSageMaker>;
-let sagemaker: SageMakerClient;
-
-beforeEach(() => {
-  mock = mockSageMaker();
-  sagemaker = new SageMakerClient({ region: 'us-east-1' });
-});
-
-afterEach(() => mock.restore());
-
-const inputs = (command: unknown) =>
-  mock.commandCalls(command as typeof DescribeEndpointCommand).map((one) => one.args[0].input as unknown);
+const { mock, sagemaker, inputs } = useSageMaker();
 
 const thrownBy = (work: Promise<unknown>) =>
   work.then(
@@ -532,62 +516,4 @@ describe('weights', () => {
     finds(trouble);
     expect(await thrownBy(set())).toBeInstanceOf(GateDependencyError);
   });
-});
-
-test('the local SageMaker and these agree: a clone is deployed, weights are set, each asked for twice', async () => {
-  mock.restore();
-  const world = await RollbackWorld.start();
-  try {
-    await world.model('good', () => '1');
-    await world.model('bad', () => '2');
-    await world.endpoint('staging', {
-      variants: [
-        { name: 'stable', model: 'good' },
-        { name: 'candidate', model: 'bad', weight: 0 },
-      ],
-    });
-    const { sagemaker: client } = world.deps();
-    const found = await readSnapshot(client, 'staging', world.now);
-    expect(found).toMatchObject({
-      snapshot: { deployed: false, guardrail: [], state: { status: 'InService', config: 'staging-config' } },
-      tags: { 'tocsin:drill': 'allowed' },
-      models: { stable: 'good', candidate: 'bad' },
-      plain: null,
-    });
-    const to = 'tocsin-drill-0a1b';
-    for (let time = 0; time < 2; time++) await cloneConfig(client, { from: 'staging-config', to, tags: {} });
-    expect(await configHash(client, to)).toBe(found?.snapshot.configSha256);
-    for (let time = 0; time < 2; time++) {
-      await updateEndpoint(client, { endpoint: 'staging', config: to, retain: false });
-    }
-    expect(await readEndpoint(client, 'staging', world.now)).toMatchObject({
-      status: 'Updating',
-      config: 'staging-config',
-      pending: to,
-    });
-    await world.settled();
-    const changes = [
-      { variant: 'stable', weight: 0 },
-      { variant: 'candidate', weight: 1 },
-    ];
-    for (let time = 0; time < 2; time++) await setWeights(client, 'staging', changes);
-    await world.settled();
-    await setWeights(client, 'staging', changes);
-    expect(await readEndpoint(client, 'staging', world.now)).toMatchObject({
-      status: 'InService',
-      config: to,
-      pending: null,
-      variants: [
-        { name: 'candidate', weight: 1, desiredWeight: 1 },
-        { name: 'stable', weight: 0, desiredWeight: 0 },
-      ],
-    });
-    expect(world.changes.map(({ operation }) => operation)).toEqual([
-      'CreateEndpointConfig',
-      'UpdateEndpoint',
-      'UpdateEndpointWeightsAndCapacities',
-    ]);
-  } finally {
-    await world.close();
-  }
 });
