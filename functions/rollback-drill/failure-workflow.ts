@@ -1,4 +1,4 @@
-import { formatDuration, formatShare } from '../shared/format.ts';
+import { countOf, formatDuration, formatShare } from '../shared/format.ts';
 import type { Workflow } from '../shared/workflow.ts';
 import { alarmStates, setAlarm } from './adapters/alarms.ts';
 import { cloneConfig, createModel } from './adapters/artifacts.ts';
@@ -34,6 +34,7 @@ import {
   sendSlices,
   stopped,
 } from './traffic-workflow.ts';
+import { several, weightDifferences } from './words.ts';
 
 /*
  * The failure: what a drill does to an endpoint, while the background traffic goes on, and the proof that it is real.
@@ -198,7 +199,7 @@ async function place(
   );
   goOn(known, sent);
   const { state } = sent;
-  if (state === null || !isThere(state)) throw fail(known, whyNot(what, state, sent));
+  if (state === null || !isThere(state)) throw fail(known, whyNot(what, state, sent, known.snapshot));
   measured.failure.state = state;
 }
 
@@ -208,12 +209,20 @@ function isAtRest({ status, pending }: EndpointState): boolean {
 }
 
 /** @param what was to come into place */
-function whyNot(what: string, state: EndpointState | null, { ended }: Sent): string {
+function whyNot(
+  what: string,
+  state: EndpointState | null,
+  { ended }: Sent,
+  { state: before }: Prepared['snapshot'],
+): string {
   if (state === null) return DELETED;
   const { status, config, failureReason } = state;
   const said = failureReason === null ? 'SageMaker does not say why' : `SageMaker says: ${failureReason}`;
   if (ended === 'late')
     return `${what}: it did not come into place within ${formatDuration(PLACING_MS)} (${status})`;
+  const done = weightDifferences(before, state);
+  if (state.config === before.config && done.length > 0)
+    return `${what}: SageMaker did only a part of it (${several(done)}); ${said}`;
   return `${what}: SageMaker took it back, and the endpoint is ${status} on the endpoint configuration ${config}; ${said}`;
 }
 
@@ -261,9 +270,11 @@ async function prove(
   );
   goOn(known, sent);
   if (sent.ended !== 'over') {
+    const { bad, previous, nobody } = sent.tally;
+    const total = Object.values(sent.tally).reduce((sum, count) => sum + count, 0);
     throw fail(
       known,
-      `${measured.failure.what}: the bad model (variant ${variant}) was not seen to answer its part of the traffic within ${formatDuration(provingMs)}`,
+      `${measured.failure.what}: the bad model (variant ${variant}) was not seen to answer its part of the traffic within ${formatDuration(provingMs)}: of ${countOf(total, 'request')} it answered ${bad}, the previous model ${previous}, and ${nobody} got no answer`,
     );
   }
   measured.failure.servesAt = sent.at;
@@ -340,7 +351,8 @@ export async function breakGuardrail(
     deps,
   );
   goOn(known, deploying);
-  if (!ours(deploying.state)) throw fail(known, whyNot('the deployment', deploying.state, deploying));
+  if (!ours(deploying.state))
+    throw fail(known, whyNot('the deployment', deploying.state, deploying, snapshot));
   measured.failure.state = deploying.state;
 
   /** Whether there was something to set it off for. */

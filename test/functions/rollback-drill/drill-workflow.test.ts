@@ -176,6 +176,35 @@ describe('a drill that is broken off', () => {
     await staging.world.expectClean();
   });
 
+  test('where SageMaker shifts only a part of the traffic', async () => {
+    await staging.world.fault({ endpoint: ENDPOINT, does: 'stint', part: 0.5 });
+    expect(await staging.run()).toMatchObject({ outcome: 'inconclusive', restored: true });
+    expect(staging.measured.notDrilled).toMatch(
+      /^all traffic to variant candidate: SageMaker did only a part of it \(variant \w+ has \d+% of the traffic instead of \d+%; /,
+    );
+    expect(staging.world.started).toEqual([]);
+    await staging.expectAsFound();
+  });
+
+  test('where nobody answers any more', async () => {
+    later(3_300, () =>
+      staging.world.fault({
+        endpoint: ENDPOINT,
+        does: 'refuse',
+        type: 'ThrottlingException',
+        status: 429,
+        message: 'too many',
+        every: 1,
+        times: 'always',
+      }),
+    );
+    expect(await staging.run()).toMatchObject({ outcome: 'inconclusive' });
+    expect(staging.measured.notDrilled).toMatch(
+      /was not seen to answer .* of \d+ requests it answered \d+, the previous model \d+, and [1-9]\d* got no answer$/,
+    );
+    expect(staging.world.started).toEqual([]);
+  });
+
   test('by the end of its endpoint, before the procedure', async () => {
     later(3_300, () => staging.world.sagemaker.send(new DeleteEndpointCommand({ EndpointName: ENDPOINT })));
     expect(await staging.run()).toMatchObject({ outcome: 'fail', restored: false });
