@@ -1,9 +1,9 @@
 import type { Writable } from 'node:stream';
 import * as z from 'zod';
 import {
-  ENDPOINT_STATUSES,
   type EndpointState,
   type EndpointStatus,
+  endpointStateSchema,
   sharesOf,
 } from '../../functions/rollback-drill/endpoint.ts';
 import type { Mark, Request, Timeline, Who } from '../../functions/rollback-drill/measurements.ts';
@@ -59,25 +59,7 @@ const timelineSchema = z.object({
       states: z.array(
         z.object({
           at: z.number(),
-          state: z
-            .object({
-              at: z.number(),
-              status: z.enum(ENDPOINT_STATUSES),
-              config: z.string(),
-              failureReason: z.string().nullable(),
-              pending: z.string().nullable(),
-              variants: z.array(
-                z.object({
-                  name: z.string(),
-                  weight: z.number(),
-                  desiredWeight: z.number(),
-                  instances: z.number().nullable(),
-                  desiredInstances: z.number().nullable(),
-                  images: z.array(z.string()),
-                }),
-              ),
-            })
-            .nullable(),
+          state: endpointStateSchema.nullable(),
         }),
       ),
       stop: z.string().nullable(),

@@ -3,6 +3,7 @@ import { runId } from '../shared/progress.ts';
 import {
   duration,
   entriesOf,
+  judgingEnvironment,
   type Located,
   name,
   parseYaml,
@@ -11,6 +12,7 @@ import {
   stackNames,
   strict,
   type TextBundle,
+  workflowEnvironment,
 } from '../shared/schema.ts';
 import { ALARM_STATES, COMPARISONS, type Comparison, firesUpwards } from './alarm.ts';
 import { isStatistic } from './statistic.ts';
@@ -240,17 +242,10 @@ export function parseDrills({ file, text }: Pick<TextBundle, 'file' | 'text'>): 
 }
 
 export const environmentSchema = z.object({
-  CONFIG_BUCKET: z.string().min(1),
-  CONFIG_KEY: z.string().min(1),
-  EVIDENCE_BUCKET: z.string().min(1),
-  /** For claims and progress; its objects expire after a few days. */
-  WORK_BUCKET: z.string().min(1),
-  TOPIC_ARN: z.string().startsWith('arn:'),
-  EVENT_BUS: z.string().min(1).default('default'),
+  ...judgingEnvironment,
+  ...workflowEnvironment,
   /** What shadow alarms notify. */
   PROBE_TOPIC_ARN: z.string().startsWith('arn:'),
-  /** `durable`: AWS Lambda durable functions carry the workflow; `in-process`: one invocation does. */
-  WORKFLOW: z.enum(['durable', 'in-process']),
 });
 
 export type Environment = z.output<typeof environmentSchema>;

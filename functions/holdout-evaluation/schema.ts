@@ -4,6 +4,7 @@ import {
   didYouMean,
   duration,
   entriesOf,
+  judgingEnvironment,
   type Located,
   name,
   parseYaml,
@@ -13,6 +14,7 @@ import {
   stackNames,
   strict,
   type TextBundle,
+  workflowEnvironment,
 } from '../shared/schema.ts';
 import {
   type Average,
@@ -407,19 +409,12 @@ export function parseEvaluations({ file, text }: Pick<TextBundle, 'file' | 'text
 
 /** Of both functions. */
 export const environmentSchema = z.object({
-  CONFIG_BUCKET: z.string().min(1),
-  CONFIG_KEY: z.string().min(1),
-  EVIDENCE_BUCKET: z.string().min(1),
-  /** For inputs and outputs of jobs, claims and progress; its objects expire after a few days. */
-  WORK_BUCKET: z.string().min(1),
+  ...judgingEnvironment,
+  ...workflowEnvironment,
   /** The bucket that Tocsin creates for datasets; absent where all datasets name one. */
   DATA_BUCKET: z.string().min(1).optional(),
-  TOPIC_ARN: z.string().startsWith('arn:'),
-  EVENT_BUS: z.string().min(1).default('default'),
   /** Role of temporary models whose configuration names none. */
   MODEL_ROLE_ARN: z.string().startsWith('arn:').optional(),
-  /** `durable`: AWS Lambda durable functions carry the workflow; `in-process`: one invocation does. */
-  WORKFLOW: z.enum(['durable', 'in-process']),
   /** Bytes of objects that one evaluation may download. */
   MAX_DATASET_BYTES: z.coerce.number().int().positive(),
   /** Bytes of /tmp. */

@@ -5,6 +5,7 @@ import {
   didYouMean,
   duration,
   entriesOf,
+  judgingEnvironment,
   type Located,
   name,
   parseYaml,
@@ -393,14 +394,9 @@ export type Bundle = z.output<typeof bundleSchema>;
 // ---------------------------------------------------------------------------------------------------------
 
 export const environmentSchema = z.object({
-  /** Where the {@link Bundle} is. */
-  CONFIG_BUCKET: z.string().min(1),
-  CONFIG_KEY: z.string().min(1),
-  EVIDENCE_BUCKET: z.string().min(1),
+  ...judgingEnvironment,
   /** The bucket of datasets that name none; absent where all name one. */
   DATA_BUCKET: z.string().min(1).optional(),
-  TOPIC_ARN: z.string().startsWith('arn:'),
-  EVENT_BUS: z.string().min(1).default('default'),
   /** Bytes of objects that one verdict may download. */
   MAX_DATASET_BYTES: z.coerce.number().int().positive(),
   /** Bytes of /tmp for the download and for what DuckDB spills. */

@@ -1,3 +1,5 @@
+import * as z from 'zod';
+
 /*
  * An endpoint of SageMaker, as far as drills and rollbacks look at it. Pure.
  */
@@ -43,6 +45,25 @@ export interface EndpointState {
   /** In the order of their names. */
   variants: VariantState[];
 }
+
+/** A kept {@link EndpointState}. */
+export const endpointStateSchema: z.ZodType<EndpointState> = z.object({
+  at: z.number(),
+  status: z.enum(ENDPOINT_STATUSES),
+  config: z.string(),
+  failureReason: z.string().nullable(),
+  pending: z.string().nullable(),
+  variants: z.array(
+    z.object({
+      name: z.string(),
+      weight: z.number(),
+      desiredWeight: z.number(),
+      instances: z.number().nullable(),
+      desiredInstances: z.number().nullable(),
+      images: z.array(z.string()),
+    }),
+  ),
+});
 
 /** What an endpoint was found as, and is to be again. */
 export interface Snapshot {

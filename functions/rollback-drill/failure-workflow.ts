@@ -159,6 +159,23 @@ async function makeModel(
 // Until it is in place
 // ---------------------------------------------------------------------------------------------------------
 
+/** Begins the failure, where nothing speaks against it any more. */
+async function beginFailure(
+  workflow: Workflow,
+  run: Run,
+  { snapshot, measured, marks }: Prepared,
+  { kind, what }: Pick<Failure, 'kind' | 'what'>,
+  deps: RollbackDrillDependencies,
+): Promise<{ begunAt: number; failure: Failure }> {
+  const phase = `simulating the failure: ${what}`;
+  const begunAt = await beginUnlessStopped(workflow, run, phase, snapshot.state, deps);
+  marks.push({ at: begunAt, what: 'failure begins' });
+  const why = 'it did not come into place';
+  const failure: Failure = { kind, what, begunAt, state: null, servesAt: null, why };
+  measured.failure = failure;
+  return { begunAt, failure };
+}
+
 /** Does it, and sends traffic until the endpoint has taken it. */
 async function place(
   workflow: Workflow,
@@ -168,16 +185,7 @@ async function place(
   { what, act, isPlaced }: Placement,
   deps: RollbackDrillDependencies,
 ): Promise<void> {
-  const { snapshot, measured, marks } = known;
-  const begunAt = await beginUnlessStopped(
-    workflow,
-    run,
-    `simulating the failure: ${what}`,
-    snapshot.state,
-    deps,
-  );
-  marks.push({ at: begunAt, what: 'failure begins' });
-  measured.failure = { kind, what, begunAt, state: null, servesAt: null, why: 'it did not come into place' };
+  const { begunAt, failure } = await beginFailure(workflow, run, known, { kind, what }, deps);
   await changeRecorded(workflow, `do it: ${what}`, run, act, deps);
   const isThere = (state: EndpointState) => !isChanging(state) && isPlaced(state);
   const isDone = (state: EndpointState | null, now: number) =>
@@ -200,7 +208,7 @@ async function place(
   goOn(known, sent);
   const { state } = sent;
   if (state === null || !isThere(state)) throw fail(known, whyNot(what, state, sent, known.snapshot));
-  measured.failure.state = state;
+  failure.state = state;
 }
 
 /** Nothing goes on at the endpoint by its status: also where something was left undone. */
@@ -308,22 +316,13 @@ export async function breakGuardrail(
     cloneConfig(deps.sagemaker, { from: snapshot.state.config, to: config, tags: tagsOf(run) }),
   );
   const what = `the same model deployed anew, with ${alarm.name} in ALARM meanwhile`;
-  const begunAt = await beginUnlessStopped(
+  const { begunAt, failure } = await beginFailure(
     workflow,
     run,
-    `simulating the failure: ${what}`,
-    snapshot.state,
+    known,
+    { kind: 'breakGuardrail', what },
     deps,
   );
-  marks.push({ at: begunAt, what: 'failure begins' });
-  measured.failure = {
-    kind: 'breakGuardrail',
-    what,
-    begunAt,
-    state: null,
-    servesAt: null,
-    why: 'nothing was deployed',
-  };
   await changeRecorded(
     workflow,
     'deploy the same model anew',
@@ -353,7 +352,7 @@ export async function breakGuardrail(
   goOn(known, deploying);
   if (!ours(deploying.state))
     throw fail(known, whyNot('the deployment', deploying.state, deploying, snapshot));
-  measured.failure.state = deploying.state;
+  failure.state = deploying.state;
 
   /** Whether there was something to set it off for. */
   const ring = async (): Promise<boolean> => {
@@ -376,8 +375,8 @@ export async function breakGuardrail(
       known,
       'the deployment was over before the alarm could be set off: its guardrail does not wait',
     );
-  measured.failure.servesAt = rungAt;
-  measured.failure.why = null;
+  failure.servesAt = rungAt;
+  failure.why = null;
   measured.procedure = guardrailEnd(null, rungAt, snapshot.state.config, alarm.name);
   marks.push({ at: rungAt, what: 'procedure begins' });
   const first = known.slices;

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { parseJson, strict } from '../shared/schema.ts';
-import { ENDPOINT_STATUSES, type Snapshot } from './endpoint.ts';
+import { endpointStateSchema, type Snapshot } from './endpoint.ts';
 import { DRILL_PREFIX } from './schema.ts';
 
 /*
@@ -51,28 +51,10 @@ export function namesOf(token: string): Record<'model' | 'config' | 'back' | 'ag
   return { model: name('model'), config: name('bad'), back: name('back'), again: name('again') };
 }
 
-const stateSchema = strict({
-  at: z.number(),
-  status: z.enum(ENDPOINT_STATUSES),
-  config: z.string(),
-  failureReason: z.string().nullable(),
-  pending: z.string().nullable(),
-  variants: z.array(
-    strict({
-      name: z.string(),
-      weight: z.number(),
-      desiredWeight: z.number(),
-      instances: z.number().nullable(),
-      desiredInstances: z.number().nullable(),
-      images: z.array(z.string()),
-    }),
-  ),
-});
-
 const snapshotSchema: z.ZodType<Snapshot> = strict({
   endpoint: z.string(),
   arn: z.string(),
-  state: stateSchema,
+  state: endpointStateSchema,
   configSha256: z.string(),
   deployed: z.boolean(),
   guardrail: z.array(z.string()),

@@ -3,6 +3,7 @@ import { runId } from '../shared/progress.ts';
 import {
   duration,
   entriesOf,
+  judgingEnvironment,
   type Located,
   name,
   parseYaml,
@@ -13,6 +14,7 @@ import {
   stackNames,
   strict,
   type TextBundle,
+  workflowEnvironment,
 } from '../shared/schema.ts';
 
 /*
@@ -257,28 +259,18 @@ export function parseRollbackDrills({
 }
 
 export const environmentSchema = z.object({
-  CONFIG_BUCKET: z.string().min(1),
-  CONFIG_KEY: z.string().min(1),
-  EVIDENCE_BUCKET: z.string().min(1),
-  /** For claims, progress, and the state that an endpoint is to be restored to. */
-  WORK_BUCKET: z.string().min(1),
+  ...judgingEnvironment,
+  ...workflowEnvironment,
   /** Of golden requests whose place names no bucket; absent where each names one. */
   DATA_BUCKET: z.string().min(1).optional(),
-  TOPIC_ARN: z.string().startsWith('arn:'),
-  EVENT_BUS: z.string().min(1).default('default'),
   /** Alias of the rollback function, for `procedure.builtin`. */
   ROLLBACK_ARN: z.string().startsWith('arn:'),
-  /** `durable`: AWS Lambda durable functions carry the workflow; `in-process`: one invocation does. */
-  WORKFLOW: z.enum(['durable', 'in-process']),
 });
 
 export type Environment = z.output<typeof environmentSchema>;
 
 /** Of the rollback function. */
-export const rollbackEnvironmentSchema = z.object({
-  WORK_BUCKET: z.string().min(1),
-  WORKFLOW: z.enum(['durable', 'in-process']),
-});
+export const rollbackEnvironmentSchema = z.object(workflowEnvironment);
 
 export type RollbackEnvironment = z.output<typeof rollbackEnvironmentSchema>;
 

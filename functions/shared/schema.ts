@@ -291,6 +291,27 @@ export const textBundleSchema = strict({
 export type TextBundle = z.output<typeof textBundleSchema>;
 
 // ---------------------------------------------------------------------------------------------------------
+// Variables that the environments of several functions have
+// ---------------------------------------------------------------------------------------------------------
+
+/** Of whatever judges: its configuration, its evidence, and whom it tells. */
+export const judgingEnvironment = {
+  CONFIG_BUCKET: z.string().min(1),
+  CONFIG_KEY: z.string().min(1),
+  EVIDENCE_BUCKET: z.string().min(1),
+  TOPIC_ARN: z.string().startsWith('arn:'),
+  EVENT_BUS: z.string().min(1).default('default'),
+};
+
+/** Of whatever runs as a workflow. */
+export const workflowEnvironment = {
+  /** For claims, progress and what else a run needs while it goes on; its objects expire after a few days. */
+  WORK_BUCKET: z.string().min(1),
+  /** `durable`: AWS Lambda durable functions carry the workflow; `in-process`: one invocation does. */
+  WORKFLOW: z.enum(['durable', 'in-process']),
+};
+
+// ---------------------------------------------------------------------------------------------------------
 // Names in AWS
 // ---------------------------------------------------------------------------------------------------------
 
