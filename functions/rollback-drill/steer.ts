@@ -203,7 +203,8 @@ function isDone(act: Act, state: EndpointState | null): boolean {
 
 /** What was done, in words: `updated the endpoint to the endpoint configuration churn-7`. */
 export function wordsOf({ act, worked, said }: Taken): string {
-  const did = phraseOf(act, { update: 'updated', clone: 'copied', weigh: 'set' });
+  const plain = act.do === 'update' && !act.retain ? ', without its deployment configuration' : '';
+  const did = `${phraseOf(act, { update: 'updated', clone: 'copied', weigh: 'set' })}${plain}`;
   return worked ? did : `${did}, in vain: ${said ?? SILENT}`;
 }
 

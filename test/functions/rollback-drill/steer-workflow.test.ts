@@ -144,7 +144,7 @@ describe('an endpoint with another configuration', () => {
       outcome: 'there',
       actions: [
         'updated the endpoint to the endpoint configuration churn-6, in vain: SageMaker gives no reason',
-        'updated the endpoint to the endpoint configuration churn-6',
+        'updated the endpoint to the endpoint configuration churn-6, without its deployment configuration',
       ],
     });
     expect(model.taken).toEqual(['update churn-6', 'update churn-6 without deployment configuration']);
