@@ -1,4 +1,5 @@
 import { clip, countOf, formatDuration, formatNumber } from '../shared/format.ts';
+import { lineAt } from '../shared/schema.ts';
 import {
   checksText,
   type Finding,
@@ -9,7 +10,6 @@ import {
   worstOf,
 } from '../shared/verdict.ts';
 import { COMPARISONS } from './alarm.ts';
-import { place } from './intended.ts';
 import { judgeLadder } from './judge-ladder.ts';
 import { judgePhases } from './judge-phases.ts';
 import type { Delivery, Measurements } from './measurements.ts';
@@ -107,7 +107,7 @@ function judgeDeliveries(
       check: 'delivery',
       subject: alarm,
       outcome: 'inconclusive',
-      message: `Whether anybody hears ${alarm} is not known: deliver is real (${place(drill, ['deliver'])}), and no message was sent.`,
+      message: `Whether anybody hears ${alarm} is not known: deliver is real (${lineAt(drill, ['deliver'])}), and no message was sent.`,
       allowed: 'a message down each path',
       observed: 'none',
       rule: drill.locate(['deliver']),

@@ -1,8 +1,8 @@
 import { GateInputError } from '../shared/errors.ts';
 import { formatNumber } from '../shared/format.ts';
+import { lineAt } from '../shared/schema.ts';
 import { type Evaluated, type MetricAlarm, readsMetric, type StatisticQuery } from './alarm.ts';
 import { idsIn, parseExpression } from './expression.ts';
-import { place } from './intended.ts';
 import type { Facts, TickSample } from './measurements.ts';
 import type { LocatedDrill } from './schema.ts';
 import { simulate } from './simulate.ts';
@@ -44,7 +44,7 @@ export function drivenQuery(alarm: MetricAlarm, drill: LocatedDrill): StatisticQ
   throw new GateInputError(
     drive === undefined
       ? `alarm ${alarm.name} computes its values from no metric`
-      : `alarm ${alarm.name} reads no metric with the id "${drive}" (${place(drill, ['drive'])}), but ${metrics.map(({ id }) => id).join(', ') || 'none at all'}`,
+      : `alarm ${alarm.name} reads no metric with the id "${drive}" (${lineAt(drill, ['drive'])}), but ${metrics.map(({ id }) => id).join(', ') || 'none at all'}`,
   );
 }
 
@@ -143,7 +143,7 @@ function heldAt(query: StatisticQuery, alarm: MetricAlarm, drill: LocatedDrill, 
   const recent = facts.metrics[query.id]?.recent ?? [];
   if (recent.length > 0) return recent.reduce((sum, { value }) => sum + value, 0) / recent.length;
   throw new GateInputError(
-    `alarm ${alarm.name} reads ${query.id}, which has no recent data, and hold says nothing of it (${place(drill, ['hold'])})`,
+    `alarm ${alarm.name} reads ${query.id}, which has no recent data, and hold says nothing of it (${lineAt(drill, ['hold'])})`,
     { help: `Set hold: { ${query.id}: ... } to a usual value of it.` },
   );
 }

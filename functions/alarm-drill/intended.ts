@@ -67,9 +67,3 @@ export function healthyOf(drill: LocatedDrill): number {
   const { quiet } = endsOf(drill);
   return Number.isFinite(quiet) ? quiet + (intended.fires.threshold - quiet) / 4 : valueAt(drill, 0.25);
 }
-
-/** `tocsin.yaml:12` */
-export function place({ locate }: LocatedDrill, path: readonly PropertyKey[]): string {
-  const { file, line } = locate(path);
-  return `${file}:${line}`;
-}

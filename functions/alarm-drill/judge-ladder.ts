@@ -1,7 +1,8 @@
 import { capital, clip, countOf, formatDuration, formatNumber, listOf } from '../shared/format.ts';
+import { lineAt } from '../shared/schema.ts';
 import type { Finding, NotChecked } from '../shared/verdict.ts';
 import { type AlarmState, conditionText, type MetricAlarm, thresholdText } from './alarm.ts';
-import { expectationAt, healthyOf, isInRange, place, valueAt } from './intended.ts';
+import { expectationAt, healthyOf, isInRange, valueAt } from './intended.ts';
 import {
   aroundConfigured,
   bracketOf,
@@ -118,7 +119,7 @@ class Ladder implements Judged {
         check: 'ladder',
         why: isInRange(this.#drill, value)
           ? `no samples make the alarm see ${formatNumber(value)}`
-          : `${formatNumber(value)} is outside of the range of the metric (${place(this.#drill, ['intended', 'range'])})`,
+          : `${formatNumber(value)} is outside of the range of the metric (${lineAt(this.#drill, ['intended', 'range'])})`,
       });
     }
   }
@@ -144,7 +145,7 @@ class Ladder implements Judged {
     const { quiet, loud } = bracketOf(this.#rounds);
     const { name } = this.#alarm;
     const intended = this.#intendedText();
-    const at = place(this.#drill, ['intended', 'fires']);
+    const at = lineAt(this.#drill, ['intended', 'fires']);
     const finding = { check: 'effective-threshold', subject: name, allowed: intended, path: FIRES };
     const limit = this.#drill.value.intended.fires.threshold;
     const wrong = this.#configured.filter(({ rung, loud: fired }) => fired !== (rung.expects === 'loud'));
@@ -255,7 +256,7 @@ class Ladder implements Judged {
     const finding = this.#rungFinding(rung);
     const watched = formatDuration(phases.driftEnd - phases.onset);
     const text = this.#timesText(rung.times!, rung.value!);
-    const at = place(this.#drill, ['intended', 'fires']);
+    const at = lineAt(this.#drill, ['intended', 'fires']);
     const help = `The threshold is as intended, so look at the rest: ${conditionText(this.#alarm)}.`;
     if (rung.expects === 'quiet') {
       const when = afterMs === null ? 'from the beginning' : `after ${formatDuration(afterMs)}`;
@@ -271,7 +272,7 @@ class Ladder implements Judged {
     return {
       ...finding,
       outcome: 'fail',
-      message: `${name} did not fire at ${text} in the ${watched} that it was watched: it was ${after}, and is to fire within ${formatDuration(within)} (${place(this.#drill, WITHIN)}).`,
+      message: `${name} did not fire at ${text} in the ${watched} that it was watched: it was ${after}, and is to fire within ${formatDuration(within)} (${lineAt(this.#drill, WITHIN)}).`,
       observed: `${after} after ${watched}`,
       help,
     };
@@ -293,7 +294,7 @@ class Ladder implements Judged {
     const text = this.#timesText(rung.times!, rung.value!);
     const finding = { ...this.#rungFinding(rung), path: WITHIN };
     const allowed = formatDuration(within);
-    const at = place(this.#drill, WITHIN);
+    const at = lineAt(this.#drill, WITHIN);
     if (afterMs === null) {
       return {
         ...finding,
@@ -334,7 +335,7 @@ class Ladder implements Judged {
       subject: this.#alarm.name,
       // It may come and go where data is sparse, and nobody promised that it does not.
       outcome: calm && firing.length === 0 ? 'warn' : 'fail',
-      message: `${this.#alarm.name} is ${state} at the usual value ${formatNumber(value)}, before anything drifts (${place(this.#drill, ['healthy'])}).`,
+      message: `${this.#alarm.name} is ${state} at the usual value ${formatNumber(value)}, before anything drifts (${lineAt(this.#drill, ['healthy'])}).`,
       allowed: 'OK',
       observed: state,
       value,
@@ -371,7 +372,7 @@ class Ladder implements Judged {
       .map(({ at }) => at - onset);
     const when =
       since.length > 0 ? `after ${formatDuration(Math.max(...since))}` : `for ${formatDuration(watched)}`;
-    const at = place(this.#drill, ['intended', 'whenSilent']);
+    const at = lineAt(this.#drill, ['intended', 'whenSilent']);
     this.#add({
       check: 'silence',
       subject: this.#alarm.name,

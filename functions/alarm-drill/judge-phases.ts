@@ -1,6 +1,7 @@
 import { countOf, formatDuration, formatNumber, formatShare } from '../shared/format.ts';
+import { lineAt } from '../shared/schema.ts';
 import { breaches, type MetricAlarm, thresholdText } from './alarm.ts';
-import { isUpwards, place } from './intended.ts';
+import { isUpwards } from './intended.ts';
 import { grainMs, type Judged, type RungFinding } from './judge-ladder.ts';
 import type { LivePhase } from './measurements.ts';
 import type { LocatedDrill } from './schema.ts';
@@ -262,7 +263,7 @@ class PhasesJudged implements Judged {
   }
 
   #at(path: readonly PropertyKey[]): string {
-    return place(this.#drill, path);
+    return lineAt(this.#drill, path);
   }
 
   #add({ path, ...finding }: RungFinding): void {

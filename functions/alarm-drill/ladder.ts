@@ -1,5 +1,6 @@
 import { GateInputError } from '../shared/errors.ts';
 import { formatDuration, formatNumber } from '../shared/format.ts';
+import { lineAt } from '../shared/schema.ts';
 import {
   type AlarmState,
   breaches,
@@ -17,7 +18,6 @@ import {
   isUpwards,
   JUST_OVER,
   JUST_UNDER,
-  place,
   timesOf,
   valueAt,
 } from './intended.ts';
@@ -234,7 +234,7 @@ class Planner {
     const seen = facts.metrics[drivenQuery(alarm, drill).id]?.every;
     this.#every =
       every !== undefined
-        ? { ms: every, known: `intended.every, ${place(drill, ['intended', 'every'])}` }
+        ? { ms: every, known: `intended.every, ${lineAt(drill, ['intended', 'every'])}` }
         : seen !== undefined
           ? { ms: seen, known: 'as seen in its data' }
           : { ms: this.#periodMs, known: 'the period of the alarm' };
@@ -403,7 +403,7 @@ class Planner {
       `alarm ${name} cannot be driven to ${formatNumber(value)} through ${this.#driver.through}`,
       {
         help: math
-          ? `Set drive to the query that drifts (${place(this.#drill, ['drive'])}), and hold to usual values of the others.`
+          ? `Set drive to the query that drifts (${lineAt(this.#drill, ['drive'])}), and hold to usual values of the others.`
           : 'Drill it with mode: traffic, or watch a statistic whose values samples can be chosen for.',
       },
     );
@@ -418,7 +418,7 @@ class Planner {
     const longest = within >= n * this.#periodMs;
     return new GateInputError(
       longest
-        ? `${round}: intended.within is ${formatDuration(within)} (${place(this.#drill, ['intended', 'within'])})`
+        ? `${round}: intended.within is ${formatDuration(within)} (${lineAt(this.#drill, ['intended', 'within'])})`
         : `${round}: the alarm evaluates ${n} data points of ${periodS} s`,
       {
         help: longest

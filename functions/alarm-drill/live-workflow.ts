@@ -1,10 +1,11 @@
 import { GateInputError } from '../shared/errors.ts';
 import { formatNumber, formatTime, timeText } from '../shared/format.ts';
+import { lineAt } from '../shared/schema.ts';
 import type { Workflow } from '../shared/workflow.ts';
 import { dataPoints, historyOf, publishData, readAlarm } from './adapters/alarms.ts';
 import { type MetricAlarm, metricText, type StatisticQuery, sameMetric } from './alarm.ts';
 import { drivenQuery } from './driving.ts';
-import { JUST_OVER, JUST_UNDER, place } from './intended.ts';
+import { JUST_OVER, JUST_UNDER } from './intended.ts';
 import { nextRound } from './ladder.ts';
 import { type LivePhase, PHASE_POINTS, type Plan, type TickSample } from './measurements.ts';
 import { batchOf } from './rounds-workflow.ts';
@@ -80,7 +81,7 @@ function injectionOf(drill: LocatedDrill, facts: MetricAlarmFacts): Injection {
   }
   if (!sameMetric(query.metric, metric)) {
     throw new GateInputError(
-      `the alarm ${alarm.name} watches ${metricText(query.metric)}, and the drill may write to ${metricText(metric)} alone (${place(drill, ['intended', 'metric'])})`,
+      `the alarm ${alarm.name} watches ${metricText(query.metric)}, and the drill may write to ${metricText(metric)} alone (${lineAt(drill, ['intended', 'metric'])})`,
     );
   }
   const plan = nextRound(
@@ -94,7 +95,7 @@ function injectionOf(drill: LocatedDrill, facts: MetricAlarmFacts): Injection {
     const samples = plan.published.find((one) => one.value === value)?.samples[query.id];
     if (value === undefined || value === null || samples === undefined) {
       throw new GateInputError(
-        `the alarm ${alarm.name} cannot be driven to ${times} times what is intended (${place(drill, ['intended', 'fires'])})`,
+        `the alarm ${alarm.name} cannot be driven to ${times} times what is intended (${lineAt(drill, ['intended', 'fires'])})`,
       );
     }
     return { value, sample: samples };
@@ -150,7 +151,7 @@ function overruling(
   const refuse = (why: string) =>
     new GateInputError(
       `the ${statistic} of ${metricText(query.metric)} cannot be driven from outside: ${why}`,
-      { help: `Use mode: shadow (${place(drill, ['mode'])}), which drives metrics of its own.` },
+      { help: `Use mode: shadow (${lineAt(drill, ['mode'])}), which drives metrics of its own.` },
     );
   if (statistic !== 'Sum') throw refuse('what the real emitter says counts as well');
   const recent = (facts.metrics[query.id]?.recent ?? []).map(({ value }) => value);

@@ -1,7 +1,7 @@
 import { formatDuration } from '../shared/format.ts';
+import { lineAt } from '../shared/schema.ts';
 import type { Finding, FindingOutcome, NotChecked } from '../shared/verdict.ts';
 import { type Evaluated, type MetricAlarm, thresholdText } from './alarm.ts';
-import { place } from './intended.ts';
 import type { Facts } from './measurements.ts';
 import type { LocatedDrill } from './schema.ts';
 
@@ -33,7 +33,7 @@ export class Proof {
 
   /** `tocsin.yaml:12` */
   at(path: readonly PropertyKey[]): string {
-    return place(this.drill, path);
+    return lineAt(this.drill, path);
   }
 
   add({ path, ...finding }: Draft): FindingOutcome {

@@ -2,10 +2,10 @@ import { clip, formatDuration, formatNumber } from '../shared/format.ts';
 import {
   type Finding,
   type Judgement,
+  lineOf,
   type NotChecked,
   type Outcome,
   outcomeOf,
-  type SourceLocation,
   sortFindings,
   worstOf,
 } from '../shared/verdict.ts';
@@ -179,7 +179,7 @@ function pipelineFinding({ end, execution }: PipelineRun, { value, locate }: Loc
       return {
         ...finding,
         outcome: 'fail',
-        message: `${what} did not end within ${formatDuration(end.timeoutMs)} and was stopped (${place(locate(['timeout']))}).`,
+        message: `${what} did not end within ${formatDuration(end.timeoutMs)} and was stopped (${lineOf(locate(['timeout']))}).`,
         observed: 'still running',
         rule: locate(['timeout']),
         help: 'Look at the step that hangs; raise timeout where it only takes longer.',
@@ -329,7 +329,7 @@ function controlFinding({ known, control }: CanaryMeasurements, { value, locate 
       return {
         ...finding,
         outcome: 'fail',
-        message: `The pipeline accepted a corrupted dataset (${place(finding.rule)}): ${what} made a model of it that would be approved (${model.package}).`,
+        message: `The pipeline accepted a corrupted dataset (${lineOf(finding.rule)}): ${what} made a model of it that would be approved (${model.package}).`,
         observed: 'accepted',
         help: 'Add what notices this corruption: a rule in the contract of the dataset, or a threshold or a slice of the model.',
       };
@@ -338,10 +338,6 @@ function controlFinding({ known, control }: CanaryMeasurements, { value, locate 
 
 function because(reasons: readonly string[]): string {
   return sentence(clip(reasons.join('; '), 600));
-}
-
-function place({ file, line }: SourceLocation): string {
-  return `${file}:${line}`;
 }
 
 /** With a full stop at its end, and only one. */

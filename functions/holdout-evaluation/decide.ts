@@ -4,6 +4,7 @@ import {
   type Finding,
   type Interval,
   type Judgement,
+  lineOf,
   type NotChecked,
   type Outcome,
   outcomeOf,
@@ -612,7 +613,7 @@ class Judging {
   }
 
   #line(path: (string | number)[]): string {
-    return place(this.#located.locate(path));
+    return lineOf(this.#located.locate(path));
   }
 }
 
@@ -732,11 +733,7 @@ function rangeText({ atLeast, atMost }: Threshold): string {
 
 /** `tocsin.yaml:31: below this the rebooking team overrides the model` */
 function quote({ because }: Threshold, rule: SourceLocation): string {
-  return because === undefined ? place(rule) : `${place(rule)}: ${because.trim().replace(/\s+/g, ' ')}`;
-}
-
-function place({ file, line }: SourceLocation): string {
-  return `${file}:${line}`;
+  return because === undefined ? lineOf(rule) : `${lineOf(rule)}: ${because.trim().replace(/\s+/g, ' ')}`;
 }
 
 /** `0.011 worse`, `0.003 better`. */

@@ -1,6 +1,6 @@
 import { capital, countOf, formatDuration, formatNumber, formatShare, formatTime } from '../shared/format.ts';
 import type { ColumnProfile, Profile } from '../shared/profile.ts';
-import { didYouMean } from '../shared/schema.ts';
+import { didYouMean, lineAt } from '../shared/schema.ts';
 import {
   checksText,
   type Finding,
@@ -944,7 +944,7 @@ class Judging {
   }
 
   #line(path: (string | number)[]): string {
-    return `${this.#located.file}:${this.#located.locate(path).line}`;
+    return lineAt(this.#located, path);
   }
 }
 

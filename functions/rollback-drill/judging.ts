@@ -1,9 +1,9 @@
 import { clip } from '../shared/format.ts';
+import { lineAt } from '../shared/schema.ts';
 import type { Finding, NotChecked } from '../shared/verdict.ts';
 import type { Measurements } from './measurements.ts';
 import type { LocatedRollbackDrill } from './schema.ts';
 import type { WayBack } from './way-back.ts';
-import { place } from './words.ts';
 
 /*
  * What the judges of one drill share.
@@ -74,6 +74,6 @@ export class Judging {
   }
 
   at(path: readonly PropertyKey[]): string {
-    return place(this.drill, path);
+    return lineAt(this.drill, path);
   }
 }

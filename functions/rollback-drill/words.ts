@@ -1,7 +1,7 @@
 import { clip, countOf, formatShare, listOf } from '../shared/format.ts';
 import { type EndpointState, type Snapshot, sharesOf } from './endpoint.ts';
 import type { Fingerprint, Measurements } from './measurements.ts';
-import { ALLOWED, DRILL_TAG, type LocatedRollbackDrill, type RollbackDrillConfig } from './schema.ts';
+import { ALLOWED, DRILL_TAG, type RollbackDrillConfig } from './schema.ts';
 import { isSameSplit, SHARE_TOLERANCE } from './timeline.ts';
 
 /*
@@ -13,15 +13,6 @@ const SAID = 600;
 
 /** Variants that are named one by one. */
 const NAMED = 5;
-
-/** Where a rule stands: `tocsin.yaml:14`. */
-export function place(
-  { locate }: Pick<LocatedRollbackDrill, 'locate'>,
-  path: readonly PropertyKey[],
-): string {
-  const { file, line } = locate(path);
-  return `${file}:${line}`;
-}
 
 /** What somebody else has said, to stand within a sentence. */
 export function said(text: string): string {

@@ -2,7 +2,7 @@ import { closest } from 'fastest-levenshtein';
 import { isMap, isNode, isPair, isScalar, LineCounter, type Node, parseDocument } from 'yaml';
 import * as z from 'zod';
 import { GateInputError } from './errors.ts';
-import type { SourceLocation } from './verdict.ts';
+import { lineOf, type SourceLocation } from './verdict.ts';
 
 const PERCENT = 'a percentage such as 2%, or a fraction from 0 to 1';
 
@@ -66,6 +66,11 @@ export function entryNamed<T>(entries: ReadonlyMap<string, T>, name: string, wha
   throw new GateInputError(
     `there is no ${what} "${name}"${didYouMean(name, names)}; there are ${names.join(', ') || 'none'}`,
   );
+}
+
+/** Where the value at a path stands: `tocsin.yaml:31`. */
+export function lineAt({ locate }: Pick<Located<unknown>, 'locate'>, path: readonly PropertyKey[]): string {
+  return lineOf(locate(path));
 }
 
 /** One thing wrong with a configuration file. */

@@ -33,6 +33,11 @@ export interface SourceLocation {
   column: number;
 }
 
+/** `tocsin.yaml:31`, as findings show it. */
+export function lineOf({ file, line }: Pick<SourceLocation, 'file' | 'line'>): string {
+  return `${file}:${line}`;
+}
+
 /** One offending record. `row` is 1-based among the data rows of `file`; no `value` for `pii` columns. */
 export interface Sample {
   file?: string;
