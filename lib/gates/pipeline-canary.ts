@@ -1,9 +1,10 @@
-import { Duration, Stack } from 'aws-cdk-lib';
+import { Duration } from 'aws-cdk-lib';
 import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
 import { CORRUPTED, type LocatedCanary } from '../../functions/holdout-evaluation/schema.ts';
 import { EVENT_SOURCE } from '../../functions/shared/schema.ts';
 import { type Config, textBundleOf } from '../config.ts';
+import { localArn } from '../shared/arn.ts';
 import { measuringFunction } from '../shared/engine.ts';
 import type { EvidenceStore } from '../shared/evidence-store.ts';
 import type { GateFunction } from '../shared/gate-function.ts';
@@ -86,8 +87,8 @@ export class PipelineCanary extends Construct {
   }
 
   #allowPipelines(canaries: readonly LocatedCanary[]): void {
-    const pipelines = bothSpellings(canaries.map(({ value }) => value.pipeline)).map((resourceName) =>
-      Stack.of(this).formatArn({ service: 'sagemaker', resource: 'pipeline', resourceName }),
+    const pipelines = bothSpellings(canaries.map(({ value }) => value.pipeline)).map((name) =>
+      localArn(this, 'sagemaker', `pipeline/${name}`),
     );
     this.gate.allow({ actions: ['sagemaker:StartPipelineExecution'], resources: pipelines });
     this.gate.allow({

@@ -7,6 +7,7 @@ import { MARKER } from '../../functions/quality-gate/schema.ts';
 import { EVENT_SOURCE } from '../../functions/shared/schema.ts';
 import { bundleOf, type Config, type Dataset } from '../config.ts';
 import { acknowledgeWildcards } from '../shared/acknowledge.ts';
+import { localArn } from '../shared/arn.ts';
 import { measuringFunction } from '../shared/engine.ts';
 import { allowList, type EvidenceStore, PRIVATE_BUCKET } from '../shared/evidence-store.ts';
 import type { GateFunction } from '../shared/gate-function.ts';
@@ -163,9 +164,10 @@ export class QualityGate extends Construct {
   #startPipelines(datasets: Dataset[]): void {
     const names = bothSpellings(datasets.flatMap(({ onAccept }) => onAccept?.pipeline ?? []));
     if (names.length === 0) return;
-    const arn = (resourceName: string) =>
-      Stack.of(this).formatArn({ service: 'sagemaker', resource: 'pipeline', resourceName });
-    this.gate.allow({ actions: ['sagemaker:StartPipelineExecution'], resources: names.map(arn) });
+    this.gate.allow({
+      actions: ['sagemaker:StartPipelineExecution'],
+      resources: names.map((name) => localArn(this, 'sagemaker', `pipeline/${name}`)),
+    });
   }
 }
 

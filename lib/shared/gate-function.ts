@@ -33,6 +33,7 @@ import { type IQueue, Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import { buildSync } from 'esbuild';
 import { acknowledgeWildcards } from './acknowledge.ts';
+import { localArn } from './arn.ts';
 import { DUCKDB_MODULE } from './duckdb-layer.ts';
 import type { Notifications } from './notifications.ts';
 
@@ -187,7 +188,7 @@ export class GateFunction extends Construct {
   /** Lets it emit events of one source to the default bus. */
   emitEvents(source: string): void {
     const bus = 'default';
-    const arn = Stack.of(this).formatArn({ service: 'events', resource: 'event-bus', resourceName: bus });
+    const arn = localArn(this, 'events', `event-bus/${bus}`);
     this.environment('EVENT_BUS', bus);
     this.allow({
       actions: ['events:PutEvents'],
@@ -204,11 +205,7 @@ export class GateFunction extends Construct {
   /** Invokes it whenever one of these CloudFormation stacks was deployed: once, however many wait for that stack. */
   onDeployments(stacks: readonly string[]): void {
     for (const stack of new Set(stacks)) {
-      const id = Stack.of(this).formatArn({
-        service: 'cloudformation',
-        resource: 'stack',
-        resourceName: `${stack}/`,
-      });
+      const id = localArn(this, 'cloudformation', `stack/${stack}/`);
       this.onEvents(`Deployed-${stack}`, `Deployments of the stack ${stack}`, {
         source: ['aws.cloudformation'],
         detailType: ['CloudFormation Stack Status Change'],
@@ -278,7 +275,7 @@ export class GateFunction extends Construct {
   /** Lets the rules of this account and region invoke the alias and leave what they cannot deliver. */
   #admitRules(): void {
     const stack = Stack.of(this);
-    const rules = stack.formatArn({ service: 'events', resource: 'rule', resourceName: '*' });
+    const rules = localArn(this, 'events', 'rule/*');
     const principal = new ServicePrincipal('events.amazonaws.com');
     this.alias.addPermission('Rules', { principal, sourceArn: rules, sourceAccount: stack.account });
     this.deadLetters.addToResourcePolicy(

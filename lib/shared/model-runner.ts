@@ -4,6 +4,7 @@ import { Construct } from 'constructs';
 import { JOBS, type LocatedModel, TEMPORARY } from '../../functions/holdout-evaluation/schema.ts';
 import { placeOf } from '../../functions/shared/schema.ts';
 import { acknowledgeWildcards } from './acknowledge.ts';
+import { localArn } from './arn.ts';
 import type { GateFunction } from './gate-function.ts';
 import type { WorkBucket } from './work-bucket.ts';
 
@@ -47,8 +48,7 @@ export class ModelRunner extends Construct {
       resources: packageArns(gate, groups),
       wildcards: 'Every version in the group of a model; they are not known before.',
     });
-    const arn = (resource: string) =>
-      Stack.of(this).formatArn({ service: 'sagemaker', resource, resourceName: `${TEMPORARY}*` });
+    const arn = (resource: string) => localArn(this, 'sagemaker', `${resource}/${TEMPORARY}*`);
     const wildcards = 'Temporary models and jobs have a name for each evaluation; no other begins so.';
     gate.allow({
       actions: [
@@ -169,13 +169,7 @@ export class ModelRunner extends Construct {
 
 /** Every version in these groups of model packages. */
 export function packageArns(scope: Construct, groups: readonly string[]): string[] {
-  return bothSpellings(groups).map((group) =>
-    Stack.of(scope).formatArn({
-      service: 'sagemaker',
-      resource: 'model-package',
-      resourceName: `${group}/*`,
-    }),
-  );
+  return bothSpellings(groups).map((group) => localArn(scope, 'sagemaker', `model-package/${group}/*`));
 }
 
 /**

@@ -1,9 +1,10 @@
-import { ArnFormat, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { RemovalPolicy } from 'aws-cdk-lib';
 import { type IGrantable, PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import { Construct } from 'constructs';
+import { localArn } from './arn.ts';
 
 export interface NotificationsProps {
   /** Addresses to subscribe; each person confirms by a link in an e-mail. */
@@ -44,12 +45,7 @@ export class Notifications extends Construct {
         resources: [this.topic.topicArn],
         conditions: {
           ArnLike: {
-            'aws:SourceArn': Stack.of(this).formatArn({
-              service: 'cloudwatch',
-              resource: 'alarm',
-              resourceName: '*',
-              arnFormat: ArnFormat.COLON_RESOURCE_NAME,
-            }),
+            'aws:SourceArn': localArn(this, 'cloudwatch', 'alarm:*'),
           },
         },
       }),
