@@ -8,7 +8,7 @@ import { CLIENT_OPTIONS, dependencyError, statusOf } from '../../functions/share
 import { GateDependencyError, GateInputError, messageOf } from '../../functions/shared/errors.ts';
 import { parseVerdict, readText } from '../../functions/shared/evidence.ts';
 import { type Progress, progressKey, progressSchema, runId } from '../../functions/shared/progress.ts';
-import { parseJson, parseValue } from '../../functions/shared/schema.ts';
+import { parseJson, parseValue, placeOf } from '../../functions/shared/schema.ts';
 import type { Verdict } from '../../functions/shared/verdict.ts';
 import { assertAwsAccess, connectS3 } from './aws.ts';
 import { EXIT, type ExitCode, type Io, printable, style } from './cli.ts';
@@ -306,6 +306,6 @@ async function showPicture(
 
 /** @returns undefined where there is no such object */
 async function readEvidence(s3: S3Client, uri: string): Promise<string | undefined> {
-  const [, bucket = '', key = ''] = /^s3:\/\/([^/]+)\/(.+)$/.exec(uri) ?? [];
+  const { bucket = '', key } = placeOf(uri);
   return (await readText(s3, bucket, key))?.text;
 }

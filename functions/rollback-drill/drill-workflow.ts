@@ -10,7 +10,7 @@ import { TOCSIN_VERSION } from '../shared/version.ts';
 import { type Patience, partOf, type Workflow } from '../shared/workflow.ts';
 import { configHash, readEndpoint } from './adapters/endpoint.ts';
 import { readProcedureEnd, type TimedEnd } from './adapters/procedure.ts';
-import type { EndpointState } from './endpoint.ts';
+import { type EndpointState, targetOf } from './endpoint.ts';
 import { breakGuardrail, goOn, makeBadModelServe } from './failure-workflow.ts';
 import { verdictOf } from './identity.ts';
 import type { Procedure, Timeline } from './measurements.ts';
@@ -400,8 +400,7 @@ function kindOf({ lambda, ssmAutomation, stateMachine }: ProcedureConfig): Proce
 
 /** What somebody who knows where to go back to would ask Tocsin's own rollback for. */
 function wayBackTo({ snapshot }: Prepared, { builtin }: ProcedureConfig): RollbackRequest['to'] {
-  const { config, variants } = snapshot.state;
-  const weights = Object.fromEntries(variants.map(({ name, desiredWeight }) => [name, desiredWeight]));
+  const { config, weights } = targetOf(snapshot);
   return builtin === 'config' ? { config, weights } : { weights };
 }
 

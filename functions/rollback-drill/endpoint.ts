@@ -107,7 +107,7 @@ export function isSameWeight(a: number, b: number): boolean {
 }
 
 /** The target that a snapshot is. */
-export function targetOf({ state }: Pick<Snapshot, 'state'>): Target {
+export function targetOf({ state }: Pick<Snapshot, 'state'>): Required<Target> {
   const instances = state.variants.flatMap(({ name, desiredInstances }) =>
     desiredInstances === null ? [] : [[name, desiredInstances] as const],
   );

@@ -1,3 +1,4 @@
+import { EndpointStatus } from '@aws-sdk/client-sagemaker';
 import * as z from 'zod';
 import type { DataCaptureConfig } from './capture.ts';
 import {
@@ -44,20 +45,6 @@ import {
 /** How long an endpoint stays Creating, Updating or Deleting at least. On AWS it is minutes. */
 const TRANSITION_MS = 500;
 
-const STATUSES = [
-  'OutOfService',
-  'Creating',
-  'Updating',
-  'SystemUpdating',
-  'RollingBack',
-  'InService',
-  'Deleting',
-  'Failed',
-  'UpdateRollbackFailed',
-] as const;
-
-type Status = (typeof STATUSES)[number];
-
 /** A fleet that comes into service, and how far it has. */
 interface Incoming {
   variants: Variant[];
@@ -73,7 +60,7 @@ interface Pending {
 
 export interface Endpoint extends Resource {
   readonly name: string;
-  status: Status;
+  status: EndpointStatus;
   /** The configuration that serves; that of CreateEndpoint until one does. */
   configName: string;
   failureReason: string | undefined;
@@ -104,7 +91,7 @@ function findEndpoint(name: string, { state }: Call): Endpoint {
  * @param alsoIn where it may be besides InService
  * @throws ServiceError ValidationException
  */
-function mustBeInService(endpoint: Endpoint, call: Call, alsoIn: readonly Status[] = []): void {
+function mustBeInService(endpoint: Endpoint, call: Call, alsoIn: readonly EndpointStatus[] = []): void {
   if (endpoint.status === 'InService') {
     const fault = take(endpoint.name, 'maintain', call.state);
     if (fault !== undefined) maintain(endpoint, fault, call);
@@ -122,7 +109,11 @@ function mustBeInService(endpoint: Endpoint, call: Call, alsoIn: readonly Status
   throw invalid(`Cannot update in-progress endpoint "${arn}".`);
 }
 
-function maintain(endpoint: Endpoint, { ms, status }: { ms: number; status: Status }, call: Call): void {
+function maintain(
+  endpoint: Endpoint,
+  { ms, status }: { ms: number; status: EndpointStatus },
+  call: Call,
+): void {
   call.background(`maintenance of ${endpoint.name}`, async () => {
     await change(endpoint, status, call);
     await call.wait(ms);
@@ -230,7 +221,7 @@ export const endpointOperations: Readonly<Record<string, Operation>> = {
       CreationTimeAfter: timestamp.optional(),
       LastModifiedTimeBefore: timestamp.optional(),
       LastModifiedTimeAfter: timestamp.optional(),
-      StatusEquals: z.enum(STATUSES).optional(),
+      StatusEquals: z.enum(EndpointStatus).optional(),
       ...paging,
     }),
     () => '*',
@@ -504,7 +495,7 @@ async function isBroken(endpoint: Endpoint, call: Call): Promise<boolean> {
   return true;
 }
 
-async function change(endpoint: Endpoint, status: Status, call: Call): Promise<void> {
+async function change(endpoint: Endpoint, status: EndpointStatus, call: Call): Promise<void> {
   endpoint.status = status;
   endpoint.lastModifiedTime = call.now();
   const { name, arn, configName, variants, creationTime, lastModifiedTime, failureReason } = endpoint;

@@ -1,17 +1,14 @@
 import { readFileSync } from 'node:fs';
-import { Validations } from 'aws-cdk-lib';
 import { Match } from 'aws-cdk-lib/assertions';
 import { Bucket } from 'aws-cdk-lib/aws-s3';
-import { AwsSolutionsChecks } from 'cdk-nag';
 import { describe, expect, test } from 'vitest';
 import { bundleSchema, environmentSchema } from '../../functions/quality-gate/schema.ts';
 import { bundleOf } from '../../lib/config.ts';
-import { GatesStack } from '../../lib/gates-stack.ts';
 import { isAllowed, type PolicyDocument } from '../support/access.ts';
 import { matches } from '../support/event-pattern.ts';
 import {
   ACCOUNT,
-  appWithoutBundling,
+  checkWithNag,
   configOf,
   contractOf,
   deployed,
@@ -593,15 +590,8 @@ describe('the stack', () => {
   });
 
   test('gives cdk-nag nothing to say', () => {
-    const check = (prepare: (stack: GatesStack) => void): void => {
-      const app = appWithoutBundling();
-      const stack = new GatesStack(app, 'Tocsin', { config: CONFIG });
-      prepare(stack);
-      Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
-      app.synth();
-    };
-    expect(() => check(() => {})).not.toThrow();
+    expect(() => checkWithNag(CONFIG)).not.toThrow();
     // It would say something if there were something to say.
-    expect(() => check((stack) => new Bucket(stack, 'Open'))).toThrow('AwsSolutions-S1');
+    expect(() => checkWithNag(CONFIG, (stack) => new Bucket(stack, 'Open'))).toThrow('AwsSolutions-S1');
   });
 });

@@ -1,8 +1,9 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { App } from 'aws-cdk-lib';
+import { App, Validations } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
+import { AwsSolutionsChecks } from 'cdk-nag';
 import { type Config, loadConfig } from '../../lib/config.ts';
 import { GatesStack } from '../../lib/gates-stack.ts';
 
@@ -33,7 +34,7 @@ export function configOf(yaml: string, contracts: Record<string, string>): Confi
 }
 
 /** An app with the feature flags of cdk.json that bundles nothing, so that templates take no time. */
-export function appWithoutBundling(): App {
+function appWithoutBundling(): App {
   const { context } = JSON.parse(readFileSync('cdk.json', 'utf8')) as { context: Record<string, unknown> };
   return new App({ context: { ...context, 'aws:cdk:bundling-stacks': [] }, analyticsReporting: false });
 }
@@ -41,6 +42,19 @@ export function appWithoutBundling(): App {
 /** The stack as CloudFormation gets it. */
 export function synthesize(config: Config): Template {
   return Template.fromStack(new GatesStack(appWithoutBundling(), 'Tocsin', { config }));
+}
+
+/**
+ * Has cdk-nag look at the stack.
+ *
+ * @param prepare may add something to it
+ * @throws Error with what it finds
+ */
+export function checkWithNag(config: Config, prepare: (stack: GatesStack) => void = () => {}): void {
+  const app = appWithoutBundling();
+  prepare(new GatesStack(app, 'Tocsin', { config }));
+  Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
+  app.synth();
 }
 
 /** Where the stand-in deployment of {@link deployed} is. */

@@ -3,7 +3,7 @@ import {
   StartAutomationExecutionCommand,
   StopAutomationExecutionCommand,
 } from '@aws-sdk/client-ssm';
-import { call, dependencyError } from '../../shared/aws.ts';
+import { call } from '../../shared/aws.ts';
 import { sha256 } from '../../shared/identity.ts';
 import type { ProcedureEnd } from '../measurements.ts';
 import type { RollbackDrillConfig } from '../schema.ts';
@@ -16,7 +16,7 @@ import {
   type ProcedureDependencies,
   type ProcedurePlan,
   type RunnableProcedure,
-  refusalOf,
+  refused,
   stopped,
   succeeded,
 } from './procedure.ts';
@@ -65,14 +65,12 @@ export function automationOf(
     } catch (error) {
       // The token was used before, and Systems Manager does not say for which execution.
       if ((error as Error).name === 'IdempotentParameterMismatch') return { end: lost(ATTEMPT_DIED) };
-      const refusal = refusalOf(error, {
+      return refused(`StartAutomationExecution ${document}`, error, {
         what: `runbook ${document}${version === undefined ? '' : ` of version ${version}`}`,
         mend: 'correct procedure.ssmAutomation in tocsin.yaml, or find out who removed it',
         action: 'ssm:StartAutomationExecution',
         missing: ['AutomationDefinitionNotFoundException', 'AutomationDefinitionVersionNotFoundException'],
       });
-      if (refusal !== undefined) return { end: failed(refusal) };
-      throw dependencyError(`StartAutomationExecution ${document}`, error);
     }
   };
   const look = async (AutomationExecutionId: string): Promise<ProcedureEnd | undefined> => {

@@ -1,5 +1,5 @@
 import { DescribeExecutionCommand, StartExecutionCommand, StopExecutionCommand } from '@aws-sdk/client-sfn';
-import { call, dependencyError } from '../../shared/aws.ts';
+import { call } from '../../shared/aws.ts';
 import type { ProcedureEnd } from '../measurements.ts';
 import {
   type Begun,
@@ -10,7 +10,7 @@ import {
   type ProcedureDependencies,
   type ProcedurePlan,
   type RunnableProcedure,
-  refusalOf,
+  refused,
   stopped,
   succeeded,
 } from './procedure.ts';
@@ -43,14 +43,12 @@ export function stateMachineOf(
       if ((error as Error).name === 'ExecutionAlreadyExists') {
         return { execution: `${arn.replace(':stateMachine:', ':execution:')}:${name}`, certain: true };
       }
-      const refusal = refusalOf(error, {
+      return refused(`StartExecution ${arn}`, error, {
         what: `state machine ${arn}`,
         mend: 'correct procedure.stateMachine in tocsin.yaml, or find out who removed it',
         action: 'states:StartExecution',
         missing: ['StateMachineDoesNotExist', 'StateMachineDeleting'],
       });
-      if (refusal !== undefined) return { end: failed(refusal) };
-      throw dependencyError(`StartExecution ${arn}`, error);
     }
   };
   const look = async (executionArn: string): Promise<ProcedureEnd | undefined> => {

@@ -3,7 +3,7 @@ import type { LambdaClient } from '@aws-sdk/client-lambda';
 import type { SFNClient } from '@aws-sdk/client-sfn';
 import type { SSMClient } from '@aws-sdk/client-ssm';
 import * as z from 'zod';
-import { statusOf } from '../../shared/aws.ts';
+import { dependencyError, statusOf } from '../../shared/aws.ts';
 import { clip } from '../../shared/format.ts';
 import { parseJson, tryJson } from '../../shared/schema.ts';
 import type { WorkBucket } from '../../shared/work.ts';
@@ -189,6 +189,18 @@ export function refusalOf(error: unknown, { what, mend, action, missing }: Begin
   }
   if (status < 400 || status >= 500) return undefined;
   return `the ${what} could not be started: ${inOneLine(`${name}: ${message}`)}`;
+}
+
+/**
+ * The end of a procedure that AWS refuses to begin.
+ *
+ * @param call that was refused, for messages: `StartExecution arn:...`
+ * @throws GateDependencyError where nobody has refused: it has not begun, and may the next time
+ */
+export function refused(call: string, error: unknown, beginning: Beginning): { end: ProcedureEnd } {
+  const refusal = refusalOf(error, beginning);
+  if (refusal === undefined) throw dependencyError(call, error);
+  return { end: failed(refusal) };
 }
 
 /** Stops an execution, where `ended` are the names of the errors that say that there is nothing to stop. */
