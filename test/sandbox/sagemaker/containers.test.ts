@@ -42,7 +42,9 @@ const ask = async (container: Container, body: string, timeoutMs = 10_000, signa
   return { status: answer.status, body: answer.body.toString() };
 };
 
-const pids = async () => (await readFile(join(directory, 'pids'), 'utf8')).trim().split('\n').map(Number);
+/** Whole lines only: the file is there, and empty, before the first process id is in it. */
+const pids = async () =>
+  [...(await readFile(join(directory, 'pids'), 'utf8')).matchAll(/^(\d+)\n/gm)].map(([, pid]) => Number(pid));
 
 async function onlyPid(): Promise<number> {
   const [pid, ...others] = await pids();
@@ -51,7 +53,7 @@ async function onlyPid(): Promise<number> {
 }
 
 async function gone(pid: number): Promise<void> {
-  while (isAlive(pid)) await new Promise((resolve) => setTimeout(resolve, 20));
+  await eventually(() => isAlive(pid)).toBe(false);
 }
 
 describe('serve', () => {
