@@ -6,7 +6,7 @@ import { drillResultSchema } from '../functions/alarm-drill/schema.ts';
 import { resultSchema as evaluationSchema } from '../functions/holdout-evaluation/schema.ts';
 import { validateRules } from '../functions/quality-gate/adapters/rule-sql.ts';
 import { invocationSchema, parseContract, resultSchema } from '../functions/quality-gate/schema.ts';
-import { MAX_ANSWER } from '../functions/rollback-drill/prediction.ts';
+import { MAX_ANSWER } from '../functions/shared/prediction.ts';
 import {
   incidentSchema,
   PLACING_MS,

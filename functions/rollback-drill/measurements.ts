@@ -1,27 +1,9 @@
+import type { Golden, Prediction } from '../shared/prediction.ts';
 import type { EndpointState, Snapshot } from './endpoint.ts';
 
 /*
  * What a drill yields before anybody judges it: plain JSON. Times are milliseconds since 1970.
  */
-
-/** A prediction as it is compared: what an answer says, read as JSON or CSV where it is either. */
-export type Prediction = unknown;
-
-/** A golden request. */
-export interface GoldenRequest {
-  body: string;
-  /** As it was recorded; absent where it is recorded now. */
-  prediction?: Prediction;
-}
-
-/** The golden requests, bound to exact bytes. */
-export interface Golden {
-  uri: string;
-  /** Version id of the object, or else its ETag. */
-  version: string;
-  sha256: string;
-  requests: GoldenRequest[];
-}
 
 /** A model by what it answers. */
 export interface Fingerprint {

@@ -1,14 +1,15 @@
 import { mapLimit } from '../shared/aws.ts';
 import { GateInputError } from '../shared/errors.ts';
 import { listOf } from '../shared/format.ts';
+import { ask, readGolden } from '../shared/golden.ts';
+import { fingerprintId, isSame, type Prediction } from '../shared/prediction.ts';
 import { placeOf } from '../shared/schema.ts';
 import type { Workflow } from '../shared/workflow.ts';
 import { alarmStates } from './adapters/alarms.ts';
 import { readSnapshot } from './adapters/endpoint.ts';
-import { ask, readGolden } from './adapters/requests.ts';
 import type { EndpointState } from './endpoint.ts';
-import type { Fingerprint, Prediction } from './measurements.ts';
-import { fingerprintId, isSame, tellingOf } from './prediction.ts';
+import type { Fingerprint } from './measurements.ts';
+import { tellingOf } from './prediction.ts';
 import {
   goldenOf,
   hold,

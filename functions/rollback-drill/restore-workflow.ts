@@ -1,12 +1,12 @@
 import { mapLimit } from '../shared/aws.ts';
 import { GateDependencyError, GateInputError, messageOf } from '../shared/errors.ts';
 import { clip, listOf } from '../shared/format.ts';
+import { ask } from '../shared/golden.ts';
 import { tryJson } from '../shared/schema.ts';
 import type { Workflow } from '../shared/workflow.ts';
 import { alarmStates, setAlarm } from './adapters/alarms.ts';
 import { deleteConfig, deleteModel } from './adapters/artifacts.ts';
 import { readEndpoint } from './adapters/endpoint.ts';
-import { ask } from './adapters/requests.ts';
 import { type EndpointState, targetOf } from './endpoint.ts';
 import type { Fingerprint, Restoration } from './measurements.ts';
 import { whoOf } from './prediction.ts';

@@ -7,13 +7,14 @@ import type { SFNClient } from '@aws-sdk/client-sfn';
 import type { SSMClient } from '@aws-sdk/client-ssm';
 import { s3Uri } from '../shared/address.ts';
 import { GateDependencyError, GateInputError } from '../shared/errors.ts';
+import { readGolden } from '../shared/golden.ts';
 import { remembered } from '../shared/lambda.ts';
 import type { Outlets } from '../shared/outlets.ts';
+import type { GoldenRequest } from '../shared/prediction.ts';
 import type { RunReporting } from '../shared/run-handler.ts';
 import type { WorkBucket } from '../shared/work.ts';
-import { readGolden } from './adapters/requests.ts';
 import type { Snapshot } from './endpoint.ts';
-import type { GoldenRequest, Mark, Measurements } from './measurements.ts';
+import type { Mark, Measurements } from './measurements.ts';
 import type { LocatedRollbackDrill } from './schema.ts';
 
 /*

@@ -11,8 +11,6 @@ import { mockClient } from 'aws-sdk-client-mock';
 import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
-  ask,
-  readGolden,
   type SliceDependencies,
   type SliceRequest,
   sendSlice,
@@ -21,6 +19,7 @@ import {
 import type { EndpointState } from '../../../functions/rollback-drill/endpoint.ts';
 import type { Slice, Who } from '../../../functions/rollback-drill/measurements.ts';
 import { GateDependencyError, GateInputError } from '../../../functions/shared/errors.ts';
+import { ask, readGolden } from '../../../functions/shared/golden.ts';
 import { sha256 } from '../../../functions/shared/identity.ts';
 import { FakeAws, s3Error } from '../../support/fake-aws.ts';
 import { VirtualClock } from '../../support/virtual-clock.ts';
