@@ -1,0 +1,81 @@
+import type { ApplicationAutoScalingClient } from '@aws-sdk/client-application-auto-scaling';
+import type { CloudFormationClient } from '@aws-sdk/client-cloudformation';
+import type { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
+import type { EventBridgeClient } from '@aws-sdk/client-eventbridge';
+import type { GlueClient } from '@aws-sdk/client-glue';
+import type { LambdaClient } from '@aws-sdk/client-lambda';
+import type { ResourceGroupsTaggingAPIClient } from '@aws-sdk/client-resource-groups-tagging-api';
+import type { S3Client } from '@aws-sdk/client-s3';
+import type { SageMakerClient } from '@aws-sdk/client-sagemaker';
+import type { SageMakerRuntimeClient } from '@aws-sdk/client-sagemaker-runtime';
+import type { SchedulerClient } from '@aws-sdk/client-scheduler';
+import type { SSMClient } from '@aws-sdk/client-ssm';
+import type { STSClient } from '@aws-sdk/client-sts';
+import type { ParityConfig, ResourceKind, Side } from '../schema.ts';
+import type { SnapshotSink, Unreadable } from '../snapshot.ts';
+
+/*
+ * What all that reads an environment has in common.
+ */
+
+/** The clients of one environment, in its region and with its role. */
+export interface Clients {
+  sts: STSClient;
+  sagemaker: SageMakerClient;
+  runtime: SageMakerRuntimeClient;
+  scaling: ApplicationAutoScalingClient;
+  cloudwatch: CloudWatchClient;
+  lambda: LambdaClient;
+  ssm: SSMClient;
+  glue: GlueClient;
+  events: EventBridgeClient;
+  scheduler: SchedulerClient;
+  cloudformation: CloudFormationClient;
+  tagging: ResourceGroupsTaggingAPIClient;
+  /** For what Tocsin was deployed with. */
+  s3: S3Client;
+}
+
+/** Reading one environment. */
+export interface Reading {
+  side: Side;
+  parity: ParityConfig;
+  clients: Clients;
+  sink: SnapshotSink;
+}
+
+/** Something to be read. */
+export interface Found {
+  kind: ResourceKind;
+  /** What it is called in both environments; of what was found by tags or paths, its name in this one. */
+  name: string;
+  /** In this one. */
+  physical: string;
+}
+
+/** Calls at a time in one environment: the APIs that are asked allow few a second. */
+export const CONCURRENCY = 8;
+
+/** What came of a call: an answer, or that there is no such thing; undefined where neither could be found out. */
+export type Attempt<T> = { answer: T } | { gone: true } | undefined;
+
+/**
+ * Makes a call. Where it fails, what it was to read is taken down as unreadable.
+ *
+ * @param isGone whether an error says that there is no such thing
+ */
+export async function attempt<T>(
+  { sink }: Pick<Reading, 'sink'>,
+  of: Omit<Unreadable, 'why'>,
+  call: () => Promise<T>,
+  isGone: (error: unknown) => boolean = () => false,
+): Promise<Attempt<T>> {
+  try {
+    return { answer: await call() };
+  } catch (error) {
+    if (isGone(error)) return { gone: true };
+    const { name } = (error ?? {}) as Partial<Error>;
+    sink.unreadable({ ...of, why: typeof name === 'string' ? name : 'Error' });
+    return undefined;
+  }
+}
