@@ -65,6 +65,10 @@ export interface Comparison {
 export interface DocumentedUse {
   /** Its number in parity.yaml, from 0. */
   entry: number;
+  /** Its pattern, who answers for it, and the last day on which it holds, `2027-01-31`. */
+  path: string;
+  owner: string;
+  expires: string;
   /** Texts of the differences that it is about. */
   covers: string[];
   /**
