@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { SandboxError } from './errors.ts';
+import type { Story } from './world.ts';
 
 /** What `npm start -- ...` was asked to do. */
 export interface Arguments {
@@ -15,15 +16,21 @@ export interface Arguments {
 /**
  * Reads the command line.
  *
- * @param stories names of all stories
+ * @param stories all that there are
  * @throws SandboxError of kind `usage`
  */
-export function parseArguments(argv: readonly string[], stories: readonly string[]): Arguments {
+export function parseArguments(
+  argv: readonly string[],
+  stories: readonly Pick<Story, 'name' | 'gap'>[],
+): Arguments {
   const { values } = parse(argv);
   const { keep = false, stop = false, help = false, verbose = false, story: asked = [] } = values;
-  const unknown = asked.find((name) => !stories.includes(name));
+  const isAsked = ({ name, gap }: Pick<Story, 'name' | 'gap'>) =>
+    asked.includes(name) || asked.includes(String(gap));
+  const unknown = asked.find((one) => !stories.some(({ name, gap }) => [name, String(gap)].includes(one)));
   if (unknown !== undefined) {
-    throw new SandboxError('usage', `There is no story "${unknown}"; there is: ${stories.join(', ')}.`);
+    const all = stories.map(({ name, gap }) => `${name} (${gap})`).join(', ');
+    throw new SandboxError('usage', `There is no story "${unknown}"; there is: ${all}.`);
   }
   if (stop && (keep || asked.length > 0)) {
     throw new SandboxError('usage', '--stop ends a sandbox that was kept; it goes with no other option.');
@@ -32,7 +39,7 @@ export function parseArguments(argv: readonly string[], stories: readonly string
     command: help ? 'help' : stop ? 'stop' : 'play',
     keep,
     verbose,
-    stories: asked.length === 0 ? [...stories] : stories.filter((name) => asked.includes(name)),
+    stories: stories.filter((story) => asked.length === 0 || isAsked(story)).map(({ name }) => name),
   };
 }
 
@@ -65,7 +72,7 @@ how a machine-learning failure goes unseen, and how Tocsin stops it. Needs Pytho
 time, PyPI. No AWS account, no Docker; everything stays on 127.0.0.1 and below .sandbox/.
 
 Options:
-  --story NAME   play this story only (may be repeated)
+  --story NAME   play this story only, by its name or the number of its gap (may be repeated)
   --keep         leave the sandbox running, and print how to use it
   --stop         end the sandbox that --keep left running
   --verbose      show the output of every program that is run

@@ -297,6 +297,7 @@ function localEndpoints({ sagemaker, cloudwatch }: LocalEndpoints): Record<strin
   return {
     AWS_ENDPOINT_URL_SAGEMAKER: sagemaker,
     AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME: sagemaker,
+    AWS_ENDPOINT_URL_APPLICATION_AUTO_SCALING: sagemaker,
     AWS_ENDPOINT_URL_CLOUDWATCH: cloudwatch,
   };
 }

@@ -38,8 +38,12 @@ export interface Serving {
 export interface ServedVariant {
   name: string;
   weight: number;
+  /** How many instances (default 1). */
+  instances?: number;
   /** SQL expressions in the place of columns of the flights that it learns from. */
   learns?: Record<string, string>;
+  /** Variables of its container. */
+  environment?: Record<string, string>;
 }
 
 /**
@@ -63,18 +67,22 @@ export async function serveFlightDelays(
       new CreateModelCommand({
         ModelName: `${endpoint}-${variant.name}`,
         ExecutionRoleArn,
-        PrimaryContainer: { Image, ModelDataUrl: `s3://${bucket}/${Key}` },
+        PrimaryContainer: {
+          Image,
+          ModelDataUrl: `s3://${bucket}/${Key}`,
+          Environment: variant.environment,
+        },
       }),
     );
   }
   await sagemaker.send(
     new CreateEndpointConfigCommand({
       EndpointConfigName: endpoint,
-      ProductionVariants: variants.map(({ name, weight }) => ({
+      ProductionVariants: variants.map(({ name, weight, instances = 1 }) => ({
         VariantName: name,
         ModelName: `${endpoint}-${name}`,
         InstanceType: 'ml.m5.large',
-        InitialInstanceCount: 1,
+        InitialInstanceCount: instances,
         InitialVariantWeight: weight,
       })),
       ...(capture !== undefined && {

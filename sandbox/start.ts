@@ -25,8 +25,7 @@ const transcript = new Transcript(process.stdout);
 /** @returns the exit code */
 async function main(argv: readonly string[], signal: AbortSignal): Promise<number> {
   try {
-    const names = STORIES.map(({ name }) => name);
-    const options = parseArguments(argv, names);
+    const options = parseArguments(argv, STORIES);
     if (options.command === 'help') process.stdout.write(helpText(STORIES));
     else if (process.platform === 'win32') {
       throw new SandboxError('world', 'The sandbox runs on Linux and macOS only.', {

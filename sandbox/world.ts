@@ -24,6 +24,8 @@ import type { ImageDefinition } from './sagemaker/images.ts';
 export interface Story {
   /** For `--story`. */
   name: string;
+  /** Which of the five gaps it is of; for `--story`, too. */
+  gap: 1 | 2 | 3 | 4 | 5;
   /** A few words. */
   title: string;
   /** How it goes wrong without Tocsin, in a sentence or two. */

@@ -22,8 +22,8 @@ export interface Service {
   name: string;
   /** Of AWS JSON: `1.0` or `1.1`. */
   jsonVersion: string;
-  /** What comes before the dot and the operation in `X-Amz-Target`. */
-  target: string;
+  /** What may come before the dot and the operation in `X-Amz-Target`. */
+  targets: readonly string[];
   /** Whether it has an operation; asked before {@link Service.operate}. */
   has(operation: string): boolean;
   /** @throws ServiceError */
@@ -119,9 +119,9 @@ export class AwsServer {
     read: () => Promise<HttpRequest>,
   ): Promise<HttpAnswer> {
     const started = performance.now();
-    const { target, log } = this.#service;
-    const header = headers['x-amz-target'] ?? '';
-    const operation = header.startsWith(`${target}.`) ? header.slice(target.length + 1) : undefined;
+    const { targets, log } = this.#service;
+    const [target = '', name] = (headers['x-amz-target'] ?? '').split('.');
+    const operation = targets.includes(target) ? name : undefined;
     const what = operation ?? line;
     let answer: HttpAnswer;
     let outcome: string;

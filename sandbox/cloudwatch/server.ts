@@ -26,7 +26,7 @@ export class CloudWatchServer {
     this.#server = new AwsServer({
       name: 'the local CloudWatch',
       jsonVersion: '1.0',
-      target: 'GraniteServiceVersion20100801',
+      targets: ['GraniteServiceVersion20100801'],
       has: (name) => Object.hasOwn(operations, name),
       operate: async (name, input, caller) =>
         (operations[name] as Operation)(input, { cloudwatch, access: await account(), caller }, name),

@@ -11,6 +11,7 @@ import { SageMakerServer } from './server.ts';
 import { tagOperations } from './tags.ts';
 import { trainingOperations } from './training.ts';
 import { transformOperations } from './transform.ts';
+import { unusedOperations } from './unused.ts';
 
 /* Runs the local SageMaker: `node main.ts DIRECTORY`. Containers end with it. */
 
@@ -34,6 +35,7 @@ await runService('sagemaker', directory, (log) =>
       ...transformOperations,
       ...endpointOperations,
       ...tagOperations,
+      ...unusedOperations,
     },
     routes: [handleInvocation],
     fault: askForFault,

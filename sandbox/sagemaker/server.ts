@@ -50,7 +50,8 @@ export class SageMakerServer {
     this.#server = new AwsServer({
       name: 'the local SageMaker',
       jsonVersion: '1.1',
-      target: 'SageMaker',
+      // The second is Application Auto Scaling's, which speaks the same protocol.
+      targets: ['SageMaker', 'AnyScaleFrontendService'],
       has: (name) => Object.hasOwn(operations, name),
       operate: async (name, input, caller) =>
         (operations[name] as Operation)(input, await this.#call(caller), name),

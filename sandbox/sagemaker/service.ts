@@ -178,18 +178,20 @@ export class State {
  * @param resource ARN of what the action is on, or of each; `*` where it is on none
  * @param run gets the parsed input
  * @param context condition keys of this action alone
+ * @param service that the action is of, as policies name it
  */
 export function operation<S extends z.ZodType>(
   schema: S,
   resource: (input: z.output<S>, call: Call) => string | readonly string[],
   run: (input: z.output<S>, call: Call) => Promise<object> | object,
   context: (input: z.output<S>) => Context = () => ({}),
+  service = 'sagemaker',
 ): Operation {
   return async (raw, call, name) => {
     const input = validate(schema, raw);
     for (const arn of [resource(input, call)].flat()) {
       const keys = { ...tagKeys(input, call, arn), ...context(input) };
-      await call.account.authorize(call.caller, `sagemaker:${name}`, arn, keys);
+      await call.account.authorize(call.caller, `${service}:${name}`, arn, keys);
     }
     return run(input, call);
   };

@@ -48,6 +48,7 @@ const MONITOR = 'flight-delay';
 /** Gap 3: an alarm that fires at five times the intended drift, and one that nobody hears. */
 export const alarmDrill: Story = {
   name: 'alarm',
+  gap: 3,
   title: 'Gap 3: alerts never tested',
   plot: 'Everybody believes that the drift alarm fires at 0.2. It was once set to 1.0 while somebody debugged, and stayed there. Another alarm fires as it should, at a topic that nobody listens to.',
 

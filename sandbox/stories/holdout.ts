@@ -38,6 +38,7 @@ const HELD_OUT = 80_000;
 /** Gap 1: a model that was trained on bent features is never approved, however green its pipeline. */
 export const holdout: Story = {
   name: 'holdout',
+  gap: 1,
   title: 'Gap 1: no end-to-end pipeline test',
   plot: 'Upstream, departures are written in UTC from one day on. Every unit test passes, the checks of the data pass, training succeeds, and the model is worse.',
 

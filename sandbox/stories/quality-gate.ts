@@ -22,6 +22,7 @@ const PATIENCE_MS = 60_000;
 /** Gap 4: the quality gate stops a dataset whose key feature an ETL bug has filled with zeros. */
 export const qualityGate: Story = {
   name: 'quality',
+  gap: 4,
   title: 'Gap 4: no data quality gate',
   plot: 'An ETL bug fills a key feature with zeros. Training runs on it, everything is green, and the model is worse.',
 

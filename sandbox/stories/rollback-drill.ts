@@ -65,6 +65,7 @@ const BUGS = [
 /** Gap 2: a rollback procedure that worked when it was written. */
 export const rollbackDrill: Story = {
   name: 'rollback',
+  gap: 2,
   title: 'Gap 2: rollback never tested',
   plot: 'The rollback procedure worked when it was written. It has been refactored since, and nobody has run it. In an incident the endpoint says InService, the procedure says "rolled back", and the bad model goes on answering.',
 

@@ -2,7 +2,11 @@ import { describe, expect, it } from 'vitest';
 import { helpText, parseArguments } from '../../sandbox/arguments.ts';
 import { SandboxError } from '../../sandbox/errors.ts';
 
-const STORIES = ['quality', 'rollback'];
+const STORIES = [
+  { name: 'quality', gap: 4 },
+  { name: 'rollback', gap: 2 },
+] as const;
+const NAMES = ['quality', 'rollback'];
 
 function mistake(...argv: string[]): SandboxError {
   try {
@@ -20,14 +24,20 @@ describe('parseArguments', () => {
       command: 'play',
       keep: false,
       verbose: false,
-      stories: STORIES,
+      stories: NAMES,
     });
   });
 
   it('plays the named stories in the order of the list, each once', () => {
     const argv = ['--story', 'rollback', '--story', 'quality', '--story=rollback', '--keep', '--verbose'];
-    expect(parseArguments(argv, STORIES)).toMatchObject({ keep: true, verbose: true, stories: STORIES });
+    expect(parseArguments(argv, STORIES)).toMatchObject({ keep: true, verbose: true, stories: NAMES });
     expect(parseArguments(['--story', 'rollback'], STORIES).stories).toEqual(['rollback']);
+  });
+
+  it('knows a story by the number of its gap, too', () => {
+    expect(parseArguments(['--story', '2'], STORIES).stories).toEqual(['rollback']);
+    expect(parseArguments(['--story', '2', '--story', 'rollback'], STORIES).stories).toEqual(['rollback']);
+    expect(mistake('--story', '5').message).toContain('no story "5"');
   });
 
   it.each([
@@ -40,7 +50,7 @@ describe('parseArguments', () => {
 
   it('names the stories that there are', () => {
     expect(mistake('--story', 'qualty').message).toBe(
-      'There is no story "qualty"; there is: quality, rollback.',
+      'There is no story "qualty"; there is: quality (4), rollback (2).',
     );
   });
 

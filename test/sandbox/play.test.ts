@@ -9,7 +9,7 @@ type Part = Pick<World, 'transcript' | 'signal'>;
 
 /** A story of which only what it writes and how it ends matters. */
 function story(name: string, play: (part: Part) => Promise<void>): Story {
-  return { name, title: `Gap ${name}`, plot: `How ${name} goes wrong.`, play };
+  return { name, gap: 1, title: `Gap ${name}`, plot: `How ${name} goes wrong.`, play };
 }
 
 function capture(): { output: Output; lines: () => string[] } {
