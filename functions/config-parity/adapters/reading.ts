@@ -11,6 +11,7 @@ import type { SageMakerRuntimeClient } from '@aws-sdk/client-sagemaker-runtime';
 import type { SchedulerClient } from '@aws-sdk/client-scheduler';
 import type { SSMClient } from '@aws-sdk/client-ssm';
 import type { STSClient } from '@aws-sdk/client-sts';
+import { GateError } from '../../shared/errors.ts';
 import type { ParityConfig, ResourceKind, Side } from '../schema.ts';
 import type { SnapshotSink, Unreadable } from '../snapshot.ts';
 
@@ -63,6 +64,7 @@ export type Attempt<T> = { answer: T } | { gone: true } | undefined;
  * Makes a call. Where it fails, what it was to read is taken down as unreadable.
  *
  * @param isGone whether an error says that there is no such thing
+ * @throws GateError where that is what the call throws
  */
 export async function attempt<T>(
   { sink }: Pick<Reading, 'sink'>,
@@ -74,6 +76,8 @@ export async function attempt<T>(
     return { answer: await call() };
   } catch (error) {
     if (isGone(error)) return { gone: true };
+    // Nothing at all could be read: the role cannot be assumed, or there is too much.
+    if (error instanceof GateError) throw error;
     const { name } = (error ?? {}) as Partial<Error>;
     sink.unreadable({ ...of, why: typeof name === 'string' ? name : 'Error' });
     return undefined;

@@ -1,0 +1,3 @@
+import type { Found, Reading } from './reading.ts';
+
+export async function readPipelines(_reading: Reading, _found: readonly Found[]): Promise<void> {}
