@@ -32,7 +32,7 @@ export function createLogger(gate: GateName): Logger {
  */
 export function createMetrics(
   gate: GateName,
-  dimension: 'dataset' | 'model' | 'canary' | 'drill' | 'rollback' | 'monitor' = 'dataset',
+  dimension: 'dataset' | 'model' | 'canary' | 'drill' | 'rollback' | 'parity' | 'monitor' = 'dataset',
 ): (subject: string, measures: Partial<Record<Measure, number | undefined>>) => void {
   const metrics = new Metrics({ namespace: NAMESPACE });
   // Without this each metric would have the dimension `service` too, and alarms would have to know it.

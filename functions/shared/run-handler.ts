@@ -8,7 +8,7 @@ import { keepError, type Workflow } from './workflow.ts';
 
 /*
  * The Lambda handler of what runs as a workflow, by hand or when something happens, several at a time where an event asks
- * for several: canaries, drills and rollbacks.
+ * for several: canaries, drills, rollbacks and comparisons.
  */
 
 /**
@@ -33,7 +33,7 @@ export interface RunReporting {
 export interface Runs<Configured, Trigger extends object, Request, Result extends Answer> {
   gate: GateName;
   /** What one is, in metrics and logs. */
-  kind: 'canary' | 'drill' | 'rollback';
+  kind: 'canary' | 'drill' | 'rollback' | 'parity';
   carrier: 'durable' | 'in-process';
   work: WorkBucket;
   /** Milliseconds since 1970. */

@@ -1,16 +1,19 @@
 import { type GateError, GateInputError } from './errors.ts';
-import { capital, clip } from './format.ts';
+import { clip } from './format.ts';
 import { type Message, reasonLines, SENTENCE } from './message.ts';
 import type { Outcome, Verdict } from './verdict.ts';
 
 /*
- * What people are told of a run of a canary or a drill: its verdict, or why there is none. Pure, and bounded.
+ * What people are told of a run of a canary, a drill or a comparison: its verdict, or why there is none. Pure, and bounded.
  */
 
-/** A canary or a drill, in the words of its notifications. */
+/** How a text begins. */
+const CALLED = { canary: 'Canary', drill: 'Drill', parity: 'Config parity' } as const;
+
+/** A canary, a drill or a comparison, in the words of its notifications. */
 export interface Runner {
   /** What it is, also the name of the attribute that subscriptions filter on. */
-  kind: 'canary' | 'drill';
+  kind: keyof typeof CALLED;
   /** At most 60 printable ASCII characters. */
   name: string;
   /** What subjects call it: `alarm drill`. */
@@ -77,7 +80,7 @@ export function noVerdictMessage(runner: Omit<Runner, 'of'>, error: GateError): 
 }
 
 function begin(kind: Runner['kind'], name: string): string {
-  return `${capital(kind)} ${name}`;
+  return `${CALLED[kind]} ${name}`;
 }
 
 function messageOf(
