@@ -1,7 +1,15 @@
-import { readFileSync } from 'node:fs';
+import { lstatSync, readFileSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join } from 'node:path';
 import * as z from 'zod';
 import { alarmDrillsSchema, type LocatedDrill, parseDrills } from '../functions/alarm-drill/schema.ts';
+import {
+  DOCUMENTED_FILE,
+  documentedSchema,
+  type Parity,
+  type ParityBundle,
+  paritiesSchema,
+  parseParities,
+} from '../functions/config-parity/schema.ts';
 import {
   canariesSchema,
   type Evaluations,
@@ -34,7 +42,9 @@ import {
   type TextBundle,
 } from '../functions/shared/schema.ts';
 import { checkDrills } from './drill-checks.ts';
-import { type Complain, checkModels } from './model-checks.ts';
+import { checkModels } from './model-checks.ts';
+import { checkDocumented, checkParity } from './parity-checks.ts';
+import type { Complain } from './place-checks.ts';
 import { checkRollbackDrills } from './rollback-checks.ts';
 import { lockPolicyBytes, MAX_BUCKET_POLICY_BYTES } from './shared/lock-policy.ts';
 
@@ -106,6 +116,11 @@ export const configSchema = strict({
   driftMonitors: driftMonitorsSchema
     .default({})
     .describe('What endpoints are asked, compared with the baseline of a dataset on a schedule; by name'),
+  parity: paritiesSchema
+    .default({})
+    .describe(
+      'Comparisons of staging with production; differences that are meant to be stand in parity.yaml; by name',
+    ),
 });
 
 /** A dataset of tocsin.yaml with its contract. */
@@ -128,42 +143,53 @@ export interface Config extends Evaluations {
   drills: Map<string, LocatedDrill>;
   rollbackDrills: Map<string, LocatedRollbackDrill>;
   monitors: Map<string, LocatedMonitor>;
+  parities: Map<string, Parity>;
+  /** parity.yaml, with its path; absent where there is none. */
+  documented?: Documented;
+}
+
+/** A file, and what it says. */
+interface Documented {
+  file: string;
+  text: string;
 }
 
 /**
- * Reads tocsin.yaml and every contract that it names.
+ * Reads tocsin.yaml, every contract that it names, and parity.yaml, where it stands beside it.
  *
  * @param file path of tocsin.yaml; contracts are relative to its directory
  * @throws ConfigError with the mistakes of all files: file, line, column, what was got, what is allowed
  */
 export function loadConfig(file: string): Config {
   const text = read(file, { file, line: 1, column: 1, path: '' });
-  const located = parseYaml(configSchema, text, file);
   const issues: ConfigIssue[] = [];
-  const complain: Complain = (path, message) =>
-    issues.push({ ...located.locate(path), path: path.join('.'), message: `${path.join('.')}: ${message}` });
+  const located = gathering(issues, () => parseYaml(configSchema, text, file));
+  const documented = gathering(issues, () => loadDocumented(dirname(file)));
+  // Which contracts there are only a valid tocsin.yaml says.
+  if (located === undefined) throw new ConfigError(issues);
+  const complain = complainAt(located, issues);
 
   const datasets: Dataset[] = [];
   for (const [name, dataset] of Object.entries(located.value.datasets)) {
-    try {
-      datasets.push(loadDataset(name, dataset, located));
-    } catch (error) {
-      if (!(error instanceof ConfigError)) throw error;
-      issues.push(...error.issues);
-    }
+    const loaded = gathering(issues, () => loadDataset(name, dataset, located));
+    if (loaded !== undefined) datasets.push(loaded);
     if (dataset.kmsKey !== undefined && dataset.bucket === undefined) {
       complain(['datasets', name, 'kmsKey'], 'says nothing without bucket');
     }
   }
-  const { datasets: named, alarmDrills, rollbackDrills } = located.value;
-  if ([named, alarmDrills, rollbackDrills].every((one) => Object.keys(one).length === 0)) {
-    complain(['datasets'], 'name at least one dataset, or a drill');
+  const { datasets: named, alarmDrills, rollbackDrills, parity } = located.value;
+  if ([named, alarmDrills, rollbackDrills, parity].every((one) => Object.keys(one).length === 0)) {
+    complain(['datasets'], 'name at least one dataset, a drill or a comparison');
   }
   checkPrefixes(located.value.datasets, complain);
   checkPolicySizes(located.value, complain);
   checkModels({ ...located.value, loaded: datasets }, complain);
   checkDrills({ ...located.value, loaded: datasets }, complain);
   checkRollbackDrills(located.value, complain);
+  checkParity(located.value, complain);
+  if (documented !== undefined) {
+    checkDocumented(documented.value.differences, parity, complainAt(documented, issues));
+  }
   if (issues.length > 0) throw new ConfigError(issues);
 
   const { notify, breakGlass, engine, workflow } = located.value;
@@ -179,13 +205,43 @@ export function loadConfig(file: string): Config {
     drills: parseDrills({ file, text }),
     rollbackDrills: parseRollbackDrills({ file, text }),
     monitors: parseMonitors({ file, text }),
+    parities: parseParities({ file, text, documented }),
+    ...(documented !== undefined && { documented: { file: documented.file, text: documented.text } }),
   };
+}
+
+/** Does something; what is wrong with the file that it reads is put with the other mistakes. */
+function gathering<T>(issues: ConfigIssue[], read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    issues.push(...error.issues);
+    return undefined;
+  }
+}
+
+/** Puts mistakes in a file with the others. */
+function complainAt({ locate }: Pick<Located<unknown>, 'locate'>, issues: ConfigIssue[]): Complain {
+  return (path, message) =>
+    issues.push({ ...locate(path), path: path.join('.'), message: `${path.join('.')}: ${message}` });
 }
 
 /** What the deployed evaluation, canary and drills read. */
 export function textBundleOf({ file, text }: Pick<Config, 'file' | 'text'>): TextBundle {
   // Without its directory, which differs between machines: the name is in every verdict.
   return { bundle: 1, file: basename(file), text };
+}
+
+/** What the deployed comparison reads. */
+export function parityBundleOf(config: Pick<Config, 'file' | 'text' | 'documented'>): ParityBundle {
+  const { documented } = config;
+  return {
+    ...textBundleOf(config),
+    ...(documented !== undefined && {
+      documented: { file: basename(documented.file), text: documented.text },
+    }),
+  };
 }
 
 /** What the deployed drift monitor reads. */
@@ -212,6 +268,20 @@ export function bundleOf(config: Pick<Config, 'datasets'>): Bundle {
     ),
     contracts: Object.fromEntries(config.datasets.map((dataset) => [dataset.contract, dataset.contractText])),
   };
+}
+
+/**
+ * Reads parity.yaml.
+ *
+ * @returns undefined where there is none
+ * @throws ConfigError with every mistake
+ */
+function loadDocumented(directory: string) {
+  const file = join(directory, DOCUMENTED_FILE);
+  // Of a link whose target is gone, too, it is said that it cannot be read.
+  if (lstatSync(file, { throwIfNoEntry: false }) === undefined) return undefined;
+  const text = read(file, { file, line: 1, column: 1, path: '' });
+  return { ...parseYaml(documentedSchema, text, file), text };
 }
 
 function loadDataset(name: string, dataset: DatasetConfig, located: Located<unknown>): Dataset {

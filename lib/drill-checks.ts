@@ -6,7 +6,8 @@ import {
   type MonitorConfig,
 } from '../functions/quality-gate/schema.ts';
 import { didYouMean, placeOf, secondsOf } from '../functions/shared/schema.ts';
-import type { Complain, Loaded } from './model-checks.ts';
+import type { Loaded } from './model-checks.ts';
+import type { Complain } from './place-checks.ts';
 
 /*
  * What alarm drills and drift monitors say of datasets and of each other: mistakes that no schema of one section can

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { documentedSchema } from '../functions/config-parity/schema.ts';
 import { contractSchema } from '../functions/quality-gate/schema.ts';
 import { configSchema } from './config.ts';
 
@@ -7,6 +8,7 @@ export function jsonSchemas(): Record<string, string> {
   return {
     'docs/schemas/tocsin.schema.json': render('tocsin.yaml', configSchema),
     'docs/schemas/contract.schema.json': render("A dataset's contract", contractSchema),
+    'docs/schemas/parity.schema.json': render('parity.yaml', documentedSchema),
   };
 }
 

@@ -5,14 +5,12 @@ import {
   type ModelConfig,
 } from '../functions/holdout-evaluation/schema.ts';
 import type { DatasetConfig, LocatedContract } from '../functions/quality-gate/schema.ts';
-import { didYouMean, placeOf } from '../functions/shared/schema.ts';
+import { didYouMean } from '../functions/shared/schema.ts';
+import { bucketName, type Complain, checkPlace, isBelow } from './place-checks.ts';
 
 /*
  * What models and canaries say of datasets and of each other: mistakes that no schema of one section can see.
  */
-
-/** Reports one mistake, at the place of its path in tocsin.yaml. */
-export type Complain = (path: PropertyKey[], message: string) => void;
 
 /** A dataset with its contract. */
 export interface Loaded extends DatasetConfig {
@@ -158,23 +156,6 @@ function checkCopies(
   }
 }
 
-/**
- * A key without a bucket is one in the bucket that Tocsin creates, which it does for datasets alone.
- *
- * @returns whether there is such a bucket
- */
-export function checkPlace(
-  path: PropertyKey[],
-  uri: string,
-  { datasets }: Pick<Sections, 'datasets'>,
-  complain: Complain,
-): boolean {
-  const created = Object.values(datasets).some(({ bucket }) => bucket === undefined);
-  if (placeOf(uri).bucket !== undefined || created) return true;
-  complain(path, `expected s3://bucket/key, got ${uri}: each dataset names a bucket, so Tocsin creates none`);
-  return false;
-}
-
 function checkColumn(path: PropertyKey[], column: string, dataset: Loaded, complain: Complain): void {
   const { columns, extraColumns } = dataset.contractFile.value;
   if (extraColumns !== 'forbid' || Object.hasOwn(columns, column)) return;
@@ -204,16 +185,6 @@ function checkPersonal(path: PropertyKey[], sql: string, dataset: Loaded, compla
 function namesIn(sql: string): string[] {
   const tokens = /'(?:[^']|'')*'|"((?:[^"]|"")*)"|([\p{L}_][\p{L}\p{N}_$]*)(?!\p{L}|\p{N}|[_$]|\s*\()/gu;
   return [...sql.matchAll(tokens)].flatMap(([, quoted, bare]) => quoted?.replaceAll('""', '"') ?? bare ?? []);
-}
-
-/** Whether a place is among the data of a dataset. */
-export function isBelow(uri: string, { bucket, prefix }: DatasetConfig): boolean {
-  const place = placeOf(uri);
-  return place.bucket === bucket && place.key.startsWith(prefix);
-}
-
-function bucketName(bucket: string | undefined): string {
-  return bucket === undefined ? 'the bucket that Tocsin creates' : `the bucket ${bucket}`;
 }
 
 /** Whether two paths from the same directory name the same file: `./a.yaml` is `a.yaml`. */

@@ -1,6 +1,6 @@
 import type { DatasetConfig } from '../functions/quality-gate/schema.ts';
 import type { RollbackDrillConfig } from '../functions/rollback-drill/schema.ts';
-import { type Complain, checkPlace, isBelow } from './model-checks.ts';
+import { type Complain, checkGolden } from './place-checks.ts';
 
 /*
  * What rollback drills say of datasets, and of permissions: mistakes that no schema of one section can see.
@@ -18,19 +18,6 @@ export function checkRollbackDrills(sections: RollbackSections, complain: Compla
     const path = ['rollbackDrills', name];
     checkGolden([...path, 'golden'], drill.golden, sections, complain);
     checkGuardrail(path, drill, complain);
-  }
-}
-
-/** Golden requests are no data: where a quality gate judges, they would be locked, and fail. */
-function checkGolden(path: PropertyKey[], uri: string, sections: RollbackSections, complain: Complain): void {
-  if (uri.endsWith('/')) complain(path, 'expected one object, got a folder');
-  if (!checkPlace(path, uri, sections, complain)) return;
-  for (const [name, dataset] of Object.entries(sections.datasets)) {
-    if (!isBelow(uri, dataset)) continue;
-    complain(
-      path,
-      `is below "${dataset.prefix}" of dataset "${name}": it would be judged as data, and locked; take another prefix`,
-    );
   }
 }
 

@@ -1,9 +1,11 @@
+import { mkdirSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { parityBundleSchema, parseParities } from '../../functions/config-parity/schema.ts';
 import { monitorBundleSchema, parseMonitors } from '../../functions/quality-gate/schema.ts';
 import { parseRollbackDrills } from '../../functions/rollback-drill/schema.ts';
 import { ConfigError, textBundleSchema } from '../../functions/shared/schema.ts';
-import { bundleOf, loadConfig, monitorBundleOf, textBundleOf } from '../../lib/config.ts';
+import { bundleOf, loadConfig, monitorBundleOf, parityBundleOf, textBundleOf } from '../../lib/config.ts';
 import { configOf, contractOf, withFiles } from '../support/synthesize.ts';
 
 const CONTRACTS = { 'contracts/a.yaml': contractOf('a'), 'contracts/b.yaml': contractOf('b') };
@@ -82,13 +84,13 @@ describe('loadConfig', () => {
       'a misspelt key',
       'tocsin: 1\ndataset:\n  a: { contract: contracts/a.yaml, prefix: a/ }\n',
       [
-        'tocsin.yaml:2:1 unknown key "dataset", did you mean "datasets"?; allowed: tocsin, notify, breakGlass, engine, workflow, datasets, models, canaries, alarmDrills, rollbackDrills, driftMonitors',
+        'tocsin.yaml:2:1 unknown key "dataset", did you mean "datasets"?; allowed: tocsin, notify, breakGlass, engine, workflow, datasets, models, canaries, alarmDrills, rollbackDrills, driftMonitors, parity',
       ],
     ],
     [
       'what guards nothing',
       'tocsin: 1\ndatasets: {}\n',
-      ['tocsin.yaml:2:1 datasets: name at least one dataset, or a drill'],
+      ['tocsin.yaml:2:1 datasets: name at least one dataset, a drill or a comparison'],
     ],
     [
       'another version',
@@ -784,5 +786,138 @@ describe('rollback drills', () => {
     ],
   ])('refuse %s', (_, from, to, expected) => {
     expect(changed(from, to)).toEqual(expected);
+  });
+});
+
+describe('comparisons', () => {
+  const PARITY = `parity:
+  delay:
+    compare: { endpoints: ["delay-{environment}"] }
+    probes:
+      usual: { endpoint: delay, golden: s3://lake/golden/delay.jsonl }
+`;
+  const DOCUMENTED = `parity: 1
+differences:
+  delay:
+    - path: endpoints.delay.variants[a].instances
+      reason: production has more traffic
+      owner: ml-platform
+      expires: 2027-06-30
+      test: { relation: production >= staging }
+    - path: models.delay.containers[0].environment.THREADS
+      reason: as many as it has processors
+      owner: ml-platform
+      expires: 2027-06-30
+      test: { probe: usual }
+`;
+  const DATASET = `datasets:
+  a: { contract: contracts/a.yaml, bucket: lake, prefix: a/ }
+`;
+  const CONTRACT = { 'contracts/a.yaml': contractOf('a') };
+  const documented = (text: string, parity = PARITY) =>
+    mistakes(`tocsin: 1\n${parity}`, { 'parity.yaml': text });
+
+  test('need no dataset, and are read with the lines of their rules', () => {
+    const { datasets, parities, ...config } = configOf(`tocsin: 1\n${PARITY}`, {});
+    expect([datasets, [...parities.keys()]]).toEqual([[], ['delay']]);
+    expect(config).not.toHaveProperty('documented');
+    const parity = parities.get('delay');
+    expect(parity).toMatchObject({
+      documented: undefined,
+      value: { probes: { usual: { content: 'text/csv' } } },
+    });
+    expect(parity?.locate(['probes', 'usual', 'golden'])).toMatchObject({ line: 6, column: 33 });
+  });
+
+  test('come with what is documented of them, which knows its lines, too', () => {
+    const { parities } = configOf(`tocsin: 1\n${PARITY}`, { 'parity.yaml': DOCUMENTED });
+    const entries = parities.get('delay')?.documented;
+    expect(entries?.value.map(({ owner }) => owner)).toEqual(['ml-platform', 'ml-platform']);
+    expect(entries?.locate([1, 'expires'])).toMatchObject({
+      file: expect.stringMatching(/\/parity\.yaml$/),
+      line: 12,
+    });
+  });
+
+  test('reach the function as the texts that were written, without the directory they were in', () => {
+    const config = configOf(`tocsin: 1\n${PARITY}`, { 'parity.yaml': DOCUMENTED });
+    const bundle = parityBundleSchema.parse(JSON.parse(JSON.stringify(parityBundleOf(config))));
+    expect(bundle).toEqual({
+      bundle: 1,
+      file: 'tocsin.yaml',
+      text: config.text,
+      documented: { file: 'parity.yaml', text: DOCUMENTED },
+    });
+    expect(parseParities(bundle).get('delay')?.documented?.value).toHaveLength(2);
+    expect(parityBundleOf(configOf(`tocsin: 1\n${PARITY}`, {}))).not.toHaveProperty('documented');
+  });
+
+  test('may name golden requests in the bucket that Tocsin creates', () => {
+    const parity = PARITY.replace('s3://lake/golden/', 'golden/');
+    const created = DATASET.replace('bucket: lake, ', '');
+    expect(mistakes(`tocsin: 1\n${created}${parity}`, CONTRACT)).toEqual([]);
+  });
+
+  test.each<[string, string, string, string]>([
+    [
+      'golden requests where data is judged',
+      'lake/golden/',
+      'lake/a/',
+      'is below "a/" of dataset "a": it would be judged as data, and locked; take another prefix',
+    ],
+    [
+      'golden requests in a bucket that is not created',
+      's3://lake/golden/',
+      'golden/',
+      'expected s3://bucket/key, got golden/delay.jsonl: each dataset names a bucket, so Tocsin creates none',
+    ],
+    ['a folder of golden requests', 'delay.jsonl', '', 'expected one object, got a folder'],
+  ])('refuse %s', (_, from, to, expected) => {
+    expect(PARITY).toContain(from);
+    expect(mistakes(`tocsin: 1\n${DATASET}${PARITY.replace(from, to)}`, CONTRACT)).toEqual([
+      `tocsin.yaml:8:33 parity.delay.probes.usual.golden: ${expected}`,
+    ]);
+  });
+
+  test('refuse what is documented of a comparison or a probe that there is not', () => {
+    expect(documented(DOCUMENTED.replace('  delay:', '  dealy:'))).toEqual([
+      'parity.yaml:3:3 differences.dealy: no comparison "dealy" in tocsin.yaml, did you mean "delay"?',
+    ]);
+    expect(documented(DOCUMENTED.replace('probe: usual', 'probe: usuel'))).toEqual([
+      'parity.yaml:13:15 differences.delay.1.test.probe: the comparison has no probe "usuel", did you mean "usual"?',
+    ]);
+    expect(mistakes(`tocsin: 1\n${DATASET}`, { ...CONTRACT, 'parity.yaml': DOCUMENTED })).toEqual([
+      'parity.yaml:3:3 differences.delay: no comparison "delay" in tocsin.yaml',
+    ]);
+  });
+
+  test('name the mistakes of both files at once, each in its place', () => {
+    const text = DOCUMENTED.replace('owner: ml-platform', 'owner: ""');
+    const own = 'parity.yaml:6:7 differences.delay.0.owner: expected who answers for it, got ""';
+    expect(documented(text)).toEqual([own]);
+    expect(documented(text, PARITY.replace('delay.jsonl', ''))).toEqual([
+      own,
+      'tocsin.yaml:6:33 parity.delay.probes.usual.golden: expected one object, got a folder',
+    ]);
+    expect(documented(text, PARITY.replace('compare:', 'compares:'))).toEqual([
+      'tocsin.yaml:3:3 parity.delay.compare: expected object, it is missing',
+      expect.stringMatching(/^tocsin\.yaml:4:5 unknown key "compares", did you mean "compare"\?/),
+      own,
+    ]);
+  });
+
+  test('are refused with a parity.yaml that cannot be read, rather than read without it', () => {
+    withFiles({ 'tocsin.yaml': `tocsin: 1\n${PARITY}` }, (directory) => {
+      const file = join(directory, 'parity.yaml');
+      symlinkSync('nowhere', file);
+      expect(() => loadConfig(join(directory, 'tocsin.yaml'))).toThrow(
+        `${file}:1:1 expected a YAML file at ${file}, there is no such file`,
+      );
+      rmSync(file);
+      mkdirSync(file);
+      expect(() => loadConfig(join(directory, 'tocsin.yaml'))).toThrow(
+        `${file}:1:1 expected a YAML file at ${file}, it cannot be read (EISDIR)`,
+      );
+    });
   });
 });

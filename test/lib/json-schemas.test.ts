@@ -18,8 +18,13 @@ describe('JSON Schemas for editors', () => {
   });
 
   test('are what the first line of each configuration file names', () => {
-    const { datasets } = loadConfig('tocsin.yaml');
-    for (const file of ['tocsin.yaml', ...datasets.map(({ contract }) => contract)]) {
+    const { datasets, documented } = loadConfig('tocsin.yaml');
+    const contracts = datasets.map(({ contract }) => contract);
+    for (const file of [
+      'tocsin.yaml',
+      ...contracts,
+      ...(documented === undefined ? [] : [documented.file]),
+    ]) {
       const text = readFileSync(file, 'utf8');
       const [, path = ''] = /^# yaml-language-server: \$schema=(\S+)\n/.exec(text) ?? [];
       const schema = jsonSchemas()[normalize(join(dirname(file), path))];
