@@ -35,6 +35,8 @@ const outputsSchema = z.object({
   DriftMonitorAlias: z.exactOptional(z.string()),
   RollbackDrillAlias: z.exactOptional(z.string()),
   RollbackAlias: z.exactOptional(z.string()),
+  ConfigParityAlias: z.exactOptional(z.string()),
+  ConfigParityRole: z.exactOptional(z.string()),
   WorkBucket: z.exactOptional(z.string()),
 });
 
@@ -108,6 +110,7 @@ export async function examineDeployment(config: Config, outputs: Outputs): Promi
     found.push(await examineFunction('rollback', outputs.RollbackAlias));
   }
   if (config.monitors.size > 0) found.push(await examineFunction('drift monitor', outputs.DriftMonitorAlias));
+  if (config.parities.size > 0) found.push(await examineFunction('config parity', outputs.ConfigParityAlias));
   return found;
 }
 

@@ -63,7 +63,7 @@ export async function examineConfig(file: string): Promise<{ diagnoses: Diagnosi
     if (!(error instanceof ConfigError)) throw error;
     return { diagnoses: problemsOf(error) };
   }
-  const { datasets, models, canaries, drills, rollbackDrills, monitors } = config;
+  const { datasets, models, canaries, drills, rollbackDrills, monitors, parities, documented } = config;
   const has = [
     countOf(datasets.length, 'dataset'),
     countOf(models.size, 'model'),
@@ -71,8 +71,10 @@ export async function examineConfig(file: string): Promise<{ diagnoses: Diagnosi
     countOf(drills.size, 'alarm drill'),
     countOf(rollbackDrills.size, 'rollback drill'),
     countOf(monitors.size, 'drift monitor'),
+    countOf(parities.size, 'comparison'),
   ];
   const diagnoses: Diagnosis[] = [{ ok: true, subject: file, message: `valid, with ${has.join(', ')}` }];
+  if (documented !== undefined) diagnoses.push({ ok: true, subject: documented.file, message: 'valid' });
   for (const { contractFile } of config.datasets) {
     try {
       await withScratch((scratch) => validateRules(contractFile, scratch));

@@ -311,6 +311,8 @@ canaries:
     const rollbackDrills =
       'rollbackDrills:\n  churn: { endpoint: churn-staging, failure: { shiftTraffic: { to: candidate } }, procedure: { builtin: weights }, golden: "s3://golden/churn.jsonl", within: 5m }\n';
 
+    const parity = 'parity:\n  churn: { compare: { endpoints: ["churn-{environment}"] } }\n';
+
     test('needs no quality gate where there is no dataset', async () => {
       await writeFile(path('drills.yaml'), `tocsin: 1\n${drills}`);
       const outputs = { EvidenceBucket: 'evidence', NotificationTopic: TOPIC, AlarmDrillAlias: 'arn:live' };
@@ -318,7 +320,7 @@ canaries:
       const { out, problems } = await run({ config: path('drills.yaml'), outputs: path('drills.json') });
       expect(problems).toEqual([]);
       expect(out).toContain(
-        'drills.yaml: valid, with 0 datasets, 0 models, 0 canaries, 1 alarm drill, 0 rollback drills, 0 drift monitors',
+        'drills.yaml: valid, with 0 datasets, 0 models, 0 canaries, 1 alarm drill, 0 rollback drills, 0 drift monitors, 0 comparisons',
       );
       expect(out).toContain('alarm drill: version 7 is ready');
     });
@@ -326,7 +328,7 @@ canaries:
     test('is missing what came with a newer configuration', async () => {
       await writeFile(
         path('newer.yaml'),
-        `${await readFile(path('tocsin.yaml'), 'utf8')}${drills}${rollbackDrills}driftMonitors:\n  sales: { endpoint: sales, capture: "s3://captures/sales/", dataset: sales, features: [price] }\n`,
+        `${await readFile(path('tocsin.yaml'), 'utf8')}${drills}${rollbackDrills}driftMonitors:\n  sales: { endpoint: sales, capture: "s3://captures/sales/", dataset: sales, features: [price] }\n${parity}`,
       );
       const outputs = { EvidenceBucket: 'evidence', NotificationTopic: TOPIC };
       await writeFile(path('older.json'), JSON.stringify({ Tocsin: outputs }));
@@ -338,6 +340,25 @@ canaries:
         'PROBLEM  rollback drill: is not deployed, and tocsin.yaml asks for it',
         'PROBLEM  rollback: is not deployed, and tocsin.yaml asks for it',
         'PROBLEM  drift monitor: is not deployed, and tocsin.yaml asks for it',
+        'PROBLEM  config parity: is not deployed, and tocsin.yaml asks for it',
+      ]);
+    });
+
+    test('looks at parity.yaml, too', async () => {
+      const folder = await mkdtemp(path('parity-'));
+      const config = join(folder, 'tocsin.yaml');
+      await writeFile(config, `tocsin: 1\n${parity}`);
+      await writeFile(join(folder, 'parity.yaml'), 'parity: 1\n');
+      const outputs = { EvidenceBucket: 'evidence', NotificationTopic: TOPIC, ConfigParityAlias: 'arn:live' };
+      await writeFile(join(folder, 'outputs.json'), JSON.stringify({ Tocsin: outputs }));
+      const { out, problems } = await run({ config, outputs: join(folder, 'outputs.json') });
+      expect(problems).toEqual([]);
+      expect(out).toContain(`${join(folder, 'parity.yaml')}: valid`);
+      expect(out).toContain('config parity: version 7 is ready');
+
+      await writeFile(join(folder, 'parity.yaml'), 'parity: 2\n');
+      expect((await run({ config })).problems).toEqual([
+        `PROBLEM  ${join(folder, 'parity.yaml')}:1:1: parity: expected 1, got 2`,
       ]);
     });
   });
