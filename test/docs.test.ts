@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { drillResultSchema } from '../functions/alarm-drill/schema.ts';
+import { parityResultSchema, parseDocumented } from '../functions/config-parity/schema.ts';
 import { resultSchema as evaluationSchema } from '../functions/holdout-evaluation/schema.ts';
 import { validateRules } from '../functions/quality-gate/adapters/rule-sql.ts';
 import { invocationSchema, parseContract, resultSchema } from '../functions/quality-gate/schema.ts';
-import { MAX_ANSWER } from '../functions/shared/prediction.ts';
 import {
   incidentSchema,
   PLACING_MS,
@@ -14,6 +14,7 @@ import {
   drillResultSchema as rollbackDrillResultSchema,
 } from '../functions/rollback-drill/schema.ts';
 import { formatDuration } from '../functions/shared/format.ts';
+import { MAX_ANSWER } from '../functions/shared/prediction.ts';
 import { parseYaml } from '../functions/shared/schema.ts';
 import { TOCSIN_VERSION } from '../functions/shared/version.ts';
 import { configSchema } from '../lib/config.ts';
@@ -84,7 +85,7 @@ describe('documents', () => {
   });
 
   it('the guides to tocsin.yaml name every key', () => {
-    const guides = ['quality-gate', 'holdout', 'alarm-drill', 'rollback-drill']
+    const guides = ['quality-gate', 'holdout', 'alarm-drill', 'rollback-drill', 'parity']
       .map((guide) => read(`docs/${guide}.md`))
       .join('');
     const keys = keysOf(JSON.parse(read('docs/schemas/tocsin.schema.json')));
@@ -112,6 +113,20 @@ describe('documents', () => {
     expect(incidentSchema.strict().parse(incident)).toMatchObject({ drill: 'flight-delay' });
     expect(rollbackDrillResultSchema.strict().parse(detail)).toMatchObject({ restored: true });
   });
+
+  it('the guide to config parity shows what it emits', () => {
+    const [detail] = blocks('docs/parity.md', 'json');
+    expect(parityResultSchema.strict().parse(JSON.parse(detail?.text ?? ''))).toMatchObject({
+      parity: 'flight-delay',
+    });
+  });
+
+  it.each(documents.flatMap((file) => blocks(file, 'yaml')).filter(({ text }) => /^parity: 1$/m.test(text)))(
+    'the documented differences at $at hold',
+    ({ text, at }) => {
+      expect(parseDocumented({ file: at, text }).size).toBeGreaterThan(0);
+    },
+  );
 
   it('the guide to the rollback drill has the limits that the drill has', () => {
     const guide = read('docs/rollback-drill.md');
