@@ -4,6 +4,7 @@ import { GateDependencyError, messageOf } from '../shared/errors.ts';
 import { verdictFolder } from '../shared/evidence.ts';
 import { followed } from '../shared/followed.ts';
 import { clip, formatShare } from '../shared/format.ts';
+import { goldenPlace } from '../shared/golden.ts';
 import { sha256, verdictId } from '../shared/identity.ts';
 import type { Ignored } from '../shared/verdict.ts';
 import { TOCSIN_VERSION } from '../shared/version.ts';
@@ -15,7 +16,7 @@ import { breakGuardrail, goOn, makeBadModelServe } from './failure-workflow.ts';
 import { verdictOf } from './identity.ts';
 import type { Procedure, Timeline } from './measurements.ts';
 import { drillMessage, drillRefusalMessage, drillResultOf } from './messages.ts';
-import { begin, goldenPlace, prepare } from './preflight-workflow.ts';
+import { begin, prepare } from './preflight-workflow.ts';
 import { runProcedure } from './procedure-workflow.ts';
 import { type DrillRecord, fingerprintsKey, namesOf, procedureEndKey, recordKey } from './record.ts';
 import type { DrillRequest } from './request.ts';
@@ -234,7 +235,12 @@ function recordOf(
     execution,
     token,
     snapshot,
-    golden: { ...goldenPlace(drill, deps), sha256: measured.golden.sha256, content, tolerance },
+    golden: {
+      ...goldenPlace(drill.value.golden, deps.env.DATA_BUCKET),
+      sha256: measured.golden.sha256,
+      content,
+      tolerance,
+    },
     // Before they are made: a crash in between leaves nothing that nobody knows of.
     made: {
       models: failure.deployModel === undefined ? [] : [model],

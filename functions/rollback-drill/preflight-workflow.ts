@@ -1,9 +1,8 @@
 import { mapLimit } from '../shared/aws.ts';
 import { GateInputError } from '../shared/errors.ts';
 import { listOf } from '../shared/format.ts';
-import { ask, readGolden } from '../shared/golden.ts';
+import { ask, goldenPlace, readGolden } from '../shared/golden.ts';
 import { fingerprintId, isSame, type Prediction } from '../shared/prediction.ts';
-import { placeOf } from '../shared/schema.ts';
 import type { Workflow } from '../shared/workflow.ts';
 import { alarmStates } from './adapters/alarms.ts';
 import { readSnapshot } from './adapters/endpoint.ts';
@@ -50,7 +49,7 @@ const PAUSE_MS = 2_000;
  */
 export async function begin(workflow: Workflow, run: Run, deps: RollbackDrillDependencies): Promise<Known> {
   const { value } = run.drill;
-  const place = goldenPlace(run.drill, deps);
+  const place = goldenPlace(value.golden, deps.env.DATA_BUCKET);
   const golden = await workflow.step('read the golden requests', async () => {
     await run.report('reading the golden requests');
     const { requests, ...of } = await readGolden(deps.s3, place);
@@ -73,20 +72,6 @@ export async function begin(workflow: Workflow, run: Run, deps: RollbackDrillDep
     slices: 0,
     golden: goldenOf(deps.s3, place, golden.sha256),
   };
-}
-
-/** @throws GateInputError where nobody says which bucket */
-export function goldenPlace(
-  { value }: LocatedRollbackDrill,
-  { env }: Pick<RollbackDrillDependencies, 'env'>,
-): { bucket: string; key: string } {
-  const { bucket = env.DATA_BUCKET, key } = placeOf(value.golden);
-  if (bucket === undefined) {
-    throw new GateInputError(`golden: ${value.golden} names no bucket, and Tocsin has created none`, {
-      help: 'Write s3://bucket/key.',
-    });
-  }
-  return { bucket, key };
 }
 
 /**

@@ -8,7 +8,7 @@ import type { GateName, Outcome, Verdict } from './verdict.ts';
 import type { Workflow } from './workflow.ts';
 
 /*
- * The end of a run of a canary or a drill: its verdict is stored, told and announced, and the run has ended. Everything
+ * The end of a run of a canary, a drill or a comparison: its verdict is stored, told and announced, and the run has ended. Everything
  * here happens once, however often it is tried.
  */
 
@@ -20,13 +20,20 @@ export interface RunSubject {
 }
 
 /** What a run came to. */
-export interface Conclusion<Result> {
+export interface Conclusion<Result> extends Concluded {
   verdict: Verdict;
   /** What it was judged from, by the name of its file, such as `measurements.json`: values, or whole texts. */
   files: Record<string, unknown>;
   /** @param evidence where the verdict is, `s3://...` */
   resultOf: (evidence: string) => Result;
   messageOf: (result: Result) => Message;
+  /** Tells whoever follows the run. */
+  report: (phase: string) => Promise<void>;
+}
+
+/** Of which run a verdict is, and what machines are told of it. */
+export interface Concluded {
+  verdict: StoredVerdict;
   /** Of the event. */
   detailType: string;
   /** What the event is about: an ARN, or a name where there is none. */
@@ -35,9 +42,10 @@ export interface Conclusion<Result> {
   name: string;
   /** Milliseconds since 1970. */
   startedAt: number;
-  /** Tells whoever follows the run. */
-  report: (phase: string) => Promise<void>;
 }
+
+/** What names a verdict, and how it ended. */
+export type StoredVerdict = Pick<Verdict, 'gate' | 'subject' | 'id' | 'outcome'>;
 
 /** What concluding takes. */
 export interface ConcludeDependencies extends Outlets, Pick<RunReporting, 'record'> {
@@ -56,27 +64,62 @@ export async function conclude<Result extends { outcome: Outcome }>(
   conclusion: Conclusion<Result>,
   deps: ConcludeDependencies,
 ): Promise<Result> {
-  const { verdict, files, detailType, resource, name, startedAt } = conclusion;
-  const { store } = deps;
-  const folder = verdictFolder(verdict.gate, verdict.subject, verdict.id);
-  const result = conclusion.resultOf(store.uri(`${folder}verdict.json`));
+  const { verdict, files, messageOf } = conclusion;
+  const result = conclusion.resultOf(verdictUri(deps.store, verdict));
   await workflow.step('store the verdict', async () => {
     await conclusion.report('publishing the verdict');
-    for (const [file, content] of Object.entries(files)) {
-      await store.create(`${folder}${file}`, typeof content === 'string' ? content : prettyJson(content));
-    }
-    // The last: where it is, everything is.
-    await store.create(`${folder}verdict.json`, prettyJson(verdict));
+    await storeVerdict(deps.store, verdict, files);
   });
+  await tellConcluded(workflow, conclusion, result, () => messageOf(result), deps);
+  return result;
+}
+
+/** Where a verdict is, or will be. */
+export function verdictUri(store: EvidenceStore, { gate, subject, id }: StoredVerdict): string {
+  return store.uri(`${verdictFolder(gate, subject, id)}verdict.json`);
+}
+
+/**
+ * Stores a verdict with what it was judged from. What is there already stays as it is.
+ *
+ * @throws GateDependencyError where S3 does not answer, or refuses
+ */
+export async function storeVerdict(
+  store: EvidenceStore,
+  verdict: Verdict,
+  files: Conclusion<never>['files'],
+): Promise<void> {
+  const folder = verdictFolder(verdict.gate, verdict.subject, verdict.id);
+  for (const [file, content] of Object.entries(files)) {
+    await store.create(`${folder}${file}`, typeof content === 'string' ? content : prettyJson(content));
+  }
+  // The last: where it is, everything is.
+  await store.create(`${folder}verdict.json`, prettyJson(verdict));
+}
+
+/**
+ * Tells people and machines of a verdict that is stored, and writes down that the run has ended.
+ *
+ * @param result what the run answers
+ * @throws GateDependencyError where something could not be written, after a few attempts
+ */
+export async function tellConcluded(
+  workflow: Workflow,
+  { verdict, detailType, resource, name, startedAt }: Concluded,
+  result: object,
+  message: () => Message,
+  deps: ConcludeDependencies,
+): Promise<void> {
+  const { gate, subject, id, outcome } = verdict;
+  const folder = verdictFolder(gate, subject, id);
   await workflow.step('tell what came of it', async () => {
-    await tellOnce(deps, `${folder}notified.json`, () => conclusion.messageOf(result));
+    await tellOnce(deps, `${folder}notified.json`, message);
     await announceOnce(deps, `${folder}announced.json`, { detailType, detail: result, resource });
   });
   await workflow.step('publish the result', async () => {
-    await store.create(publishedKey(verdict, workflow.id), prettyJson({ published: 1, result }));
-    deps.record(name, { outcome: verdict.outcome, durationMs: deps.now() - startedAt });
+    await deps.store.create(publishedKey(verdict, workflow.id), prettyJson({ published: 1, result }));
+    deps.record(name, { outcome, durationMs: deps.now() - startedAt });
   });
-  return result;
 }
 
 /**

@@ -11,7 +11,7 @@ import { GateInputError } from './errors.ts';
 import { formatBytes } from './format.ts';
 import { sha256 } from './identity.ts';
 import { type Golden, type GoldenRequest, MAX_ANSWER, type Prediction, predictionOf } from './prediction.ts';
-import { parseJson, strict } from './schema.ts';
+import { parseJson, placeOf, strict } from './schema.ts';
 
 /*
  * Golden requests: reading them, and asking one.
@@ -28,6 +28,22 @@ const lineSchema = strict({
   }),
   prediction: z.unknown().optional(),
 });
+
+/**
+ * The bucket and the key of golden requests.
+ *
+ * @param dataBucket that Tocsin has created, if it has
+ * @throws GateInputError where nobody says which bucket
+ */
+export function goldenPlace(golden: string, dataBucket: string | undefined): ObjectAddress {
+  const { bucket = dataBucket, key } = placeOf(golden);
+  if (bucket === undefined) {
+    throw new GateInputError(`golden: ${golden} names no bucket, and Tocsin has created none`, {
+      help: 'Write s3://bucket/key.',
+    });
+  }
+  return { bucket, key };
+}
 
 /**
  * Reads the golden requests: 1 to 50 lines of JSON, at most 256 KB. A body that is no text is sent as its JSON. A recorded
