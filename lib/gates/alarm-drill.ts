@@ -10,8 +10,8 @@ import { localArn } from '../shared/arn.ts';
 import { waitingFunction } from '../shared/engine.ts';
 import type { EvidenceStore } from '../shared/evidence-store.ts';
 import type { GateFunction } from '../shared/gate-function.ts';
-import { bothSpellings } from '../shared/model-runner.ts';
 import type { Notifications } from '../shared/notifications.ts';
+import { bothSpellings } from '../shared/spellings.ts';
 import type { WorkBucket } from '../shared/work-bucket.ts';
 
 const GATE = 'alarm-drill';

@@ -7,9 +7,10 @@ import { type Config, textBundleOf } from '../config.ts';
 import { measuringFunction } from '../shared/engine.ts';
 import type { EvidenceStore } from '../shared/evidence-store.ts';
 import type { GateFunction } from '../shared/gate-function.ts';
-import { bothSpellings, type ModelRunner, packageArns } from '../shared/model-runner.ts';
+import { type ModelRunner, packageArns } from '../shared/model-runner.ts';
 import type { Notifications } from '../shared/notifications.ts';
 import { allowReading, Places } from '../shared/places.ts';
+import { bothSpellings } from '../shared/spellings.ts';
 
 const GATE = 'holdout-evaluation';
 

@@ -8,9 +8,10 @@ import { localArn } from '../shared/arn.ts';
 import { measuringFunction } from '../shared/engine.ts';
 import type { EvidenceStore } from '../shared/evidence-store.ts';
 import type { GateFunction } from '../shared/gate-function.ts';
-import { bothSpellings, type ModelRunner, packageArns } from '../shared/model-runner.ts';
+import { type ModelRunner, packageArns } from '../shared/model-runner.ts';
 import type { Notifications } from '../shared/notifications.ts';
 import { allowReading, type Place, Places } from '../shared/places.ts';
+import { bothSpellings } from '../shared/spellings.ts';
 import { longestEvaluation } from './holdout-evaluation.ts';
 
 /** The folder that it shares with the evaluation: it judges as that does. */

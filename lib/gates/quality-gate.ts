@@ -12,8 +12,8 @@ import { measuringFunction } from '../shared/engine.ts';
 import { allowList, type EvidenceStore, PRIVATE_BUCKET } from '../shared/evidence-store.ts';
 import type { GateFunction } from '../shared/gate-function.ts';
 import { type LockStatement, lockStatements } from '../shared/lock-policy.ts';
-import { bothSpellings } from '../shared/model-runner.ts';
 import type { Notifications } from '../shared/notifications.ts';
+import { bothSpellings } from '../shared/spellings.ts';
 
 const GATE = 'quality-gate';
 

@@ -18,9 +18,9 @@ import { allowDeploying } from '../shared/deploying.ts';
 import { waitingFunction } from '../shared/engine.ts';
 import type { EvidenceStore } from '../shared/evidence-store.ts';
 import type { GateFunction } from '../shared/gate-function.ts';
-import { bothSpellings } from '../shared/model-runner.ts';
 import type { Notifications } from '../shared/notifications.ts';
 import { allowReading, Places } from '../shared/places.ts';
+import { bothSpellings } from '../shared/spellings.ts';
 import type { WorkBucket } from '../shared/work-bucket.ts';
 import type { Rollback } from './rollback.ts';
 

@@ -6,6 +6,7 @@ import { placeOf } from '../../functions/shared/schema.ts';
 import { acknowledgeWildcards } from './acknowledge.ts';
 import { localArn } from './arn.ts';
 import type { GateFunction } from './gate-function.ts';
+import { bothSpellings } from './spellings.ts';
 import type { WorkBucket } from './work-bucket.ts';
 
 /** Keys in the work bucket that jobs read and write. */
@@ -170,12 +171,4 @@ export class ModelRunner extends Construct {
 /** Every version in these groups of model packages. */
 export function packageArns(scope: Construct, groups: readonly string[]): string[] {
   return bothSpellings(groups).map((group) => localArn(scope, 'sagemaker', `model-package/${group}/*`));
-}
-
-/**
- * Names as they are written, and in lower case: SageMaker writes them so into ARNs, and whether IAM and events compare
- * them so is undocumented.
- */
-export function bothSpellings(names: readonly string[]): string[] {
-  return [...new Set(names.flatMap((name) => [name, name.toLowerCase()]))];
 }
