@@ -3,6 +3,7 @@ import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import type { Construct } from 'constructs';
 import type { Config } from './config.ts';
 import { AlarmDrill, longestDrill } from './gates/alarm-drill.ts';
+import { ConfigParity, LONGEST_PARITY } from './gates/config-parity.ts';
 import { DriftMonitor } from './gates/drift-monitor.ts';
 import { HoldoutEvaluation, longestEvaluation } from './gates/holdout-evaluation.ts';
 import { longestCanary, PipelineCanary } from './gates/pipeline-canary.ts';
@@ -58,6 +59,7 @@ export class GatesStack extends Stack {
     if (config.models.size > 0) this.#addEvaluation(shared);
     if (config.drills.size > 0) this.#addAlarmDrill(shared);
     if (config.rollbackDrills.size > 0) this.#addRollbackDrill(shared);
+    if (config.parities.size > 0) this.#addConfigParity(shared);
   }
 
   /** @returns the bucket that it creates, where a dataset names none */
@@ -128,6 +130,16 @@ export class GatesStack extends Stack {
     );
   }
 
+  #addConfigParity(shared: Shared): void {
+    const { gate } = new ConfigParity(this, 'ConfigParity', shared);
+    this.#output(
+      'ConfigParityAlias',
+      gate.alias.functionArn,
+      'Invoke it with {"parity": NAME}, or run: tocsin parity NAME',
+    );
+    this.#output('ConfigParityRole', gate.role.roleArn, 'What reader roles in other accounts have to trust');
+  }
+
   #output(name: string, value: string, description: string): void {
     new CfnOutput(this, name, { value, description });
   }
@@ -135,12 +147,13 @@ export class GatesStack extends Stack {
 
 /** The longest that a run may take which outlives an invocation; undefined where there is none. */
 function longestRun(config: Config): Duration | undefined {
-  const { models, canaries, drills, rollbackDrills } = config;
+  const { models, canaries, drills, rollbackDrills, parities } = config;
   const longest = [
     ...(models.size > 0 ? [longestEvaluation([...models.values()])] : []),
     ...(canaries.size > 0 ? [longestCanary(config)] : []),
     ...(drills.size > 0 ? [longestDrill(config)] : []),
     ...(rollbackDrills.size > 0 ? [longestRollbackDrill(config), LONGEST_ROLLBACK] : []),
+    ...(parities.size > 0 ? [LONGEST_PARITY] : []),
   ].map((duration) => duration.toMilliseconds());
   return longest.length === 0 ? undefined : Duration.millis(Math.max(...longest));
 }

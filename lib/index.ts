@@ -2,6 +2,7 @@
 
 export { type Config, type Dataset, type EngineConfig, loadConfig } from './config.ts';
 export { AlarmDrill, type AlarmDrillProps } from './gates/alarm-drill.ts';
+export { ConfigParity, type ConfigParityProps } from './gates/config-parity.ts';
 export { DriftMonitor, type DriftMonitorProps } from './gates/drift-monitor.ts';
 export { HoldoutEvaluation, type HoldoutEvaluationProps } from './gates/holdout-evaluation.ts';
 export { PipelineCanary, type PipelineCanaryProps } from './gates/pipeline-canary.ts';
@@ -21,4 +22,5 @@ export {
 } from './shared/lock-policy.ts';
 export { ModelRunner, type ModelRunnerProps } from './shared/model-runner.ts';
 export { Notifications, type NotificationsProps } from './shared/notifications.ts';
+export { type ReaderTemplateOptions, readerTemplate } from './shared/parity-reader.ts';
 export { WorkBucket, type WorkBucketProps } from './shared/work-bucket.ts';

@@ -8,6 +8,7 @@ import { EVENT_SOURCE } from '../../functions/shared/schema.ts';
 import { type Config, textBundleOf } from '../config.ts';
 import { localArn } from '../shared/arn.ts';
 import { waitingFunction } from '../shared/engine.ts';
+import { patternsOf } from '../shared/event-patterns.ts';
 import type { EvidenceStore } from '../shared/evidence-store.ts';
 import type { GateFunction } from '../shared/gate-function.ts';
 import type { Notifications } from '../shared/notifications.ts';
@@ -15,9 +16,6 @@ import { bothSpellings } from '../shared/spellings.ts';
 import type { WorkBucket } from '../shared/work-bucket.ts';
 
 const GATE = 'alarm-drill';
-
-/** EventBridge takes event patterns of at most so many characters. */
-const MAX_PATTERN = 2048;
 
 /**
  * Bounds the time of a drill by the time in which its alarm has to fire: so many rounds (four of the ladder, one message
@@ -222,29 +220,18 @@ export class AlarmDrill extends Construct {
       this.gate.onSchedule(`Schedule-${name}`, `Runs the drill ${name}`, value.schedule, { drill: name });
     }
     this.gate.onDeployments(drills.flatMap(({ value }) => value.afterDeployOf));
-    patternsOf(drills.map(({ value }) => value.alarm)).forEach((pattern, index) => {
+    const patterns = patternsOf(
+      drills.map(({ value }) => value.alarm),
+      (alarmName) => ({
+        source: ['aws.cloudwatch'],
+        detailType: ['CloudWatch Alarm Configuration Change'],
+        detail: { alarmName },
+      }),
+    );
+    patterns.forEach((pattern, index) => {
       this.gate.onEvents(`Changed-${index + 1}`, 'Changes of alarms that are drilled', pattern);
     });
   }
-}
-
-/** Event patterns of changes of these alarms, as few as their names fit into. */
-function patternsOf(alarms: readonly string[]) {
-  const patternOf = (alarmName: string[]) => ({
-    source: ['aws.cloudwatch'],
-    detailType: ['CloudWatch Alarm Configuration Change'],
-    detail: { alarmName },
-  });
-  const fits = (names: string[]) =>
-    // As it is deployed, the second key is longer by its hyphen.
-    Buffer.byteLength(JSON.stringify(patternOf(names))) < MAX_PATTERN;
-  const groups: string[][] = [[]];
-  for (const alarm of new Set(alarms)) {
-    const group = groups.at(-1) as string[];
-    if (fits([...group, alarm])) group.push(alarm);
-    else groups.push([alarm]);
-  }
-  return groups.map(patternOf);
 }
 
 /** How long any of these drills may take, at most {@link LONGEST}. */
