@@ -1,0 +1,230 @@
+import { isRandom } from './randomness.ts';
+import type { ParityConfig, Side } from './schema.ts';
+import type { Snapshot } from './snapshot.ts';
+
+/*
+ * What of a text may differ between the environments: account, region, their names, what is declared, and what AWS makes up.
+ * Pure.
+ */
+
+/** Something that stands for something else. */
+export interface Substitution {
+  /** `{account}` */
+  as: string;
+  /** What it is in either environment, to be shown. */
+  staging: string;
+  production: string;
+}
+
+/** A text with what stands for its variable parts. */
+export interface Folded {
+  text: string;
+  /** Numbers of the substitutions that it took, each once. */
+  used: readonly number[];
+  /** The generated ids among what was replaced. */
+  ids: readonly string[];
+}
+
+/** How far to fold. */
+export interface FoldOptions {
+  /** Times within names stay: they tell things apart that are not the same. */
+  keepTimes?: boolean;
+  /** The text is the name of a key: a UUID by itself is a generated one. */
+  isKeyId?: boolean;
+}
+
+/** A literal text and its surroundings, as source of a regular expression. */
+interface Literal {
+  text: string;
+  source: string;
+  as: string;
+  substitution: number;
+}
+
+const ID = '{id}';
+const MOST_CACHED = 200_000;
+
+const escaped = (text: string) => text.replace(/[.*+?^${}()|[\]\\/-]/g, '\\$&');
+
+/** Folds the texts of two environments, each by what is its own. */
+export class Folder {
+  /** By the numbers that {@link Folded.used} gives. */
+  readonly substitutions: readonly Substitution[];
+  readonly #literals: Record<Side, { pattern: RegExp; as: Map<string, Literal> }>;
+  readonly #id: number;
+  readonly #cache = new Map<string, Folded>();
+
+  constructor(
+    parity: Pick<ParityConfig, 'substitutions' | Side>,
+    staging: Pick<Snapshot, 'account' | 'region'>,
+    production: Pick<Snapshot, 'account' | 'region'>,
+  ) {
+    const substitutions: Substitution[] = [];
+    const literals: Record<Side, Literal[]> = { staging: [], production: [] };
+    const add = (as: string, staging: string, production: string) =>
+      substitutions.push({ as: `{${as}}`, staging, production }) - 1;
+    for (const { staging: one, production: other, as = 'value' } of parity.substitutions) {
+      const substitution = add(as, one, other);
+      literals.staging.push(declared(one, as, substitution));
+      literals.production.push(declared(other, as, substitution));
+    }
+    literals.staging.sort(longestFirst);
+    literals.production.sort(longestFirst);
+    // What is the same in both environments explains nothing.
+    if (staging.account !== production.account) {
+      const substitution = add('account', staging.account, production.account);
+      literals.staging.push(accountOf(staging.account, substitution));
+      literals.production.push(accountOf(production.account, substitution));
+    }
+    if (staging.region !== production.region) {
+      const substitution = add('region', staging.region, production.region);
+      literals.staging.push(regionOf(staging.region, substitution));
+      literals.production.push(regionOf(production.region, substitution));
+    }
+    const names = { staging: parity.staging.names, production: parity.production.names };
+    const environment = add('environment', names.staging.join(', '), names.production.join(', '));
+    // Staging and production are as different as STAGING and PRODUCTION, but not Staging and production: somebody looks that
+    // up. Names that are not in lower case to begin with have no such order.
+    const isCased = [...names.staging, ...names.production].every((name) => name === name.toLowerCase());
+    literals.staging.push(...environmentOf(names.staging, isCased, environment));
+    literals.production.push(...environmentOf(names.production, isCased, environment));
+    this.#id = add('id', 'a generated id', 'a generated id');
+
+    this.substitutions = substitutions;
+    const placeholders = new Set([...literals.staging, ...literals.production].map(({ as }) => as));
+    this.#literals = {
+      staging: compile(literals.staging, placeholders),
+      production: compile(literals.production, placeholders),
+    };
+  }
+
+  /** A text of one environment, with what stands for its variable parts. */
+  fold(side: Side, text: string, { keepTimes = false, isKeyId = false }: FoldOptions = {}): Folded {
+    const key = `${side === 'staging' ? 0 : 1}${keepTimes ? 1 : 0}${isKeyId ? 1 : 0}${text}`;
+    const known = this.#cache.get(key);
+    if (known !== undefined) return known;
+    const folded = this.#fold(side, text, keepTimes, isKeyId);
+    if (this.#cache.size < MOST_CACHED) this.#cache.set(key, folded);
+    return folded;
+  }
+
+  #fold(side: Side, text: string, keepTimes: boolean, isKeyId: boolean): Folded {
+    const used = new Set<number>();
+    const ids: string[] = [];
+    const { pattern, as } = this.#literals[side];
+    const replaced = text.replace(pattern, (match) => {
+      const literal = as.get(match);
+      // A text that has a placeholder to begin with is not what it would stand for.
+      if (literal === undefined) return `{${match}}`;
+      used.add(literal.substitution);
+      return literal.as;
+    });
+    const generated = (id: string) => {
+      used.add(this.#id);
+      ids.push(id);
+      return ID;
+    };
+    const folded =
+      isKeyId && WHOLE_UUID.test(replaced) ? generated(replaced) : foldIds(replaced, keepTimes, generated);
+    return { text: folded, used: [...used], ids };
+  }
+}
+
+const longestFirst = (a: Pick<Literal, 'text'>, b: Pick<Literal, 'text'>) =>
+  b.text.length - a.text.length || (a.text < b.text ? -1 : 1);
+
+/** Anywhere in a text, but no part of a longer number. */
+function declared(text: string, as: string, substitution: number): Literal {
+  const source = `${/^\d/.test(text) ? '(?<!\\d)' : ''}${escaped(text)}${/\d$/.test(text) ? '(?!\\d)' : ''}`;
+  return { text, source, as: `{${as}}`, substitution };
+}
+
+function accountOf(text: string, substitution: number): Literal {
+  return { text, source: `(?<!\\d)${text}(?!\\d)`, as: '{account}', substitution };
+}
+
+/** Also with the letter of an availability zone. */
+function regionOf(text: string, substitution: number): Literal {
+  const source = `(?<![A-Za-z0-9])${escaped(text)}(?![0-9]|[A-Za-z][A-Za-z0-9])`;
+  return { text, source, as: '{region}', substitution };
+}
+
+/** As a word of its own, or as a hump of camel case. A word with a digit is another word: `staging2`. */
+function environmentOf(names: readonly string[], isCased: boolean, substitution: number): Literal[] {
+  const literals = new Map<string, Literal>();
+  const add = (text: string, source: string, as: string) => {
+    if (!literals.has(text)) {
+      literals.set(text, { text, source, as: isCased ? as : '{environment}', substitution });
+    }
+  };
+  for (const name of names) {
+    const pascal = name.replace(/(?:^|[-_])([A-Za-z0-9])/g, (_, first: string) => first.toUpperCase());
+    for (const text of [name, name.toLowerCase(), name.replaceAll('-', '_'), name.replaceAll('_', '-')]) {
+      const upper = text.toUpperCase();
+      add(text, `(?<![A-Za-z0-9])${escaped(text)}(?![a-z0-9])`, '{environment}');
+      add(upper, `(?<![A-Z0-9])${escaped(upper)}(?![a-z0-9]|[A-Z](?![a-z]))`, '{ENVIRONMENT}');
+    }
+    // One capital letter may be the end of any word in capitals.
+    if (pascal.length > 1) add(pascal, `${escaped(pascal)}(?![a-z0-9])`, '{Environment}');
+  }
+  return [...literals.values()].sort(longestFirst);
+}
+
+function compile(literals: readonly Literal[], placeholders: ReadonlySet<string>) {
+  const as = new Map<string, Literal>();
+  for (const literal of literals) if (!as.has(literal.text)) as.set(literal.text, literal);
+  const sources = [
+    ...literals.map(({ source }) => source),
+    ...[...placeholders, ID].map((placeholder) => escaped(placeholder)),
+  ];
+  return { pattern: new RegExp(sources.map((source) => `(?:${source})`).join('|'), 'g'), as };
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// Generated ids
+// ---------------------------------------------------------------------------------------------------------
+
+const END = '(?![A-Za-z0-9_-])';
+const HEX = '[0-9a-f]';
+const UUID = `${HEX}{8}-${HEX}{4}-${HEX}{4}-${HEX}{4}-${HEX}{12}`;
+const WHOLE_UUID = new RegExp(`^${UUID}$`);
+
+/*
+ * Too little folded is a difference that somebody sees, and can declare; too much is one that nobody sees.
+ */
+
+/** What is one by its shape, and by what it stands beside. */
+const IDS = [
+  // Hash at the end of a logical id of the CDK.
+  '(?=[0-9]*[A-F])(?=[A-F]*[0-9])[0-9A-F]{8}(?![A-Za-z0-9])(?<=[A-Za-z][a-z][A-Za-z0-9]{0,250}.{8})',
+  // What CloudFormation appends to such an id, also in the lower case of buckets.
+  `(?<=[a-z][A-Za-z0-9]{0,250}[0-9A-F]{8}-)(?=[A-Za-z]*[0-9]|[A-Za-z]*[a-z][A-Z]+[a-z]+[A-Z])[A-Za-z0-9]{12,13}${END}`,
+  `(?<=[a-z][a-z0-9]{0,250}${HEX}{8}-)(?=[a-z]*[0-9]+[a-z])[a-z0-9]{12,13}${END}`,
+  `(?<=(?:^|[^A-Za-z0-9])(?:subnet|sg|vpc|vpce|eni|rtb|acl|igw|nat)-)(?:${HEX}{17}|${HEX}{8})(?![A-Za-z0-9-])`,
+  // Of keys above all. In the path of an object it may be that of a model.
+  `${UUID}${END}(?<=arn:aws[a-z-]*:(?!s3:)[^\\s"',]{1,300}[:/].{36})`,
+];
+
+/** Times that names end in, or have within them: `2026-11-22-10-30-15-123`, `20261122T103015Z`, milliseconds since 1970. */
+const TIMES = [
+  '20\\d\\d-[01]\\d-[0-3]\\d[-T_][0-2]\\d[-:]?[0-5]\\d[-:]?[0-5]\\d(?:[-.]\\d{3})?Z?',
+  '20\\d\\d[01]\\d[0-3]\\d[-T_]?[0-2]\\d[0-5]\\d[0-5]\\d(?:\\d{3})?Z?',
+  '1[5-9]\\d{11}',
+].map((time) => `(?<=[A-Za-z0-9}][-_./])${time}(?![A-Za-z0-9])`);
+
+/** What CloudFormation appends to names, where no id of the CDK stands before it: only if it is no word. */
+const SUFFIX = new RegExp(
+  `(?<=[A-Za-z0-9}]-)(?=[A-Za-z]*[0-9])(?:[A-Z0-9]{12,13}|[A-Za-z0-9]{12}|[a-z0-9]{13})${END}`,
+  'g',
+);
+
+const EXACT = new RegExp(IDS.map((source) => `(?:${source})`).join('|'), 'g');
+const ALL = new RegExp([...IDS, ...TIMES].map((source) => `(?:${source})`).join('|'), 'g');
+
+function foldIds(text: string, keepTimes: boolean, generated: (id: string) => string): string {
+  // None is shorter.
+  if (text.length < 8) return text;
+  return text
+    .replace(keepTimes ? EXACT : ALL, generated)
+    .replace(SUFFIX, (suffix) => (isRandom(suffix) ? generated(suffix) : suffix));
+}
