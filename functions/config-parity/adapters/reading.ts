@@ -12,6 +12,7 @@ import type { SchedulerClient } from '@aws-sdk/client-scheduler';
 import type { SSMClient } from '@aws-sdk/client-ssm';
 import type { STSClient } from '@aws-sdk/client-sts';
 import { GateError } from '../../shared/errors.ts';
+import type { Path } from '../path.ts';
 import type { ParityConfig, ResourceKind, Side } from '../schema.ts';
 import type { SnapshotSink, Unreadable } from '../snapshot.ts';
 
@@ -83,3 +84,24 @@ export async function attempt<T>(
     return undefined;
   }
 }
+
+/**
+ * Makes a call that several paths need; where it fails, all of them are taken down as unreadable.
+ *
+ * @throws GateError as {@link attempt} does
+ */
+export async function attemptFor<T>(
+  reading: Pick<Reading, 'sink'>,
+  { paths, ...of }: Omit<Unreadable, 'why' | 'path'> & { paths: readonly [Path, ...Path[]] },
+  call: () => Promise<T>,
+  isGone?: (error: unknown) => boolean,
+): Promise<Attempt<T>> {
+  const [first, ...others] = paths;
+  const answer = call();
+  const found = await attempt(reading, { ...of, path: first }, () => answer, isGone);
+  for (const path of others) await attempt(reading, { ...of, path }, () => answer, isGone);
+  return found;
+}
+
+/** Of what was there a moment ago. */
+export const DELETED = 'deleted while it was read';

@@ -1,3 +1,71 @@
-import type { Found, Reading } from './reading.ts';
+import { DescribePipelineCommand, type DescribePipelineCommandOutput } from '@aws-sdk/client-sagemaker';
+import { mapLimit } from '../../shared/aws.ts';
+import { isGone } from '../../shared/sagemaker.ts';
+import { tryJson } from '../../shared/schema.ts';
+import type { Json } from '../json.ts';
+import type { Path } from '../path.ts';
+import { attempt, CONCURRENCY, type Found, type Reading } from './reading.ts';
+import { type JsonObject, membersOf, setOf } from './values.ts';
 
-export async function readPipelines(_reading: Reading, _found: readonly Found[]): Promise<void> {}
+/*
+ * Pipelines of SageMaker.
+ */
+
+/**
+ * Reads pipelines.
+ *
+ * @throws GateDependencyError where nothing at all can be read
+ */
+export async function readPipelines(reading: Reading, found: readonly Found[]): Promise<void> {
+  await mapLimit(found, CONCURRENCY, (one) => readPipeline(reading, one));
+}
+
+async function readPipeline(reading: Reading, { kind, name, physical }: Found): Promise<void> {
+  const { sink, clients } = reading;
+  const path: Path = [kind, name];
+  const attempted = await attempt(
+    reading,
+    { path, physical, action: 'sagemaker:DescribePipeline' },
+    () => clients.sagemaker.send(new DescribePipelineCommand({ PipelineName: physical })),
+    isGone,
+  );
+  if (attempted === undefined) return;
+  if ('gone' in attempted) return sink.add({ kind, name, physical, value: null });
+  const { PipelineStatus = 'Active' } = attempted.answer;
+  if (PipelineStatus !== 'Active') sink.unsettled({ path, physical, status: PipelineStatus });
+  sink.add({ kind, name, physical, value: pipelineValue(attempted.answer) });
+}
+
+function pipelineValue(pipeline: DescribePipelineCommandOutput): JsonObject {
+  // Who made it when, and what its versions are called, says nothing of what it does.
+  const {
+    $metadata,
+    PipelineArn,
+    PipelineName,
+    PipelineDisplayName,
+    PipelineStatus,
+    CreationTime,
+    LastModifiedTime,
+    LastRunTime,
+    CreatedBy,
+    LastModifiedBy,
+    PipelineVersionDisplayName,
+    PipelineVersionDescription,
+    PipelineDefinition,
+    PipelineDescription,
+    RoleArn,
+    ParallelismConfiguration,
+    ...more
+  } = pipeline;
+  const definition = PipelineDefinition && ((tryJson(PipelineDefinition) as Json) ?? PipelineDefinition);
+  return {
+    ...setOf({
+      ...membersOf(more),
+      parallelism: ParallelismConfiguration?.MaxParallelExecutionSteps,
+      role: RoleArn,
+      description: PipelineDescription,
+    }),
+    // As it is: what is empty in it may say something.
+    ...(definition !== undefined && { definition }),
+  };
+}

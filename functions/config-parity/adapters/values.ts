@@ -35,7 +35,7 @@ function keptOf(value: unknown): Json | undefined {
  * {@link setOf} with the SDK's `MemberNames` as `memberNames`, at any depth: for members that need no other name, and for
  * those that the SDK does not have yet. Keys that a user chose do not belong here.
  */
-export function membersOf(value: Readonly<Record<string, unknown>> | undefined): JsonObject {
+export function membersOf(value: object | undefined): JsonObject {
   return setOf(renamed(value ?? {}) as Record<string, unknown>);
 }
 
@@ -50,4 +50,11 @@ function renamed(value: unknown): unknown {
 /** A list whose order says something: its items are named by their places. */
 export function ordered(items: readonly Json[] = []): JsonObject[] {
   return items.map((value, index) => ({ name: String(index), value }));
+}
+
+/** A VPC as SageMaker has it. */
+export function vpcOf(
+  vpc: { Subnets: string[] | undefined; SecurityGroupIds: string[] | undefined } | undefined,
+): JsonObject | undefined {
+  return vpc && setOf({ subnets: vpc.Subnets, securityGroups: vpc.SecurityGroupIds });
 }
