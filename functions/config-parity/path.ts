@@ -71,7 +71,22 @@ const globOf = (text: string) => new RegExp(`^${text.split(/\*+/).map(escaped).j
 
 /** Whether a path is one of a pattern's. */
 export function matches({ segments }: PathPattern, path: Path): boolean {
-  // Which prefixes of the pattern match what was read so far: linear, whatever the pattern.
+  if (!segments.includes('**')) {
+    return (
+      segments.length === path.length &&
+      segments.every((segment, index) => segment !== '**' && segment.test(path[index] ?? ''))
+    );
+  }
+  return reachedBy(segments, path).has(segments.length);
+}
+
+/** Whether a pattern may match some path that is another one, or below it. */
+export function mayMatchWithin({ segments }: PathPattern, ancestor: Path): boolean {
+  return reachedBy(segments, ancestor).size > 0;
+}
+
+/** How many segments of a pattern a path may have gone through: linear, whatever the pattern. */
+function reachedBy(segments: PathPattern['segments'], path: Path): Set<number> {
   let reached = closure(segments, new Set([0]));
   for (const part of path) {
     const next = new Set<number>();
@@ -80,10 +95,9 @@ export function matches({ segments }: PathPattern, path: Path): boolean {
       if (segment === '**') next.add(at);
       else if (segment?.test(part)) next.add(at + 1);
     }
-    if (next.size === 0) return false;
     reached = closure(segments, next);
   }
-  return reached.has(segments.length);
+  return reached;
 }
 
 /** Of `**` nothing has to match. */

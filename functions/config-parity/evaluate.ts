@@ -1,0 +1,66 @@
+import { GateInputError } from '../shared/errors.ts';
+import { compare } from './compare.ts';
+import type { Comparison, DocumentedUse, ProbeOutcome } from './comparison.ts';
+import { usesOf } from './documented.ts';
+import type { Path } from './path.ts';
+import { judgeProbes } from './probes.ts';
+import type { Parity, Side } from './schema.ts';
+import type { Snapshot } from './snapshot.ts';
+
+/*
+ * Everything that two snapshots show, before it is judged. Pure.
+ */
+
+/** What two snapshots show: plain JSON. */
+export interface Evaluation {
+  comparison: Comparison;
+  /** What became of each documented difference, in the order of parity.yaml. */
+  uses: DocumentedUse[];
+  /** In the order of tocsin.yaml. */
+  probes: ProbeOutcome[];
+  /** The day on which documented differences had to hold, in UTC: `2026-11-22`. */
+  asOf: string;
+}
+
+/**
+ * Compares two snapshots, and looks up what is documented of their differences.
+ *
+ * @param asOf the day, in UTC: `2026-11-22`
+ * @throws GateInputError where the snapshots are not of the two environments of this comparison
+ */
+export function evaluate(staging: Snapshot, production: Snapshot, parity: Parity, asOf: string): Evaluation {
+  checkOrigin(staging, 'staging', parity);
+  checkOrigin(production, 'production', parity);
+  const comparison = compare(staging, production, parity.value);
+  const probes = judgeProbes(staging, production, parity.value);
+  const unreadable: Path[] = [...comparison.ambiguous, ...comparison.missing].map(({ path }) => path);
+  return { comparison, uses: usesOf(comparison, parity, { probes, unreadable, asOf }), probes, asOf };
+}
+
+function checkOrigin(snapshot: Snapshot, side: Side, { name, value }: Parity): void {
+  const refuse = (what: string, help: string): never => {
+    throw new GateInputError(what, { help });
+  };
+  if (snapshot.parity !== name) {
+    refuse(
+      `the snapshot of ${snapshot.side} is of the comparison ${snapshot.parity}, not of ${name}`,
+      `Take it anew: tocsin parity snapshot ${name} --of ${side}`,
+    );
+  }
+  if (snapshot.side !== side) {
+    refuse(`expected a snapshot of ${side}, got one of ${snapshot.side}`, 'Give that of staging first.');
+  }
+  const { account, region, role } = value[side];
+  const expected = account ?? role?.split(':')[4];
+  for (const [what, is, has] of [
+    ['account', expected, snapshot.account],
+    ['region', region, snapshot.region],
+  ] as const) {
+    if (is !== undefined && is !== has) {
+      refuse(
+        `the snapshot of ${side} is of the ${what} ${has}, and tocsin.yaml says ${is}`,
+        `Take it anew: tocsin parity snapshot ${name} --of ${side}`,
+      );
+    }
+  }
+}

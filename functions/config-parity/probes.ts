@@ -1,0 +1,165 @@
+import { clip, countOf } from '../shared/format.ts';
+import { isSame, type Prediction } from '../shared/prediction.ts';
+import type { ProbeOutcome } from './comparison.ts';
+import { type ParityConfig, SIDES, type Side } from './schema.ts';
+import type { ProbeAnswers, Snapshot } from './snapshot.ts';
+import { otherOf } from './words.ts';
+
+/*
+ * Whether both environments answer golden requests alike, and as it is recorded. Pure.
+ */
+
+const MOST_EXAMPLES = 5;
+
+/** Characters of a prediction in an example. */
+const LONGEST = 100;
+
+/** How each probe of tocsin.yaml went, in its order. */
+export function judgeProbes(staging: Snapshot, production: Snapshot, parity: ParityConfig): ProbeOutcome[] {
+  return Object.entries(parity.probes).map(([probe, { tolerance }]) => {
+    const answers = { staging: answersOf(staging, probe), production: answersOf(production, probe) };
+    const why = incomparable(answers.staging, answers.production);
+    if (why !== undefined || answers.staging === undefined || answers.production === undefined) {
+      const asked = answers.staging ?? answers.production;
+      return {
+        probe,
+        outcome: 'inconclusive',
+        asked: asked?.answers.length ?? 0,
+        agreed: 0,
+        answered: 0,
+        why: why ?? '',
+        examples: [],
+      };
+    }
+    return judge(probe, linesOf(answers.staging, answers.production), tolerance);
+  });
+}
+
+function answersOf({ probes }: Snapshot, probe: string): ProbeAnswers | undefined {
+  return probes.find((one) => one.probe === probe);
+}
+
+function incomparable(
+  staging: ProbeAnswers | undefined,
+  production: ProbeAnswers | undefined,
+): string | undefined {
+  if (staging === undefined || production === undefined) {
+    const silent = [staging === undefined && 'staging', production === undefined && 'production'];
+    return `nobody asked ${silent.filter(Boolean).join(' and ')}`;
+  }
+  if (staging.sha256 !== production.sha256) {
+    return `the two were asked other golden requests: ${staging.uri} was changed in between`;
+  }
+  const counts = [staging, production].flatMap(({ answers, recorded }) => [answers.length, recorded.length]);
+  if (new Set(counts).size !== 1) return 'not every golden request has an answer in both snapshots';
+  return counts[0] === 0 ? 'there are no golden requests' : undefined;
+}
+
+type Answer = ProbeAnswers['answers'][number];
+
+/** One golden request, and what came of it. */
+interface Line {
+  /** From 1. */
+  golden: number;
+  staging: Answer;
+  production: Answer;
+  recorded: ProbeAnswers['recorded'][number];
+}
+
+function linesOf(staging: ProbeAnswers, production: ProbeAnswers): Line[] {
+  return staging.answers.flatMap((answer, index) => {
+    const other = production.answers[index];
+    if (other === undefined) return [];
+    return [
+      { golden: index + 1, staging: answer, production: other, recorded: staging.recorded[index] ?? null },
+    ];
+  });
+}
+
+function judge(probe: string, lines: readonly Line[], tolerance: number): ProbeOutcome {
+  const isAlike = ({ staging, production }: Line) =>
+    'prediction' in staging &&
+    'prediction' in production &&
+    isSame(staging.prediction, production.prediction, tolerance);
+  const isRight = ({ recorded, ...line }: Line, side: Side) => {
+    const answer = line[side];
+    return (
+      recorded === null ||
+      ('prediction' in answer && isSame(answer.prediction, recorded.prediction, tolerance))
+    );
+  };
+  const answered = lines.filter((line) => SIDES.every((side) => 'prediction' in line[side]));
+  const different = answered.filter((line) => !isAlike(line));
+  const alike = answered.filter(isAlike);
+  // Two answers may be within the tolerance of each other, and only one of them within that of what is recorded.
+  const wrong = alike.filter((line) => !SIDES.every((side) => isRight(line, side)));
+  const disagreeing = [
+    ...(different.length === 0 ? [] : [`${shareText(different, lines)} answered differently`]),
+    ...(wrong.length === 0 ? [] : [`${shareText(wrong, lines)} answered alike, but not as it is recorded`]),
+  ];
+  const known = different.filter(({ recorded }) => recorded !== null);
+  const right = SIDES.filter((side) => known.length > 0 && known.every((line) => isRight(line, side)));
+  const [only] = right;
+  const whose =
+    right.length === 1 && only !== undefined
+      ? [`${only} answers as it is recorded, ${otherOf(only)} does not`]
+      : [];
+  const silent = SIDES.flatMap((side) => silentText(side, lines));
+  const outcome = disagreeing.length > 0 ? 'fail' : silent.length > 0 ? 'inconclusive' : 'pass';
+  return {
+    probe,
+    outcome,
+    asked: lines.length,
+    agreed: alike.length - wrong.length,
+    answered: answered.length,
+    why: outcome === 'pass' ? alikeText(lines) : [...disagreeing, ...whose, ...silent].join('; '),
+    examples: [...different, ...wrong].slice(0, MOST_EXAMPLES).map(exampleOf),
+  };
+}
+
+/** `3 of 10 golden requests are` */
+function shareText(some: readonly Line[], all: readonly Line[]): string {
+  return `${some.length} of ${countOf(all.length, 'golden request')} ${some.length === 1 ? 'is' : 'are'}`;
+}
+
+/** `2 of 10 got no answer from production (ModelError 500)` */
+function silentText(side: Side, lines: readonly Line[]): string[] {
+  const errors = lines.flatMap((line) => {
+    const answer = line[side];
+    return 'error' in answer ? [answer.error] : [];
+  });
+  if (errors.length === 0) return [];
+  const kinds = [...new Set(errors)]
+    .sort()
+    .slice(0, MOST_EXAMPLES)
+    .map((error) => clip(error, LONGEST));
+  return [`${errors.length} of ${lines.length} got no answer from ${side} (${kinds.join(', ')})`];
+}
+
+function alikeText(lines: readonly Line[]): string {
+  const recorded = lines.filter((line) => line.recorded !== null).length;
+  const how =
+    recorded === lines.length
+      ? ', and as it is recorded'
+      : recorded === 0
+        ? '; of none it is recorded how'
+        : `; of ${recorded} it is recorded how, and so they are`;
+  return `${countOf(lines.length, 'golden request')} ${lines.length === 1 ? 'is' : 'are'} answered alike${how}`;
+}
+
+function exampleOf({ golden, staging, production, recorded }: Line): ProbeOutcome['examples'][number] {
+  return {
+    golden,
+    staging: answerText(staging),
+    production: answerText(production),
+    ...(recorded !== null && { recorded: predictionText(recorded.prediction) }),
+  };
+}
+
+function answerText(answer: Answer): string {
+  return 'prediction' in answer ? predictionText(answer.prediction) : answer.error;
+}
+
+function predictionText(prediction: Prediction): string {
+  return clip(typeof prediction === 'string' ? prediction : JSON.stringify(prediction), LONGEST);
+}
