@@ -57,7 +57,7 @@ const BEHIND =
   'Which configuration, models and monitoring schedules an endpoint has is known when it is read.';
 const BELOW = 'Everything below a path of parameters is compared.';
 const EVERYWHERE =
-  'X-Ray takes segments, and composite alarms, scaling, tags and lists of monitoring schedules are told, on no narrower resource.';
+  'X-Ray takes segments, and composite alarms, scaling, tags and lists of schedules are told, on no narrower resource.';
 
 /**
  * Characters of all statements of a reader: AWS takes 10 policies of 6,144 each, and a template of 51,200. With more, what
@@ -94,9 +94,9 @@ const NAMED: Record<
     all: ['function:*'],
   },
   parameters: {
-    actions: ['ssm:GetParametersByPath'],
+    // The second is asked for the parameter of that path itself, and for values that are decrypted.
+    actions: ['ssm:GetParametersByPath', 'ssm:GetParameters'],
     service: 'ssm',
-    // Systems Manager asks for the path itself. Whether with a slash at its end is undocumented: the second has that, too.
     resources: (physical) => {
       const path = physical.replace(/\/$/, '');
       return [`parameter${path}`, `parameter${path}/*`];
@@ -129,7 +129,8 @@ const NAMED: Record<
   rules: {
     actions: ['events:DescribeRule', 'events:ListTargetsByRule'],
     service: 'events',
-    resources: (physical) => [`rule/${physical}`],
+    // The default bus is in no ARN, whereas the default group of schedules is.
+    resources: (physical) => [`rule/${physical.replace(/^default\//, '')}`],
     all: ['rule/*'],
   },
   schedules: {
@@ -185,13 +186,17 @@ function needsOf({ parity, side, place }: ReaderOf): Need[] {
       wildcards: 'A parameter names its key; it is used through Systems Manager alone.',
     });
   }
-  const stacks = [...names('stacks'), ...names('tocsin')];
+  const stacks = [
+    // Nested ones have names that begin with that of theirs.
+    ...names('stacks').flatMap((stack) => [`stack/${stack}/*`, `stack/${stack}-*`]),
+    ...names('tocsin').map((stack) => `stack/${stack}/*`),
+  ];
   if (stacks.length > 0) {
     needs.push({
       actions: ['cloudformation:ListStackResources'],
-      named: stacks.map((stack) => arn('cloudformation', `stack/${stack}/*`)),
+      named: stacks.map((stack) => arn('cloudformation', stack)),
       all: [arn('cloudformation', 'stack/*')],
-      wildcards: 'A stack has an id behind its name.',
+      wildcards: 'A stack has an id behind its name, and nested ones have names of their own.',
     });
   }
   if (compare.tocsin.length > 0) {
@@ -212,6 +217,8 @@ function needsOf({ parity, side, place }: ReaderOf): Need[] {
           'sagemaker:ListMonitoringSchedules',
         ]
       : []),
+    // A stack does not say in which group a schedule is, and tags are those of groups.
+    ...(isFound ? ['scheduler:ListSchedules'] : []),
     ...(compare.tags.length > 0 ? ['tag:GetResources'] : []),
   ];
   if (everywhere.length > 0) needs.push({ actions: everywhere, named: ['*'], wildcards: EVERYWHERE });
