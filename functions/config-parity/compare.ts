@@ -1,16 +1,581 @@
-import type { Comparison } from './comparison.ts';
-import type { ParityConfig } from './schema.ts';
-import type { Snapshot } from './snapshot.ts';
+import { canonicalJson, sha256 } from '../shared/identity.ts';
+import { isKeyId, isTime, keepsOrder, keepsTimes, kindOf, kindOfResource } from './classify.ts';
+import type { Comparison, Difference, Folding, SideValue } from './comparison.ts';
+import { Folder, type FoldOptions } from './fold.ts';
+import type { Json } from './json.ts';
+import { formatPath, itemOf, type Path } from './path.ts';
+import { durationOf } from './quantities.ts';
+import {
+  type DifferenceKind,
+  logicalName,
+  type ParityConfig,
+  type ResourceKind,
+  SEVERITY,
+  SIDES,
+  type Side,
+} from './schema.ts';
+import type { Resource, Snapshot } from './snapshot.ts';
+
+/*
+ * What two environments differ in. Pure, and linear in their size.
+ */
+
+/** Longer values are compared whole, and shown by their beginning. */
+const MOST_SHOWN = 500;
+
+const MOST_EXAMPLES = 3;
+
+/** By these, in this order, an item of a list is known; the last three of pipelines. */
+const NAME_KEYS = ['name', 'Name', 'Id', 'Key', 'InputName', 'OutputName', 'ChannelName'];
+
+/** Where nothing is known of either environment. */
+interface Unknown {
+  whole: boolean;
+  below: Map<string, Unknown>;
+}
+
+/** Something of both environments, or of one. */
+interface Matched<T> {
+  /** As both call it. */
+  name: string;
+  staging?: T;
+  production?: T;
+}
+
+type ObjectValue = { [key: string]: Json };
 
 /** Compares two environments. */
-export function compare(_staging: Snapshot, _production: Snapshot, _parity: ParityConfig): Comparison {
+export function compare(staging: Snapshot, production: Snapshot, parity: ParityConfig): Comparison {
+  const folder = new Folder(parity, staging, production);
+  const comparing = new Comparing(folder);
+  const names = new Names(folder, { staging, production });
+  const unknown = unknownOf({ staging, production }, names, folder);
+  const comparison: Pick<Comparison, 'ambiguous' | 'missing'> = { ambiguous: [], missing: [] };
+  let resources = 0;
+
+  for (const { path, sides } of matchResources({ staging, production }, names)) {
+    const [kind, name] = path;
+    const rest = nodeOf(unknown, kind, name);
+    if (rest?.whole === true) continue;
+    const text = formatPath(path);
+    const crowded = SIDES.filter((side) => sides[side].length > 1);
+    for (const side of crowded) {
+      const physical = sides[side].map((resource) => resource.physical).sort();
+      comparison.ambiguous.push({ side, path, text, physical });
+    }
+    if (crowded.length > 0) continue;
+    const [one, other] = [sides.staging[0], sides.production[0]];
+    const [a, b] = [one?.value ?? null, other?.value ?? null];
+    if (a === null && b === null) {
+      comparison.missing.push({
+        path,
+        text,
+        staging: one?.physical ?? '',
+        production: other?.physical ?? '',
+      });
+      continue;
+    }
+    if (a !== null && b !== null) resources += 1;
+    comparing.compare(a ?? undefined, b ?? undefined, path, rest);
+  }
+
   return {
     comparison: 1,
-    differences: [],
-    foldings: [],
-    ambiguous: [],
-    missing: [],
-    resources: 0,
-    equal: { schema: 0, inference: 0, environment: 0, safety: 0, capacity: 0, cosmetic: 0 },
+    differences: comparing.differences.sort((a, b) => order(a.text, b.text)),
+    foldings: comparing.foldings(),
+    ...comparison,
+    resources,
+    equal: comparing.equal,
   };
+}
+
+const order = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
+
+// ---------------------------------------------------------------------------------------------------------
+// Which resource is which
+// ---------------------------------------------------------------------------------------------------------
+
+type Snapshots = Record<Side, Snapshot>;
+
+/** What resources are called in both environments. */
+class Names {
+  readonly #folder: Folder;
+  /** Names that both environments have. */
+  readonly #shared: Map<string, Record<Side, Set<string>>>;
+  /** Models of endpoints with more than one variant in either environment. */
+  readonly #several = new Set<string>();
+
+  constructor(folder: Folder, snapshots: Snapshots) {
+    this.#folder = folder;
+    const names = new Map<string, Record<Side, Set<string>>>();
+    for (const side of SIDES) {
+      const { resources, unreadable } = snapshots[side];
+      for (const [kind, name] of [
+        ...resources.map((resource) => [resource.kind, resource.name] as const),
+        ...unreadable.map(({ path }) => [path[0], path[1]] as const),
+      ]) {
+        if (kind === undefined || name === undefined) continue;
+        const known = names.get(kind) ?? { staging: new Set(), production: new Set() };
+        known[side].add(name);
+        names.set(kind, known);
+      }
+    }
+    this.#shared = names;
+    for (const side of SIDES) {
+      const variants = new Map<string, string>();
+      for (const name of names.get('models')?.[side] ?? []) {
+        const { endpoint, variant } = variantOf(this.#unshortened(side, 'models', name));
+        if (endpoint === undefined) continue;
+        if ((variants.get(endpoint) ?? variant) !== variant) this.#several.add(endpoint);
+        variants.set(endpoint, variant);
+      }
+    }
+  }
+
+  /** What a resource of one environment is called in both. */
+  of(side: Side, kind: ResourceKind, name: string): string {
+    const whole = this.#unshortened(side, kind, name);
+    if (kind !== 'models') return whole;
+    const { endpoint } = variantOf(whole);
+    return endpoint === undefined || this.#several.has(endpoint) ? whole : endpoint;
+  }
+
+  #unshortened(side: Side, kind: ResourceKind, name: string): string {
+    const shared = this.#shared.get(kind);
+    if (shared?.staging.has(name) === true && shared.production.has(name)) return name;
+    const { text } = this.#folder.fold(side, name);
+    return logicalName(text.replaceAll(/\{environment\}/gi, '{environment}'));
+  }
+}
+
+function variantOf(model: string): { endpoint: string | undefined; variant: string } {
+  const at = model.lastIndexOf('/');
+  return { endpoint: at > 0 ? model.slice(0, at) : undefined, variant: model.slice(at + 1) };
+}
+
+/** In the order of their names. What one environment has twice, such as by a stack and by tags, is one thing. */
+function matchResources(
+  snapshots: Snapshots,
+  names: Names,
+): { path: [ResourceKind, string]; sides: Record<Side, Resource[]> }[] {
+  const found = new Map<string, { path: [ResourceKind, string]; sides: Record<Side, Resource[]> }>();
+  for (const side of SIDES) {
+    for (const resource of snapshots[side].resources) {
+      const path: [ResourceKind, string] = [resource.kind, names.of(side, resource.kind, resource.name)];
+      const key = path.join('\0');
+      const entry = found.get(key) ?? { path, sides: { staging: [], production: [] } };
+      if (!entry.sides[side].some(({ physical }) => physical === resource.physical)) {
+        entry.sides[side].push(resource);
+      }
+      found.set(key, entry);
+    }
+  }
+  return [...found].sort(([a], [b]) => order(a, b)).map(([, entry]) => entry);
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// What is not known
+// ---------------------------------------------------------------------------------------------------------
+
+function unknownOf(snapshots: Snapshots, names: Names, folder: Folder): Unknown {
+  const root: Unknown = { whole: false, below: new Map() };
+  const mark = (path: Path) => {
+    let node = root;
+    for (const segment of path) {
+      const next = node.below.get(segment) ?? { whole: false, below: new Map() };
+      node.below.set(segment, next);
+      node = next;
+    }
+    node.whole = true;
+  };
+  for (const side of SIDES) {
+    for (const { path } of snapshots[side].unreadable) {
+      const [kind, name, ...rest] = path as [ResourceKind, string, ...string[]];
+      if (name === undefined) {
+        mark(path);
+        // They are known by way of their endpoints alone.
+        if (kind === 'endpoints') for (const along of ALONG) mark([along]);
+        continue;
+      }
+      const called = names.of(side, kind, name);
+      mark([kind, called, ...rest]);
+      // Its parts have the names that both environments know them by, which may be folded.
+      mark([kind, called, ...rest.map((segment) => foldSegment(folder, side, segment))]);
+      if (kind === 'endpoints' && rest.length === 0) for (const along of ALONG) mark([along, called]);
+    }
+  }
+  return root;
+}
+
+const ALONG = ['models', 'monitors'] as const;
+
+function foldSegment(folder: Folder, side: Side, segment: string): string {
+  return segment.startsWith('[')
+    ? itemOf(folder.fold(side, segment.slice(1, -1)).text)
+    : folder.fold(side, segment).text;
+}
+
+/** What is not known of a resource. Of models and monitors nothing is where nothing is of their endpoint. */
+function nodeOf(unknown: Unknown, kind: string, name: string): Unknown | undefined {
+  if (unknown.whole) return unknown;
+  const ofKind = unknown.below.get(kind);
+  if (ofKind === undefined || ofKind.whole) return ofKind;
+  if (ALONG.some((along) => along === kind)) {
+    for (let at = name.indexOf('/'); at > 0; at = name.indexOf('/', at + 1)) {
+      const node = ofKind.below.get(name.slice(0, at));
+      if (node?.whole === true) return node;
+    }
+  }
+  return ofKind.below.get(name);
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// Values
+// ---------------------------------------------------------------------------------------------------------
+
+class Comparing {
+  readonly differences: Difference[] = [];
+  readonly equal: Record<DifferenceKind, number> = {
+    schema: 0,
+    inference: 0,
+    environment: 0,
+    safety: 0,
+    capacity: 0,
+    cosmetic: 0,
+  };
+  readonly #folder: Folder;
+  readonly #foldings: Pick<Folding, 'values' | 'examples'>[];
+
+  constructor(folder: Folder) {
+    this.#folder = folder;
+    this.#foldings = folder.substitutions.map(() => ({ values: 0, examples: [] }));
+  }
+
+  /** Those that have made something equal. */
+  foldings(): Folding[] {
+    return this.#folder.substitutions
+      .map((substitution, index) => ({ ...substitution, ...this.#foldings[index]! }))
+      .filter(({ values }) => values > 0);
+  }
+
+  /** @param unknown what is not known of it, and of what is below it */
+  compare(a: Json | undefined, b: Json | undefined, path: Path, unknown?: Unknown): void {
+    if (unknown?.whole === true) return;
+    if (Array.isArray(a) && Array.isArray(b)) this.#lists(a, b, path, unknown);
+    else if (isObject(a) && isObject(b)) this.#objects(a, b, path, unknown);
+    else if (a === undefined || b === undefined || !this.#isEqual(a, b, path)) this.#differ(a, b, path);
+  }
+
+  #objects(a: ObjectValue, b: ObjectValue, path: Path, unknown: Unknown | undefined): void {
+    const isImageKnown =
+      path[0] === 'models' && typeof a.imageDigest === 'string' && typeof b.imageDigest === 'string';
+    for (const { name, staging, production } of this.#match(Object.entries(a), Object.entries(b))) {
+      const below = [...path, name];
+      // What it is called says nothing of an image whose bytes are known.
+      if (isImageKnown && name === 'image' && unknown?.below.get(name)?.whole !== true) {
+        this.#image(staging, production, below);
+      } else this.compare(staging, production, below, unknown?.below.get(name));
+    }
+  }
+
+  #image(a: Json | undefined, b: Json | undefined, path: Path): void {
+    if (a !== undefined && b !== undefined && this.#isEqual(a, b, path, 'cosmetic')) return;
+    this.#differ(a, b, path, 'cosmetic');
+  }
+
+  #lists(a: readonly Json[], b: readonly Json[], path: Path, unknown: Unknown | undefined): void {
+    const isNamed = [...a, ...b].every((item) => nameOf(item) !== undefined);
+    const isOrdered = keepsOrder(path, isNamed);
+    if (isNamed) this.#named(a as ObjectValue[], b as ObjectValue[], path, isOrdered, unknown);
+    else if (!isOrdered) this.#sets(a, b, path);
+    else if (a.length === b.length && [...a, ...b].every((item) => typeof item === 'object')) {
+      for (const [index, item] of a.entries()) {
+        const segment = itemOf(String(index));
+        this.compare(item, b[index], [...path, segment], unknown?.below.get(segment));
+      }
+    } else this.#sequences(a, b, path);
+  }
+
+  #named(
+    a: readonly ObjectValue[],
+    b: readonly ObjectValue[],
+    path: Path,
+    isOrdered: boolean,
+    unknown: Unknown | undefined,
+  ): void {
+    const matched = this.#match(
+      this.#numbered('staging', a, path, isOrdered),
+      this.#numbered('production', b, path, isOrdered),
+    );
+    for (const { name, staging, production } of matched) {
+      const segment = itemOf(name);
+      this.compare(staging, production, [...path, segment], unknown?.below.get(segment));
+    }
+    if (!isOrdered) return;
+    const nameIn = (side: Side) =>
+      new Map(matched.map((item) => [item[side] as Json | undefined, item.name]));
+    const both = new Set(matched.filter((item) => item.staging && item.production).map(({ name }) => name));
+    const namesOf = (items: readonly Json[], names: Map<Json | undefined, string>) =>
+      items.map((item) => names.get(item) as string).filter((name) => both.has(name));
+    const [one, other] = [namesOf(a, nameIn('staging')), namesOf(b, nameIn('production'))];
+    if (one.some((name, index) => name !== other[index])) this.#differ(one, other, path);
+  }
+
+  /** Items with their names. Of several with one name the second has the name `<name>#2`. */
+  #numbered(
+    side: Side,
+    items: readonly ObjectValue[],
+    path: Path,
+    isOrdered: boolean,
+  ): [string, ObjectValue][] {
+    const byName = new Map<string, ObjectValue[]>();
+    for (const item of items) pushTo(byName, nameOf(item) as string, item);
+    const numbered: [string, ObjectValue][] = [];
+    for (const [name, [first, ...others]] of byName) {
+      if (others.length === 0) {
+        numbered.push([name, first as ObjectValue]);
+        continue;
+      }
+      const all = [first as ObjectValue, ...others];
+      const sorted = isOrdered ? all : sortedBy(all, (item) => this.#canonical(side, item, path));
+      let number = 1;
+      for (const item of sorted) {
+        // Somebody may have numbered them before.
+        while (number > 1 && byName.has(`${name}#${number}`)) number += 1;
+        numbered.push([number === 1 ? name : `${name}#${number}`, item]);
+        number += 1;
+      }
+    }
+    return numbered;
+  }
+
+  /** Lists of things without names, in which the order says nothing: what one has and the other has not. */
+  #sets(a: readonly Json[], b: readonly Json[], path: Path): void {
+    const kind = kindOf(path);
+    const raw = remove(a, b, canonicalSet);
+    const folded = remove(raw.staging, raw.production, (item, side) => this.#canonical(side, item, path));
+    this.equal[kind] += raw.common.length + folded.common.length;
+    for (const [one, other] of folded.common) this.#note(one, other, path);
+    if (folded.staging.length + folded.production.length > 0) {
+      this.#differ(sortedBy(folded.staging, canonicalSet), sortedBy(folded.production, canonicalSet), path);
+    }
+  }
+
+  /** Lists in which the order says something, shown whole. */
+  #sequences(a: readonly Json[], b: readonly Json[], path: Path): void {
+    const isEqual =
+      a.length === b.length &&
+      a.every((item, index) => {
+        const other = b[index] as Json;
+        return (
+          canonicalJson(item) === canonicalJson(other) ||
+          canonicalJson(this.#foldAll('staging', item, path)) ===
+            canonicalJson(this.#foldAll('production', other, path))
+        );
+      });
+    if (!isEqual) {
+      this.#differ([...a], [...b], path);
+      return;
+    }
+    this.equal[kindOf(path)] += a.length;
+    for (const [index, item] of a.entries()) this.#note(item, b[index] as Json, path);
+  }
+
+  #isEqual(a: Json, b: Json, path: Path, kind: DifferenceKind = kindOf(path)): boolean {
+    if (a !== b && !(typeof a === 'string' && typeof b === 'string' && this.#isSameText(a, b, path))) {
+      return false;
+    }
+    this.equal[kind] += 1;
+    return true;
+  }
+
+  #isSameText(a: string, b: string, path: Path): boolean {
+    const options = optionsOf(path);
+    if (this.#folder.fold('staging', a, options).text === this.#folder.fold('production', b, options).text) {
+      this.#note(a, b, path);
+      return true;
+    }
+    if (!isTime(path)) return false;
+    const ms = durationOf(a);
+    return ms !== undefined && ms === durationOf(b);
+  }
+
+  /** Takes down what made two values equal that are not the same. */
+  #note(a: Json, b: Json, path: Path): void {
+    if (a === b) return;
+    const [one, other] = [this.#usedBy('staging', a, path), this.#usedBy('production', b, path)];
+    const isSameIds = canonicalJson(one.ids) === canonicalJson(other.ids);
+    for (const [index, { as }] of this.#folder.substitutions.entries()) {
+      if (!one.used.has(index) || !other.used.has(index) || (as === '{id}' && isSameIds)) continue;
+      const folding = this.#foldings[index]!;
+      folding.values += 1;
+      if (folding.examples.length < MOST_EXAMPLES) {
+        folding.examples.push({ text: formatPath(path), staging: shown(a), production: shown(b) });
+      }
+    }
+  }
+
+  #usedBy(side: Side, value: Json, path: Path): { used: Set<number>; ids: string[] } {
+    const used = new Set<number>();
+    const ids: string[] = [];
+    const options = optionsOf(path);
+    mapTexts(value, (text) => {
+      const folded = this.#folder.fold(side, text, options);
+      for (const index of folded.used) used.add(index);
+      ids.push(...folded.ids);
+      return text;
+    });
+    return { used, ids: ids.sort() };
+  }
+
+  #differ(
+    a: Json | undefined,
+    b: Json | undefined,
+    path: Path,
+    kind: DifferenceKind = path.length === 2 ? kindOfResource(path[0] as ResourceKind) : kindOf(path),
+  ): void {
+    this.differences.push({
+      path,
+      text: formatPath(path),
+      kind,
+      severity: SEVERITY[kind],
+      staging: this.#sideOf('staging', a, path),
+      production: this.#sideOf('production', b, path),
+    });
+  }
+
+  #sideOf(side: Side, value: Json | undefined, path: Path): SideValue {
+    if (value === undefined) return {};
+    const folded = this.#foldAll(side, value, path);
+    const isSame = canonicalJson(folded) === canonicalJson(value);
+    return { value: shown(value), ...(!isSame && { folded: shown(folded) }) };
+  }
+
+  #foldAll(side: Side, value: Json, path: Path): Json {
+    const options = optionsOf(path);
+    return mapTexts(value, (text) => this.#folder.fold(side, text, options).text);
+  }
+
+  #canonical(side: Side, value: Json, path: Path): string {
+    return canonicalSet(this.#foldAll(side, value, path));
+  }
+
+  /**
+   * What both have by the same name, then by names that are the same once they are folded. Names that are the same only so
+   * within one environment tell nothing apart, and stand for themselves.
+   */
+  #match<T>(a: readonly (readonly [string, T])[], b: readonly (readonly [string, T])[]): Matched<T>[] {
+    const others = new Map(b);
+    const matched: Matched<T>[] = [];
+    const left: [string, T][] = [];
+    for (const [name, staging] of a) {
+      if (others.has(name)) {
+        matched.push({ name, staging, production: others.get(name) as T });
+        others.delete(name);
+      } else left.push([name, staging]);
+    }
+    if (left.length > 0 && others.size > 0) {
+      const taken = new Set(matched.map(({ name }) => name));
+      const [one, other] = [this.#byFolded('staging', left), this.#byFolded('production', [...others])];
+      const rest: [string, T][] = [];
+      for (const [folded, mine] of one) {
+        const theirs = other.get(folded);
+        if (mine.length === 1 && theirs?.length === 1 && !taken.has(folded)) {
+          matched.push({ name: folded, staging: mine[0]![1], production: theirs[0]![1] });
+          others.delete(theirs[0]![0]);
+        } else rest.push(...mine);
+      }
+      for (const [name, staging] of rest) matched.push({ name, staging });
+    } else for (const [name, staging] of left) matched.push({ name, staging });
+    for (const [name, production] of others) matched.push({ name, production });
+    return matched.sort((x, y) => order(x.name, y.name));
+  }
+
+  #byFolded<T>(side: Side, entries: readonly [string, T][]): Map<string, [string, T][]> {
+    const folded = new Map<string, [string, T][]>();
+    for (const entry of entries) pushTo(folded, this.#folder.fold(side, entry[0]).text, entry);
+    return folded;
+  }
+}
+
+function isObject(value: Json | undefined): value is ObjectValue {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** What an item of a list is known by; undefined of one without a name. */
+function nameOf(item: Json): string | undefined {
+  if (!isObject(item)) return undefined;
+  for (const key of NAME_KEYS) {
+    const name = Object.hasOwn(item, key) ? item[key] : undefined;
+    if (typeof name === 'string') return name;
+  }
+  return undefined;
+}
+
+function optionsOf(path: Path): FoldOptions {
+  return { keepTimes: keepsTimes(path), isKeyId: isKeyId(path) };
+}
+
+/** The same value with other texts. Keys are texts, too. */
+function mapTexts(value: Json, map: (text: string) => string): Json {
+  if (typeof value === 'string') return map(value);
+  if (Array.isArray(value)) return value.map((item) => mapTexts(item, map));
+  if (!isObject(value)) return value;
+  const entries = Object.entries(value);
+  const keys = entries.map(([key]) => map(key));
+  // Keys that would become one are told apart by what they were.
+  const isLossless = new Set(keys).size === keys.length;
+  return Object.fromEntries(
+    entries.map(([key, inner], index) => [isLossless ? keys[index] : key, mapTexts(inner, map)]),
+  );
+}
+
+function pushTo<T>(lists: Map<string, T[]>, key: string, item: T): void {
+  const list = lists.get(key);
+  if (list === undefined) lists.set(key, [item]);
+  else list.push(item);
+}
+
+/** Canonical JSON in which the order of lists says nothing. */
+function canonicalSet(value: Json): string {
+  return canonicalJson(withSortedLists(value));
+}
+
+function withSortedLists(value: Json): Json {
+  if (Array.isArray(value)) return sortedBy(value.map(withSortedLists), canonicalJson);
+  if (!isObject(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, withSortedLists(inner)]));
+}
+
+function sortedBy<T>(items: readonly T[], key: (item: T) => string): T[] {
+  return items
+    .map((item) => [key(item), item] as const)
+    .sort(([a], [b]) => order(a, b))
+    .map(([, item]) => item);
+}
+
+/** Takes away what both lists have, as often as both have it. */
+function remove(
+  a: readonly Json[],
+  b: readonly Json[],
+  key: (item: Json, side: Side) => string,
+): { staging: Json[]; production: Json[]; common: [Json, Json][] } {
+  const left = new Map<string, Json[]>();
+  for (const item of b) pushTo(left, key(item, 'production'), item);
+  const staging: Json[] = [];
+  const common: [Json, Json][] = [];
+  for (const item of a) {
+    const match = left.get(key(item, 'staging'))?.pop();
+    if (match === undefined) staging.push(item);
+    else common.push([item, match]);
+  }
+  return { staging, production: [...left.values()].flat(), common };
+}
+
+/** A value that is short enough to be shown; else the beginning of its text, with its length and its hash. */
+function shown(value: Json): Json {
+  const text = typeof value === 'string' ? value : canonicalJson(value);
+  if (text.length <= MOST_SHOWN) return value;
+  const beginning = text.slice(0, MOST_SHOWN).toWellFormed();
+  return `${beginning}… (${text.length.toLocaleString('en-US')} characters, sha256:${sha256(text).slice(0, 16)})`;
 }
