@@ -46,8 +46,11 @@ const resource = { ServiceNamespace: 'sagemaker', ResourceId: 'endpoint/one/vari
 describe('scaling and monitoring', () => {
   it('are none, by the protocol of either service', async () => {
     const scaling = new ApplicationAutoScalingClient({ ...options });
-    const targets = { ServiceNamespace: 'sagemaker', ResourceIds: [resource.ResourceId] } as const;
-    expect((await scaling.send(new DescribeScalableTargetsCommand(targets))).ScalableTargets).toEqual([]);
+    const targets = new DescribeScalableTargetsCommand({
+      ServiceNamespace: 'sagemaker',
+      ResourceIds: [resource.ResourceId],
+    });
+    expect((await scaling.send(targets)).ScalableTargets).toEqual([]);
     expect((await scaling.send(new DescribeScalingPoliciesCommand(resource))).ScalingPolicies).toEqual([]);
     expect((await scaling.send(new DescribeScheduledActionsCommand(resource))).ScheduledActions).toEqual([]);
     const sagemaker = new SageMakerClient({ ...options });
