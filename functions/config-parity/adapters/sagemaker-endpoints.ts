@@ -1,6 +1,5 @@
 import {
   type AsyncInferenceConfig,
-  type ClarifyExplainerConfig,
   type DataCaptureConfig,
   type DataCaptureConfigSummary,
   type DeploymentConfig,
@@ -22,7 +21,7 @@ import { attempt, attemptFor, CONCURRENCY, DELETED, type Found, type Reading } f
 import { type DeployedModel, readModels } from './sagemaker-models.ts';
 import { readMonitors } from './sagemaker-monitors.ts';
 import { readScaling, type ScalableVariant, type Scaling } from './scaling.ts';
-import { type JsonObject, membersOf, ordered, setOf, vpcOf } from './values.ts';
+import { type JsonObject, membersOf, setOf, vpcOf } from './values.ts';
 
 /*
  * Endpoints of SageMaker with all that belongs to them: configuration, models, scaling, monitoring schedules.
@@ -233,7 +232,7 @@ function endpointValue(
     role: ExecutionRoleArn,
     vpc: vpcOf(VpcConfig),
     deployment: endpoint.LastDeploymentConfig && deploymentOf(endpoint.LastDeploymentConfig),
-    explainer: { ...membersOf(explainers), ...(clarify && clarifyOf(clarify)) },
+    explainer: { ...membersOf(explainers), ...membersOf(clarify) },
     metrics: metrics && {
       enhanced: metrics.EnableEnhancedMetrics ?? false,
       detailed: metrics.EnableDetailedObservability ?? false,
@@ -386,26 +385,12 @@ function deploymentOf({
   });
 }
 
-function clarifyOf({ InferenceConfig: inference, ...more }: ClarifyExplainerConfig): JsonObject {
-  const { FeatureHeaders, FeatureTypes, LabelHeaders, ...rest } = inference ?? {};
-  return setOf({
-    ...membersOf(more),
-    // By place: a feature is known by its column.
-    inference: inference && {
-      ...membersOf(rest),
-      featureHeaders: ordered(FeatureHeaders),
-      featureTypes: ordered(FeatureTypes),
-      labelHeaders: ordered(LabelHeaders),
-    },
-  });
-}
-
-/** The models of a variant; what is not read is told. */
+/** The model of a variant, if any; what is not read is told. */
 function modelsOf({ sink }: Reading, endpoint: string, { definition, live }: Variant): DeployedModel[] {
   const { VariantName = '', ModelName, InstancePools = [] } = definition;
   const name = `${endpoint}/${VariantName}`;
-  for (const { InstanceType, ModelNameOverride } of InstancePools) {
-    if (ModelNameOverride === undefined) continue;
+  const overrides = InstancePools.filter(({ ModelNameOverride }) => ModelNameOverride !== undefined);
+  for (const { InstanceType } of overrides) {
     sink.notRead({
       subject: `model of ${name} on ${InstanceType}`,
       why: 'of a variant with a model for each instance type only its own model is compared',

@@ -5,11 +5,11 @@ import {
   type OfflineStoreConfig,
   type OnlineStoreConfig,
 } from '@aws-sdk/client-sagemaker';
-import { mapLimit } from '../../shared/aws.ts';
 import { isGone } from '../../shared/sagemaker.ts';
 import type { Path } from '../path.ts';
 import { everyPage } from './pages.ts';
-import { attempt, CONCURRENCY, DELETED, type Found, type Reading } from './reading.ts';
+import { attempt, DELETED, type Found, type Reading } from './reading.ts';
+import { readEach } from './things.ts';
 import { type JsonObject, membersOf, setOf } from './values.ts';
 
 /*
@@ -23,14 +23,18 @@ import { type JsonObject, membersOf, setOf } from './values.ts';
  * @throws GateDependencyError where nothing at all can be read
  */
 export async function readFeatureGroups(reading: Reading, found: readonly Found[]): Promise<void> {
-  await mapLimit(found, CONCURRENCY, (one) => readFeatureGroup(reading, one));
+  await readEach(reading, found, (one) => readFeatureGroup(reading, one));
 }
 
-async function readFeatureGroup(reading: Reading, { kind, name, physical }: Found): Promise<void> {
+/** Null where there is no such group, undefined where it could not be read. */
+async function readFeatureGroup(
+  reading: Reading,
+  { kind, name, physical }: Found,
+): Promise<JsonObject | null | undefined> {
   const { sink, clients } = reading;
   const path: Path = [kind, name];
   const of = { path, physical, action: 'sagemaker:DescribeFeatureGroup' };
-  let group: DescribeFeatureGroupCommandOutput | undefined;
+  const pages: DescribeFeatureGroupCommandOutput[] = [];
   const attempted = await attempt(
     reading,
     of,
@@ -42,21 +46,23 @@ async function readFeatureGroup(reading: Reading, { kind, name, physical }: Foun
             ...(token !== undefined && { NextToken: token }),
           }),
         );
-        group ??= answer;
+        pages.push(answer);
         return { items: answer.FeatureDefinitions, next: answer.NextToken };
       }),
     isGone,
   );
-  if (attempted === undefined) return;
-  if ('gone' in attempted || group === undefined) {
+  if (attempted === undefined) return undefined;
+  const [group] = pages;
+  if (group === undefined) return null;
+  if ('gone' in attempted) {
     // Between two pages of its features.
-    if (group !== undefined) return sink.unreadable({ ...of, why: DELETED });
-    return sink.add({ kind, name, physical, value: null });
+    sink.unreadable({ ...of, why: DELETED });
+    return undefined;
   }
   const { FeatureGroupStatus = 'unknown', LastUpdateStatus } = group;
   if (FeatureGroupStatus !== 'Created') sink.unsettled({ path, physical, status: FeatureGroupStatus });
   else if (LastUpdateStatus?.Status === 'InProgress') sink.unsettled({ path, physical, status: 'Updating' });
-  sink.add({ kind, name, physical, value: featureGroupValue(group, attempted.answer) });
+  return featureGroupValue(group, attempted.answer);
 }
 
 function featureGroupValue(

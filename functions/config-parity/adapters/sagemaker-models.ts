@@ -6,6 +6,7 @@ import {
   type DescribeModelCommandOutput,
   DescribeModelPackageCommand,
   type DescribeModelPackageCommandOutput,
+  type ModelDataSource,
   type ModelPackageContainerDefinition,
   type S3ModelDataSource,
 } from '@aws-sdk/client-sagemaker';
@@ -97,7 +98,11 @@ async function containersOf(
       reading.sink.unreadable({ ...of, why: DELETED });
       return undefined;
     }
-    for (const packaged of packagedOf(attempted.answer, own)) containers.push({ own, packaged });
+    // What the model adds to the package is taken down once.
+    const { Environment, ...rest } = own;
+    for (const [index, packaged] of packagedOf(attempted.answer, own).entries()) {
+      containers.push({ own: index === 0 ? own : rest, packaged });
+    }
   }
   return containers;
 }
@@ -134,45 +139,31 @@ function modelValue(
     EnableNetworkIsolation,
     ...more
   } = model;
-  const invocation = InferenceExecutionConfig?.Mode ?? (Containers?.length ? 'Serial' : undefined);
   return setOf({
     ...membersOf(more),
     containers: containers?.map((container, index) =>
       containerOf(container, index, containers.length === 1, images),
     ),
-    // Containers are matched by their names, and the order in which they are invoked is no part of those.
-    order: invocation === 'Serial' && containers?.length ? orderOf(containers) : undefined,
-    invocation,
+    invocation: InferenceExecutionConfig?.Mode ?? 'Serial',
     networkIsolation: EnableNetworkIsolation ?? false,
     vpc: vpcOf(VpcConfig),
     role: ExecutionRoleArn,
   });
 }
 
-/** In which order containers with names are invoked; undefined where their names are the order. */
-function orderOf(containers: readonly Container[]): string | undefined {
-  const names = containers.map(hostnameOf);
-  return names.length > 1 && names.every((name) => name !== undefined) ? names.join(', ') : undefined;
-}
-
-function hostnameOf({ own, packaged }: Container): string | undefined {
-  return own.ContainerHostname ?? packaged?.ContainerHostname;
-}
-
 function containerOf(
-  container: Container,
+  { own, packaged }: Container,
   index: number,
   isOnly: boolean,
   images: readonly DeployedImage[],
 ): JsonObject {
-  const { own, packaged } = container;
   const {
     ContainerHostname,
     Image = packaged?.Image,
     ImageConfig,
     Mode,
-    ModelDataUrl = packaged?.ModelDataUrl,
-    ModelDataSource = packaged?.ModelDataSource,
+    ModelDataUrl,
+    ModelDataSource,
     AdditionalModelDataSources = packaged?.AdditionalModelDataSources,
     Environment,
     ModelPackageName,
@@ -181,19 +172,17 @@ function containerOf(
     ContainerMetricsConfig,
     ...more
   } = own;
-  const { S3DataSource: source, ...otherSources } = ModelDataSource ?? {};
+  const isPackaged = ModelDataUrl === undefined && ModelDataSource === undefined;
   return setOf({
     ...membersOf(more),
     ...(packaged && packagedMembersOf(packaged)),
-    name: hostnameOf(container) ?? String(index),
+    name: ContainerHostname ?? packaged?.ContainerHostname ?? String(index),
     image: Image,
     imageDigest: digestOf(Image, packaged?.ImageDigest, isOnly, images),
     environment: { ...packaged?.Environment, ...Environment },
-    modelData: {
-      ...membersOf(otherSources),
-      ...(source === undefined ? archiveOf(ModelDataUrl, Mode) : sourceOf(source)),
-      etag: source?.ETag ?? packaged?.ModelDataETag,
-    },
+    modelData: isPackaged
+      ? modelDataOf(packaged?.ModelDataUrl, packaged?.ModelDataSource, Mode, packaged?.ModelDataETag)
+      : modelDataOf(ModelDataUrl, ModelDataSource, Mode),
     additionalModelData: additionalOf(AdditionalModelDataSources),
     mode: Mode ?? 'SingleModel',
     multiModelCache: MultiModelConfig?.ModelCacheSetting,
@@ -240,10 +229,23 @@ function digestOf(
   return written(deployed?.ResolvedImage) ?? packaged ?? written(image);
 }
 
-/** What a ModelDataUrl says: an archive, and with several models where all of them are. */
-function archiveOf(uri: string | undefined, mode: string | undefined): JsonObject | undefined {
-  if (uri === undefined) return undefined;
-  return mode === 'MultiModel' ? { uri, type: 'S3Prefix' } : { uri, type: 'S3Object', compression: 'Gzip' };
+/** Where model data is: a URL is the short form of an archive, or of where the archives of several models are. */
+function modelDataOf(
+  url: string | undefined,
+  source: ModelDataSource | undefined,
+  mode: string | undefined,
+  etag?: string,
+): JsonObject {
+  const { S3DataSource: object, ...more } = source ?? {};
+  const short =
+    mode === 'MultiModel'
+      ? { uri: url, type: 'S3Prefix' }
+      : { uri: url, type: 'S3Object', compression: 'Gzip' };
+  return setOf({
+    ...membersOf(more),
+    ...(object === undefined ? url !== undefined && short : sourceOf(object)),
+    etag: object?.ETag ?? etag,
+  });
 }
 
 function sourceOf({

@@ -1,10 +1,10 @@
 import { DescribePipelineCommand, type DescribePipelineCommandOutput } from '@aws-sdk/client-sagemaker';
-import { mapLimit } from '../../shared/aws.ts';
 import { isGone } from '../../shared/sagemaker.ts';
 import { tryJson } from '../../shared/schema.ts';
 import type { Json } from '../json.ts';
 import type { Path } from '../path.ts';
-import { attempt, CONCURRENCY, type Found, type Reading } from './reading.ts';
+import { attempt, type Found, type Reading } from './reading.ts';
+import { readEach } from './things.ts';
 import { type JsonObject, membersOf, setOf } from './values.ts';
 
 /*
@@ -17,23 +17,21 @@ import { type JsonObject, membersOf, setOf } from './values.ts';
  * @throws GateDependencyError where nothing at all can be read
  */
 export async function readPipelines(reading: Reading, found: readonly Found[]): Promise<void> {
-  await mapLimit(found, CONCURRENCY, (one) => readPipeline(reading, one));
-}
-
-async function readPipeline(reading: Reading, { kind, name, physical }: Found): Promise<void> {
   const { sink, clients } = reading;
-  const path: Path = [kind, name];
-  const attempted = await attempt(
-    reading,
-    { path, physical, action: 'sagemaker:DescribePipeline' },
-    () => clients.sagemaker.send(new DescribePipelineCommand({ PipelineName: physical })),
-    isGone,
-  );
-  if (attempted === undefined) return;
-  if ('gone' in attempted) return sink.add({ kind, name, physical, value: null });
-  const { PipelineStatus = 'Active' } = attempted.answer;
-  if (PipelineStatus !== 'Active') sink.unsettled({ path, physical, status: PipelineStatus });
-  sink.add({ kind, name, physical, value: pipelineValue(attempted.answer) });
+  await readEach(reading, found, async ({ kind, name, physical }) => {
+    const path: Path = [kind, name];
+    const attempted = await attempt(
+      reading,
+      { path, physical, action: 'sagemaker:DescribePipeline' },
+      () => clients.sagemaker.send(new DescribePipelineCommand({ PipelineName: physical })),
+      isGone,
+    );
+    if (attempted === undefined) return undefined;
+    if ('gone' in attempted) return null;
+    const { PipelineStatus = 'Active' } = attempted.answer;
+    if (PipelineStatus !== 'Active') sink.unsettled({ path, physical, status: PipelineStatus });
+    return pipelineValue(attempted.answer);
+  });
 }
 
 function pipelineValue(pipeline: DescribePipelineCommandOutput): JsonObject {
