@@ -22,7 +22,7 @@ import type {
   DescribePipelineResponse,
   ListMonitoringSchedulesRequest,
 } from '@aws-sdk/client-sagemaker';
-import type { GetScheduleOutput } from '@aws-sdk/client-scheduler';
+import type { GetScheduleOutput, ListSchedulesCommandInput } from '@aws-sdk/client-scheduler';
 import type { GetParametersByPathCommandInput, Parameter } from '@aws-sdk/client-ssm';
 
 /** All that an account has, in the shapes of AWS's answers; by name where nothing else is said. */
@@ -330,6 +330,15 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
 
   'scheduler:GetSchedule': ({ data }, { Name, GroupName = 'default' }: Named & { GroupName?: string }) =>
     find(data.schedules, `${GroupName}/${Name}`, () => notFound('ResourceNotFoundException', 404)),
+
+  'scheduler:ListSchedules': (estate, input: ListSchedulesCommandInput) => {
+    const { GroupName, NamePrefix = '', NextToken, MaxResults } = input;
+    const all = Object.values(estate.data.schedules)
+      .filter((one) => [undefined, one.GroupName].includes(GroupName) && one.Name?.startsWith(NamePrefix))
+      .map(({ Arn, Name, GroupName, State }) => ({ Arn, Name, GroupName, State }));
+    const { items, next } = page(estate, all, NextToken, { most: 100, asked: MaxResults });
+    return { Schedules: items, NextToken: next };
+  },
 
   'cloudformation:ListStackResources': (
     estate,

@@ -179,9 +179,7 @@ export class Maker {
     const index = this.#resources++;
     if (this.shape.naming !== 'stacks') {
       const name = this.shape.naming === 'names' ? `${thing}-${word}` : `${word}-${thing}`;
-      if (this.shape.naming === 'tags') {
-        this.data.tags[arnOf(name)] = { app: APP, stage: word, 'cost-centre': '4711' };
-      }
+      this.tag(arnOf(name));
       return name;
     }
     const stack = stackName(word, Math.floor(index / STACK_SIZE));
@@ -190,6 +188,12 @@ export class Maker {
     const name = `${`${stack}-${LogicalResourceId}`.slice(0, most - 13)}-${suffix}`;
     this.inStack(stack, type, LogicalResourceId, physical(name));
     return name;
+  }
+
+  /** Has something found by its tags. */
+  tag(arn: string): void {
+    if (this.shape.naming !== 'tags') return;
+    this.data.tags[arn] = { app: APP, stage: this.place.word, 'cost-centre': '4711' };
   }
 
   inStack(stack: string, ResourceType: string, LogicalResourceId: string, physical: string): void {

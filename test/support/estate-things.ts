@@ -5,6 +5,12 @@ import { APP, type Maker, PRODUCTS, sha256, thingOf, tocsinStack } from './estat
  * Everything that is no endpoint.
  */
 
+/** The nth name of some, from the beginning again where there are fewer. */
+function nth(things: object, index: number): string {
+  const names = Object.keys(things);
+  return names[index % names.length] ?? '';
+}
+
 const RUNTIMES = ['nodejs24.x', 'python3.13', 'java21'] as const;
 
 export function makeFunction(maker: Maker, index: number): void {
@@ -23,7 +29,7 @@ export function makeFunction(maker: Maker, index: number): void {
     FunctionName,
     thing,
     {
-      ENDPOINT_NAME: `${thingOf(index)}-${word}`,
+      ENDPOINT_NAME: nth(maker.data.endpoints, index),
       BUCKET: maker.bucket('features'),
       QUEUE_URL: `https://sqs.${region}.amazonaws.com/${account}/${APP}-${word}-requests`,
       DB_HOST: `${APP}-${word}.cluster-${maker.hex(12)}.${region}.rds.amazonaws.com`,
@@ -301,7 +307,7 @@ export function makeRule(maker: Maker, index: number): void {
   maker.data.targets[key] = [
     {
       Id: 'Target0',
-      Arn: maker.arn('lambda', `function:${thingOf(index)}-features-${word}`),
+      Arn: maker.arn('lambda', `function:${nth(maker.data.functions, index)}`),
       InputTransformer: {
         InputPathsMap: { key: '$.detail.object.key' },
         InputTemplate: `{"key": <key>, "stage": "${word}"}`,
@@ -311,7 +317,7 @@ export function makeRule(maker: Maker, index: number): void {
     },
     {
       Id: 'Target1',
-      Arn: maker.arn('sagemaker', `pipeline/${thingOf(index)}-training-${word}`),
+      Arn: maker.arn('sagemaker', `pipeline/${nth(maker.data.pipelines, index)}`),
       RoleArn: maker.role(thing),
       SageMakerPipelineParameters: { PipelineParameterList: [{ Name: 'Trees', Value: '40' }] },
       Input: JSON.stringify({ stage: word, index }),
@@ -322,13 +328,16 @@ export function makeRule(maker: Maker, index: number): void {
 export function makeSchedule(maker: Maker, index: number): void {
   const thing = `${thingOf(index)}-nightly`;
   const { word } = maker.place;
-  const GroupName = index % 3 === 0 ? `${APP}-jobs` : 'default';
+  const isGrouped = index % 3 === 0;
+  const group = maker.shape.naming === 'tags' ? `${APP}-${word}-jobs` : `${APP}-jobs`;
+  const GroupName = isGrouped ? group : 'default';
   const arnOf = (name: string) => maker.arn('scheduler', `schedule/${GroupName}/${name}`);
-  // Schedules have no tags, and CloudFormation knows the name alone: of another group it would find nothing.
-  const inStack = maker.shape.naming === 'stacks' && GroupName === 'default';
-  const Name = inStack
-    ? maker.name('AWS::Scheduler::Schedule', thing, arnOf, { most: 64 })
-    : `${thing}-${word}`;
+  // Schedules have no tags: their groups have.
+  const Name =
+    maker.shape.naming === 'stacks'
+      ? maker.name('AWS::Scheduler::Schedule', thing, arnOf, { most: 64 })
+      : `${thing}-${word}`;
+  if (isGrouped) maker.tag(maker.arn('scheduler', `schedule-group/${GroupName}`));
   maker.data.schedules[`${GroupName}/${Name}`] = {
     Name,
     Arn: arnOf(Name),
@@ -343,7 +352,7 @@ export function makeSchedule(maker: Maker, index: number): void {
     ...(index % 2 === 0 && { KmsKeyArn: maker.kmsKey }),
     ActionAfterCompletion: 'NONE',
     Target: {
-      Arn: maker.arn('lambda', `function:${thingOf(index)}-features-${word}`),
+      Arn: maker.arn('lambda', `function:${nth(maker.data.functions, index)}`),
       RoleArn: maker.role(thing),
       Input: JSON.stringify({
         dataset: `s3://${maker.bucket('lake')}/bookings_${index}/`,

@@ -56,7 +56,6 @@ export function parityOf(shape: WorldShape, { staging, production }: Places): ob
     Array.from({ length: count }, (_, index) => of(index));
   const named = (thing: string) => `${thing}-{environment}`;
   const busOf = (index: number) => (index % 3 === 0 ? `${APP}-bus/` : '');
-  const groupOf = (index: number) => (index % 3 === 0 ? `${APP}-jobs/` : '');
   const side = ({ word, account, region }: Place) => ({
     names: [word],
     account,
@@ -69,7 +68,7 @@ export function parityOf(shape: WorldShape, { staging, production }: Places): ob
     shape.featureGroups +
     shape.pipelines +
     shape.rules +
-    all(shape.schedules, groupOf).filter((group) => group === '').length;
+    shape.schedules;
   const byName = {
     endpoints: all(shape.endpoints, (index) => named(thingOf(index))),
     alarms: all(shape.endpoints, (index) =>
@@ -80,14 +79,17 @@ export function parityOf(shape: WorldShape, { staging, production }: Places): ob
     pipelines: all(shape.pipelines, (index) => named(`${thingOf(index)}-training`)),
     rules: all(shape.rules, (index) => `${busOf(index)}${named(`${thingOf(index)}-landed`)}`),
   };
-  const scheduled = all(shape.schedules, (index) => `${groupOf(index)}${named(`${thingOf(index)}-nightly`)}`);
+  const isGrouped = (index: number) => index % 3 === 0;
+  const scheduled = all(shape.schedules, (index) => index)
+    .filter((index) => naming === 'names' || (naming === 'tags' && !isGrouped(index)))
+    .map((index) => `${isGrouped(index) ? `${APP}-jobs/` : ''}${named(`${thingOf(index)}-nightly`)}`);
   return {
     staging: side(staging),
     production: side(production),
     compare: {
       ...(shape.parameters > 0 && { parameters: [`/${APP}/{environment}/`] }),
       tables: all(shape.tables, (index) => `${APP}_{environment}.bookings_${index}`),
-      schedules: naming === 'stacks' ? scheduled.filter((name) => name.includes('/')) : scheduled,
+      schedules: scheduled,
       tocsin: [tocsinStack('{environment}')],
       ...(naming === 'names' && byName),
       ...(naming === 'stacks' && {
