@@ -10,6 +10,7 @@ import { contractCommand } from './commands/contract.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { drillCommand } from './commands/drill.ts';
 import { evaluateCommand } from './commands/evaluate.ts';
+import { parityCommand } from './commands/parity.ts';
 import { profileCommand } from './commands/profile.ts';
 import { rollbackCommand } from './commands/rollback.ts';
 import { EXIT, type Io } from './shared/cli.ts';
@@ -47,6 +48,8 @@ const program = new Command('tocsin')
   )
   .version(TOCSIN_VERSION)
   .exitOverride()
+  // Options behind a command are its own, also where the one above has some of the same name.
+  .enablePositionalOptions()
   .showHelpAfterError('(add --help for what is expected)')
   .addHelpText(
     'after',
@@ -56,6 +59,7 @@ Examples:
   tocsin check flights.parquet --contract contracts/flights.yaml
   tocsin evaluate --model flight-delay --holdout 2001-05.parquet --predictions predictions.csv
   tocsin alarm explain --fires '>= 0.2' --m 2 --n 3 --series '0.1 0.1 _ 0.3x5'
+  tocsin parity flight-delay
   tocsin rollback churn --to primary
   tocsin doctor --outputs cdk-outputs.json`,
   );
@@ -67,6 +71,7 @@ for (const command of [
   evaluateCommand,
   canaryCommand,
   drillCommand,
+  parityCommand,
   rollbackCommand,
   alarmCommand,
   doctorCommand,

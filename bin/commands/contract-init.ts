@@ -1,4 +1,3 @@
-import { access } from 'node:fs/promises';
 import { dirname, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
@@ -51,16 +50,13 @@ Examples:
 export async function contractInit(data: string, options: InitOptions, io: Io): Promise<ExitCode> {
   const { GateInputError } = await import('../../functions/shared/errors.ts');
   const { openDataset } = await import('../shared/dataset.ts');
-  const { writeWhole } = await import('../shared/files.ts');
+  const { assertAbsent, writeWhole } = await import('../shared/files.ts');
   const { bareContract, datasetNameOf, describeMalformed, measureProfile } = await import(
     '../shared/profiles.ts'
   );
   const { inferColumns } = await import('../../functions/quality-gate/adapters/infer.ts');
   for (const file of [options.out, options.baseline]) {
-    if (file === undefined || options.force === true || !(await exists(file))) continue;
-    throw new GateInputError(`${file} exists already`, {
-      help: 'Give another name, or --force to replace it.',
-    });
+    if (file !== undefined && options.force !== true) await assertAbsent(file);
   }
 
   const asOf = Date.now();
@@ -170,16 +166,10 @@ function omissionFor({ check, column }: Finding): Omission | undefined {
 
 /** Path of the JSON Schema from the contract, for editors; undefined where it is not near it. */
 async function schemaFrom(out: string | undefined): Promise<string | undefined> {
+  const { exists } = await import('../shared/files.ts');
   // The same two steps up from the source and from the bundle.
   const schema = fileURLToPath(new URL('../../docs/schemas/contract.schema.json', import.meta.url));
   const outside = relative(process.cwd(), schema).startsWith('..');
   if (out === undefined || outside || !(await exists(schema))) return undefined;
   return relative(dirname(out), schema).split(sep).join('/');
-}
-
-async function exists(file: string): Promise<boolean> {
-  return access(file).then(
-    () => true,
-    () => false,
-  );
 }

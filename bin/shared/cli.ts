@@ -102,10 +102,15 @@ const WIDE =
   /^(?:\p{Emoji_Presentation}|[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6])/u;
 const graphemes = new Intl.Segmenter();
 
+/** What a reader takes for one character each. */
+export function* charactersOf(text: string): Generator<string> {
+  for (const { segment } of graphemes.segment(text)) yield segment;
+}
+
 /** Columns that a text takes on a terminal. */
-function widthOf(text: string): number {
+export function widthOf(text: string): number {
   let width = 0;
-  for (const { segment } of graphemes.segment(text)) width += WIDE.test(segment) ? 2 : 1;
+  for (const character of charactersOf(text)) width += WIDE.test(character) ? 2 : 1;
   return width;
 }
 
@@ -161,14 +166,21 @@ export function bytes(value: number): string {
 /**
  * Shows on a terminal what a long step is doing, and for how long, from its second second on; the line is erased
  * at the end.
+ *
+ * @param what a text, or what says it anew each second
  */
-export async function withProgress<T>({ stderr }: Io, what: string, step: () => Promise<T>): Promise<T> {
+export async function withProgress<T>(
+  { stderr }: Io,
+  what: string | (() => string),
+  step: () => Promise<T>,
+): Promise<T> {
   if (!('isTTY' in stderr) || stderr.isTTY !== true) return step();
   const started = Date.now();
   let shown = false;
   const timer = setInterval(() => {
     shown = true;
-    stderr.write(`\r\u001b[K${printable(what)} … ${Math.round((Date.now() - started) / 1000)} s`);
+    const text = typeof what === 'string' ? what : what();
+    stderr.write(`\r\u001b[K${printable(text)} … ${Math.round((Date.now() - started) / 1000)} s`);
   }, 1000);
   try {
     return await step();

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { access, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { GateDependencyError, GateInputError, messageOf } from '../../functions/shared/errors.ts';
 
@@ -44,6 +44,26 @@ export function fileError(error: unknown, path: string, what: string): Error {
     default:
       return new GateDependencyError(`${what} ${path}: ${messageOf(error)}`, { cause: error });
   }
+}
+
+/** Whether there is something of that name. */
+export async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+/**
+ * Makes sure that nothing is replaced.
+ *
+ * @throws GateInputError where there is such a file already
+ */
+export async function assertAbsent(path: string): Promise<void> {
+  if (!(await exists(path))) return;
+  throw new GateInputError(`${path} exists already`, {
+    help: 'Give another name, or --force to replace it.',
+  });
 }
 
 /**

@@ -86,6 +86,14 @@ export function addRunOptions(command: Command): Command {
     .option('--out <directory>', 'write verdict.json there, too');
 }
 
+/** Adds the options of a comparison of two environments that is made here. */
+export function addLocalOptions(command: Command): Command {
+  return command
+    .option('--local', 'read both environments with your own credentials, and compare here')
+    .option('--offline <snapshots...>', 'compare two saved snapshots: staging.json production.json')
+    .option('--config <file>', 'the configuration, for what is compared here', 'tocsin.yaml');
+}
+
 const UNITS: Record<string, number> = {
   B: 1,
   KB: 1e3,

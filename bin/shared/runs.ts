@@ -31,7 +31,8 @@ export interface FunctionOutput {
     | 'PipelineCanaryAlias'
     | 'AlarmDrillAlias'
     | 'RollbackDrillAlias'
-    | 'RollbackAlias';
+    | 'RollbackAlias'
+    | 'ConfigParityAlias';
   /** What the stack lacks where there is no such output: `a model in tocsin.yaml`. */
   missing: string;
 }
@@ -52,6 +53,8 @@ export interface RunRequest extends FunctionOutput {
   picture?: {
     /** `timeline.json` */
     file: string;
+    /** Whether what is in it is printed with the verdict as JSON, too (default false): it is a JSON object. */
+    inJson?: boolean;
     /** @param where it is kept, for messages */
     render: (stream: Io['stdout'], text: string, where: string) => Promise<string>;
   };
@@ -266,8 +269,8 @@ async function conclude(
   if (stored === undefined) throw new GateDependencyError(`there is no ${evidence}`);
   const verdict = parseVerdict<Verdict>(stored, evidence);
   if (options.out !== undefined) await writeWhole(join(options.out, 'verdict.json'), stored, 'verdict');
-  if (picture !== undefined) await showPicture(s3, evidence, picture, options, io);
-  if (options.json === true) io.stdout.write(`${JSON.stringify({ ...verdict, result }, null, 2)}\n`);
+  const more = picture === undefined ? {} : await showPicture(s3, evidence, picture, options, io);
+  if (options.json === true) io.stdout.write(`${JSON.stringify({ ...verdict, result, ...more }, null, 2)}\n`);
   else {
     io.stdout.write(renderVerdict(io.stdout, verdict, { of: evidence, passed: true }));
     if (end.approval !== undefined) {
@@ -285,23 +288,30 @@ async function conclude(
   return verdict.outcome === 'pass' ? EXIT.pass : EXIT.failed;
 }
 
-/** Shows the picture of a run, and keeps what it is made of. No verdict depends on it. */
+/**
+ * Shows the picture of a run, and keeps what it is made of. No verdict depends on it.
+ *
+ * @returns what is printed with the verdict as JSON
+ */
 async function showPicture(
   s3: S3Client,
   evidence: string,
-  { file, render }: NonNullable<RunRequest['picture']>,
+  { file, inJson = false, render }: NonNullable<RunRequest['picture']>,
   { out, json }: RunOptions,
   io: Io,
-): Promise<void> {
+): Promise<object> {
   const uri = `${evidence.slice(0, evidence.lastIndexOf('/') + 1)}${file}`;
   let text: string | undefined;
+  let more: object = {};
   try {
     text = await readEvidence(s3, uri);
     if (text !== undefined && json !== true) io.stdout.write(await render(io.stdout, text, uri));
+    if (text !== undefined && json === true && inJson) more = parseJson(z.looseObject({}), text, uri);
   } catch (error) {
     io.stderr.write(`${printable(`no picture: ${messageOf(error)}`)}\n`);
   }
   if (text !== undefined && out !== undefined) await writeWhole(join(out, file), text, file);
+  return more;
 }
 
 /** @returns undefined where there is no such object */
