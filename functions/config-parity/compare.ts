@@ -177,9 +177,22 @@ function matchResources(
 // What is not known
 // ---------------------------------------------------------------------------------------------------------
 
+/**
+ * Paths at and below which nothing could be compared, or only what was changing meanwhile; as differences would have them.
+ */
+export function unsurePaths(staging: Snapshot, production: Snapshot, parity: ParityConfig): Path[] {
+  const snapshots = { staging, production };
+  const folder = new Folder(parity, staging, production);
+  const names = new Names(folder, snapshots);
+  return [
+    ...pathsOf(snapshots, names, folder, ({ unreadable }) => unreadable),
+    ...pathsOf(snapshots, names, folder, ({ unsettled }) => unsettled),
+  ];
+}
+
 function unknownOf(snapshots: Snapshots, names: Names, folder: Folder): Unknown {
   const root: Unknown = { whole: false, below: new Map() };
-  const mark = (path: Path) => {
+  for (const path of pathsOf(snapshots, names, folder, ({ unreadable }) => unreadable)) {
     let node = root;
     for (const segment of path) {
       const next = node.below.get(segment) ?? { whole: false, below: new Map() };
@@ -187,24 +200,32 @@ function unknownOf(snapshots: Snapshots, names: Names, folder: Folder): Unknown 
       node = next;
     }
     node.whole = true;
-  };
-  for (const side of SIDES) {
-    for (const { path } of snapshots[side].unreadable) {
-      const [kind, name, ...rest] = path as [ResourceKind, string, ...string[]];
-      if (name === undefined) {
-        mark(path);
-        // They are known by way of their endpoints alone.
-        if (kind === 'endpoints') for (const along of ALONG) mark([along]);
-        continue;
-      }
-      const called = names.of(side, kind, name);
-      mark([kind, called, ...rest]);
-      // Its parts have the names that both environments know them by, which may be folded.
-      mark([kind, called, ...rest.map((segment) => foldSegment(folder, side, segment))]);
-      if (kind === 'endpoints' && rest.length === 0) for (const along of ALONG) mark([along, called]);
-    }
   }
   return root;
+}
+
+/** Paths of some entries of both snapshots, as both environments call them. */
+function pathsOf(
+  snapshots: Snapshots,
+  names: Names,
+  folder: Folder,
+  entriesOf: (snapshot: Snapshot) => readonly { path: Path }[],
+): Path[] {
+  return SIDES.flatMap((side) =>
+    entriesOf(snapshots[side]).flatMap(({ path }): Path[] => {
+      const [kind, name, ...rest] = path as [ResourceKind, string, ...string[]];
+      // Models and monitors are known by way of their endpoints alone.
+      const along = kind === 'endpoints' && rest.length === 0 ? ALONG : [];
+      if (name === undefined) return [path, ...along.map((other) => [other])];
+      const called = names.of(side, kind, name);
+      return [
+        [kind, called, ...rest],
+        // Its parts have the names that both environments know them by, which may be folded.
+        [kind, called, ...rest.map((segment) => foldSegment(folder, side, segment))],
+        ...along.map((other) => [other, called]),
+      ];
+    }),
+  );
 }
 
 const ALONG = ['models', 'monitors'] as const;

@@ -1,5 +1,5 @@
 import { GateInputError } from '../shared/errors.ts';
-import { compare } from './compare.ts';
+import { compare, unsurePaths } from './compare.ts';
 import type { Comparison, DocumentedUse, ProbeOutcome } from './comparison.ts';
 import { usesOf } from './documented.ts';
 import type { Path } from './path.ts';
@@ -33,7 +33,10 @@ export function evaluate(staging: Snapshot, production: Snapshot, parity: Parity
   checkOrigin(production, 'production', parity);
   const comparison = compare(staging, production, parity.value);
   const probes = judgeProbes(staging, production, parity.value);
-  const unreadable: Path[] = [...comparison.ambiguous, ...comparison.missing].map(({ path }) => path);
+  const unreadable: Path[] = [
+    ...unsurePaths(staging, production, parity.value),
+    ...[...comparison.ambiguous, ...comparison.missing].map(({ path }) => path),
+  ];
   return { comparison, uses: usesOf(comparison, parity, { probes, unreadable, asOf }), probes, asOf };
 }
 
