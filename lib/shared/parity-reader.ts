@@ -172,8 +172,8 @@ function needsOf({ parity, side, place }: ReaderOf): Need[] {
   if (asked.length > 0) {
     needs.push({
       actions: ['sagemaker:InvokeEndpoint'],
-      named: bothSpellings(
-        asked.map((pair) => arn('sagemaker', `endpoint/${physicalName(pair, side, environment)}`)),
+      named: bothSpellings(asked.map((pair) => `endpoint/${physicalName(pair, side, environment)}`)).map(
+        (resource) => arn('sagemaker', resource),
       ),
     });
   }

@@ -22,6 +22,16 @@ const ACTIONS: Record<string, string[]> = {
   // The topic has a key.
   'sns:Publish': ['sns:Publish', 'kms:Decrypt', 'kms:GenerateDataKey'],
   'eventbridge:PutEvents': ['events:PutEvents'],
+  'eventbridge:DescribeRule': ['events:DescribeRule'],
+  'eventbridge:ListTargetsByRule': ['events:ListTargetsByRule'],
+  'application-auto-scaling:DescribeScalableTargets': ['application-autoscaling:DescribeScalableTargets'],
+  'application-auto-scaling:DescribeScalingPolicies': ['application-autoscaling:DescribeScalingPolicies'],
+  'application-auto-scaling:DescribeScheduledActions': ['application-autoscaling:DescribeScheduledActions'],
+  'resource-groups-tagging-api:GetResources': ['tag:GetResources'],
+  // With values that are decrypted.
+  'ssm:GetParameters': ['ssm:GetParameters', 'kms:Decrypt'],
+  // Everybody may ask who they are.
+  'sts:GetCallerIdentity': [],
   // Of a configuration with a key, and with the alarms of a guardrail.
   'sagemaker:UpdateEndpoint': ['sagemaker:UpdateEndpoint', 'kms:CreateGrant', 'cloudwatch:DescribeAlarms'],
   'sagemaker-runtime:InvokeEndpoint': ['sagemaker:InvokeEndpoint'],
@@ -140,6 +150,17 @@ driftMonitors:
     dataset: flights
     features: [id]
     alarm: { threshold: 0.2 }
+parity:
+  everything:
+    production: { role: "${ROLE}" }
+    compare:
+      endpoints: ["delay-{environment}"]
+      stacks: ["delay-{environment}"]
+      tocsin: ["tocsin-{environment}"]
+      tags: [{ staging: { env: staging }, production: { env: production } }]
+    probes:
+      usual: { endpoint: delay, golden: golden/flights.jsonl }
+    decrypt: true
 `,
     { 'flights.yaml': contractOf('flights') },
   ),
@@ -160,6 +181,7 @@ describe.each<[entry: string, role: string, unused: string[]]>([
   // Nor do these.
   ['rollback-drill/handler', 'RollbackDrillGateRole', ['s3:AbortMultipartUpload', 's3:GetObjectVersion']],
   ['rollback-drill/rollback-handler', 'RollbackGateRole', ['s3:AbortMultipartUpload', 's3:GetObjectVersion']],
+  ['config-parity/handler', 'ConfigParityGateRole', ['s3:AbortMultipartUpload', 's3:GetObjectVersion']],
   // Nor does it, and it keeps no evidence: it reads the baseline from among it.
   ['quality-gate/monitor-handler', 'DriftMonitorGateRole', ['s3:GetObjectVersion', 's3:PutObject']],
 ])('%s', (entry, role, unused) => {

@@ -39,9 +39,15 @@ function appWithoutBundling(): App {
   return new App({ context: { ...context, 'aws:cdk:bundling-stacks': [] }, analyticsReporting: false });
 }
 
-/** The stack as CloudFormation gets it. */
-export function synthesize(config: Config): Template {
-  return Template.fromStack(new GatesStack(appWithoutBundling(), 'Tocsin', { config }));
+/**
+ * The stack as CloudFormation gets it.
+ *
+ * @param env where it is deployed; left out: wherever that will be
+ */
+export function synthesize(config: Config, env?: { account: string; region: string }): Template {
+  return Template.fromStack(
+    new GatesStack(appWithoutBundling(), 'Tocsin', { config, ...(env !== undefined && { env }) }),
+  );
 }
 
 /**
