@@ -107,7 +107,10 @@ export function runParity(
         },
         run: () => compareAndTell(workflow, { parity, startedAt, report }, deps),
         cleanUp: () =>
-          workflow.step('remove what was read', () => deps.work.delete(partsFolder(workflow, parity))),
+          workflow.step('remove what was read', async () => {
+            await deps.work.release(tellingKey(parity), workflow.id);
+            await deps.work.delete(partsFolder(workflow, parity));
+          }),
       },
       deps,
     );
@@ -212,6 +215,11 @@ async function judgeAndStore(
   return { verdict: { gate, subject, id, outcome }, result, message: parityMessage(result, verdict) };
 }
 
+/** Key of the claim of whoever tells what came of a comparison. */
+function tellingKey({ name }: Parity): string {
+  return `parity/telling-${name}.json`;
+}
+
 /** Two events of one deployment come to the same verdict at the same time: one of them tells, the other waits for it. */
 async function tell(
   workflow: Workflow,
@@ -220,15 +228,15 @@ async function tell(
   deps: ParityDependencies,
 ): Promise<ParityResult> {
   const { name } = parity;
-  const { work } = deps;
-  const key = `parity/telling-${verdict.id}.json`;
   await workflow.waitUntil(
-    'wait for others who tell the same',
-    async () => ((await work.claim(key, workflow.id, TELLING.timeoutMs)) === workflow.id ? true : undefined),
+    'wait for others who tell',
+    async () => {
+      const owner = await deps.work.claim(tellingKey(parity), workflow.id, TELLING.timeoutMs);
+      return owner === workflow.id ? true : undefined;
+    },
     TELLING,
   );
   const concluded = { verdict, detailType: PARITY_FINISHED, resource: name, name, startedAt };
   await tellConcluded(workflow, concluded, result, () => message, deps);
-  await workflow.step('let others tell', () => work.release(key, workflow.id));
   return result;
 }
