@@ -138,7 +138,9 @@ export class SnapshotSink {
 
   /** @param value null: there is no such thing */
   add(resource: Omit<Resource, 'value'> & { value: Json | null }): void {
-    this.#part.resources.push({ ...resource, value: sanitise(resource.value, this.#salt) });
+    // Of a parameter only its path may say that it is a secret.
+    const called = resource.kind === 'parameters' ? resource.physical : undefined;
+    this.#part.resources.push({ ...resource, value: sanitise(resource.value, this.#salt, called) });
   }
 
   unreadable(entry: Unreadable): void {
