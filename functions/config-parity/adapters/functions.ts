@@ -5,7 +5,7 @@ import {
   type Layer,
 } from '@aws-sdk/client-lambda';
 import type { Path } from '../path.ts';
-import { attempt, type Found, type Reading } from './reading.ts';
+import { attempt, DELETED, type Found, type Reading } from './reading.ts';
 import { isCalled, readEach, splitLast, without } from './things.ts';
 import { type JsonObject, membersOf, setOf } from './values.ts';
 
@@ -69,7 +69,7 @@ export async function functionOf(
     isGone,
   );
   if (reserved !== undefined && 'gone' in reserved) {
-    sink.unreadable({ path, physical, action, why: 'deleted while it was read' });
+    sink.unreadable({ path, physical, action, why: DELETED });
     return undefined;
   }
   const { $metadata: _, ...configuration } = configured.answer;

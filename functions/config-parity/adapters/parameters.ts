@@ -10,7 +10,7 @@ import { GateError } from '../../shared/errors.ts';
 import type { Json } from '../json.ts';
 import { jsonOf } from '../json-text.ts';
 import { everyPage } from './pages.ts';
-import { attempt, CONCURRENCY, type Found, type Reading } from './reading.ts';
+import { attempt, CONCURRENCY, DELETED, type Found, type Reading } from './reading.ts';
 import { setOf } from './values.ts';
 
 /** Names, or parameters, of one call. */
@@ -168,7 +168,7 @@ async function decryptTogether(reading: Reading, secure: readonly Named[]): Prom
     for (const { name, parameter } of secure) {
       const { Name: physical = '' } = parameter;
       if (there.has(physical)) continue;
-      sink.unreadable({ path: ['parameters', name], physical, action, why: 'deleted while it was read' });
+      sink.unreadable({ path: ['parameters', name], physical, action, why: DELETED });
     }
     return found;
   } catch (error) {

@@ -1,7 +1,7 @@
 import { DescribeRuleCommand, ListTargetsByRuleCommand, type Target } from '@aws-sdk/client-eventbridge';
 import { jsonOf } from '../json-text.ts';
 import { everyPage } from './pages.ts';
-import { attempt, type Found, type Reading } from './reading.ts';
+import { attempt, DELETED, type Found, type Reading } from './reading.ts';
 import { isCalled, readEach, splitLast, without } from './things.ts';
 import { type JsonObject, membersOf, setOf } from './values.ts';
 
@@ -53,7 +53,7 @@ async function ruleOf(
     isGone,
   );
   if (targets !== undefined && 'gone' in targets) {
-    reading.sink.unreadable({ path, physical, action, why: 'deleted while it was read' });
+    reading.sink.unreadable({ path, physical, action, why: DELETED });
     return undefined;
   }
   const {

@@ -1,3 +1,4 @@
+import type { StackResourceSummary } from '@aws-sdk/client-cloudformation';
 import type { S3Client } from '@aws-sdk/client-s3';
 import { parse } from 'yaml';
 import * as z from 'zod';
@@ -5,10 +6,10 @@ import { mapLimit } from '../../shared/aws.ts';
 import { readText } from '../../shared/evidence.ts';
 import { tryJson } from '../../shared/schema.ts';
 import type { Json } from '../json.ts';
-import { itemOf } from '../path.ts';
+import { itemOf, type Path } from '../path.ts';
 import { listStack } from './discovery.ts';
 import { functionOf } from './functions.ts';
-import { attempt, CONCURRENCY, type Found, type Reading } from './reading.ts';
+import { attempt, CONCURRENCY, DELETED, type Found, type Reading } from './reading.ts';
 import { readEach } from './things.ts';
 import type { JsonObject } from './values.ts';
 
@@ -23,13 +24,25 @@ const fileSchema = z.looseObject({ text: z.string() });
 const bundleSchema = z.looseObject({
   /** tocsin.yaml */
   text: z.string().optional(),
-  /** By dataset, or, of the quality gate, texts by file. */
+  /** Of the quality gate, which does without tocsin.yaml. */
+  datasets: z.record(z.string(), z.looseObject({ contract: z.string() })).optional(),
+  /** By dataset; of the quality gate, texts by file. */
   contracts: z.record(z.string(), z.union([z.string(), fileSchema])).default({}),
   /** parity.yaml */
   documented: fileSchema.optional(),
 });
 
 type Bundle = z.output<typeof bundleSchema>;
+
+/** What comes out of them. */
+const DOCUMENTS = ['configuration', 'documented', 'contracts'];
+
+/** Whose deployment it is. */
+interface Own {
+  reading: Reading;
+  path: Path;
+  physical: string;
+}
 
 /** Reads what Tocsin itself was deployed with: its configuration, contracts and functions. */
 export async function readTocsin(reading: Reading, found: readonly Found[]): Promise<void> {
@@ -46,43 +59,44 @@ async function deploymentOf(
   const listed = await listStack(reading, { path, physical, action }, physical);
   if (listed === undefined) return undefined;
   if ('gone' in listed) return null;
-  const resources = listed.answer.filter(({ ResourceType }) => ResourceType === 'AWS::Lambda::Function');
   const changing = listed.answer.find(({ ResourceStatus = '' }) => ResourceStatus.endsWith('_IN_PROGRESS'));
   if (changing !== undefined) sink.unsettled({ path, physical, status: changing.ResourceStatus ?? '' });
 
-  const read = await mapLimit(resources, CONCURRENCY, async (resource) => {
-    const { LogicalResourceId = '', PhysicalResourceId = '' } = resource;
-    const at = [...path, 'functions', itemOf(LogicalResourceId)];
-    const value = await functionOf(reading, PhysicalResourceId, at);
-    if (value === null) {
-      const why = 'deleted while it was read';
+  const members = listed.answer.filter(({ ResourceType }) => ResourceType === 'AWS::Lambda::Function');
+  const read = await mapLimit(members, CONCURRENCY, (member) => functionIn(reading, path, member));
+  const functions = read.filter((one) => one !== undefined);
+  const own = { reading, path, physical };
+  // Of one that could not be read nobody knows what it was deployed with.
+  const bundles = functions.length < members.length ? [] : await bundlesOf(own, functions);
+  if (bundles === undefined) return undefined;
+  if (functions.length < members.length) {
+    for (const key of DOCUMENTS) {
       sink.unreadable({
-        path: at,
-        physical: PhysicalResourceId,
-        action: 'lambda:GetFunctionConfiguration',
-        why,
+        path: [...path, key],
+        physical,
+        action: GET_OBJECT,
+        why: 'a function is not readable',
       });
     }
-    return value ? [{ name: LogicalResourceId, ...value } as JsonObject] : [];
-  });
-  const functions = read.flat();
-  const bundles = await bundlesOf(reading, { path, physical }, functions);
-  if (bundles === undefined) return undefined;
-  const own = { reading, path, physical };
+  }
   return {
-    ...documentOf(
-      own,
-      'configuration',
-      bundles.flatMap(({ text }) => text ?? []),
-    ),
-    ...documentOf(
-      own,
-      'documented',
-      bundles.flatMap(({ documented }) => documented?.text ?? []),
-    ),
-    ...contractsOf(own, bundles),
+    ...documentsOf(own, bundles),
     ...(functions.length > 0 && { functions: functions.map(withoutPlace) }),
   };
+}
+
+/** A function of the stack, by its logical id; undefined where it could not be read, which is taken down. */
+async function functionIn(
+  reading: Reading,
+  path: Path,
+  { LogicalResourceId: name = '', PhysicalResourceId: physical = '' }: StackResourceSummary,
+): Promise<JsonObject | undefined> {
+  const at = [...path, 'functions', itemOf(name)];
+  const value = await functionOf(reading, physical, at);
+  if (value === null) {
+    reading.sink.unreadable({ path: at, physical, action: 'lambda:GetFunctionConfiguration', why: DELETED });
+  }
+  return value ? { name, ...value } : undefined;
 }
 
 function placeOf({ environment = {} }: JsonObject): (Json | undefined)[] {
@@ -98,8 +112,7 @@ function withoutPlace({ code: _, environment = {}, ...rest }: JsonObject): JsonO
 
 /** What the functions of a stack were deployed with; undefined where one could not be read. */
 async function bundlesOf(
-  reading: Reading,
-  { path, physical }: { path: string[]; physical: string },
+  { reading, path, physical }: Own,
   functions: readonly JsonObject[],
 ): Promise<Bundle[] | undefined> {
   const { sink, clients } = reading;
@@ -133,10 +146,17 @@ async function textOf(s3: S3Client, bucket: string, key: string): Promise<string
   }
 }
 
-interface Own {
-  reading: Reading;
-  path: string[];
-  physical: string;
+function documentsOf(own: Own, bundles: readonly Bundle[]): JsonObject {
+  const texts = bundles.flatMap(({ text }) => text ?? []);
+  const documented = bundles.flatMap((bundle) => bundle.documented?.text ?? []);
+  const datasets = bundles.find((bundle) => bundle.datasets !== undefined)?.datasets;
+  return {
+    ...documentOf(own, 'configuration', texts),
+    // Where the quality gate is all there is, it alone says how it is configured.
+    ...(texts.length === 0 && datasets !== undefined && { configuration: { datasets: datasets as Json } }),
+    ...documentOf(own, 'documented', documented),
+    ...contractsOf(own, bundles),
+  };
 }
 
 /** A file that functions of one stack were deployed with: all with the same, or it is not known which one counts. */
@@ -151,20 +171,24 @@ function documentOf({ reading, path, physical }: Own, key: string, texts: readon
 }
 
 function contractsOf(own: Own, bundles: readonly Bundle[]): JsonObject {
-  const texts = bundles.flatMap(({ contracts }) =>
-    Object.values(contracts).map((contract) => (typeof contract === 'string' ? contract : contract.text)),
-  );
-  const byDataset = Map.groupBy(new Set(texts), (text) => datasetOf(yamlOf(text)));
+  const byDataset = Map.groupBy(bundles.flatMap(contractsIn), ([dataset]) => dataset);
   const contracts = [...byDataset].map(([dataset, some]) =>
-    documentOf({ ...own, path: [...own.path, 'contracts'] }, dataset, some),
+    documentOf(
+      { ...own, path: [...own.path, 'contracts'] },
+      dataset,
+      some.map(([, text]) => text),
+    ),
   );
   return contracts.length === 0 ? {} : { contracts: Object.assign({}, ...contracts) };
 }
 
-/** A contract names its dataset. */
-function datasetOf(contract: Json | undefined): string {
-  const { dataset } = z.looseObject({ dataset: z.string() }).safeParse(contract).data ?? {};
-  return dataset ?? 'unknown';
+/** Datasets with the text of their contract. */
+function contractsIn({ datasets = {}, contracts }: Bundle): [string, string][] {
+  return Object.entries(contracts).flatMap(([key, contract]): [string, string][] => {
+    if (typeof contract !== 'string') return [[key, contract.text]];
+    const named = Object.entries(datasets).filter((one) => one[1].contract === key);
+    return named.map(([dataset]) => [dataset, contract]);
+  });
 }
 
 /** What a text says in YAML, as JSON; undefined where it is none. */
