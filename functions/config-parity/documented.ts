@@ -128,10 +128,12 @@ function tested(
       why: `${what} holds${covers.length === 1 ? '' : ` of all ${countOf(covers.length, 'difference')}`}.`,
     };
   }
-  const share = covers.length === 1 ? '' : ` of ${failures.length} of ${covers.length} differences; first`;
+  const because = first.why === '' ? '' : `: ${first.why}`;
+  if (covers.length === 1) return { state: 'failing', why: `${what} fails${because}.` };
+  const share = `${failures.length} of ${covers.length} differences`;
   return {
     state: 'failing',
-    why: `${what} fails${share}: ${differenceText(first.difference)}${first.why === '' ? '' : `, and ${first.why}`}.`,
+    why: `${what} fails of ${share}; first: ${differenceText(first.difference)}${first.why === '' ? '' : `, and ${first.why}`}.`,
   };
 }
 
@@ -158,7 +160,7 @@ function testText({ relation, same, values, probe }: DocumentedEntry['test']): s
   return `the probe ${probe}`;
 }
 
-/** Why a test does not hold of a difference: words after "and", none where the values say it; undefined where it holds. */
+/** Why a test does not hold of a difference: '' where the values say it; undefined where it holds. */
 function failureOf(
   { relation, same, values }: DocumentedEntry['test'],
   difference: Difference,

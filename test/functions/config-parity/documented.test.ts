@@ -175,20 +175,20 @@ describe('a relation', () => {
     expect(usesFor([entryOf()], [difference])).toMatchObject([
       {
         state: 'failing',
-        why: 'Its test, production != staging, fails: models.flight-delay.containers[0].environment.SCALER_VERSION is s3://acme-staging in both, and it names staging.',
+        why: 'Its test, production != staging, fails.',
       },
     ]);
   });
 
   test.each<[Json | undefined, Json | undefined, string]>([
-    [undefined, 2, 'is absent in staging and 2 in production, and nothing is >= what is absent.'],
-    [1, 'many', 'is 1 in staging and many in production, and these are not two numbers, nor two durations.'],
-    [1, '1h', 'is 1 in staging and 1h in production, and these are not two numbers, nor two durations.'],
-    [2, 1, 'is 2 in staging and 1 in production.'],
+    [undefined, 2, ': nothing is >= what is absent'],
+    [1, 'many', ': these are not two numbers, nor two durations'],
+    [1, '1h', ': these are not two numbers, nor two durations'],
+    [2, 1, ''],
   ])('says why it fails of %j and %j', (staging, production, why) => {
     expect(tested({ relation: 'production >= staging' }, staging, production)).toEqual({
       state: 'failing',
-      why: `Its test, production >= staging, fails: models.flight-delay.containers[0].environment.SCALER_VERSION ${why}`,
+      why: `Its test, production >= staging, fails${why}.`,
     });
   });
 
@@ -225,7 +225,7 @@ describe('the same part', () => {
   ])('needs both to have it: %j and %j', (staging, production) => {
     expect(tested({ same: { after: ':' } }, staging, production)).toMatchObject({
       state: 'failing',
-      why: expect.stringContaining('and not both are texts with ":" in them.'),
+      why: 'Its test, the same after the last ":", fails: not both are texts with ":" in them.',
     });
   });
 
@@ -273,7 +273,7 @@ describe('a pair of values', () => {
 
   test('is told where it fails', () => {
     expect(tested({ values: { staging: 'off', production: null } }, 'off', 'on').why).toBe(
-      'Its test, off in staging and absent in production, fails: models.flight-delay.containers[0].environment.SCALER_VERSION is off in staging and on in production.',
+      'Its test, off in staging and absent in production, fails.',
     );
   });
 });
