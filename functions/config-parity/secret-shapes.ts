@@ -277,12 +277,14 @@ function hasOpaque(text: string): boolean {
   for (const [run] of text.replace(KNOWN, ' ').matchAll(RUN)) {
     const pieces = run.split(/[+/=_~-]+/).filter((piece) => piece !== '');
     if (pieces.some((piece) => piece.length >= LEAST_OPAQUE && isOpaque(piece))) return true;
-    const letters = pieces.join('');
-    // Names of several words have more hyphens than random Base64 has.
-    if (letters.length >= LEAST_OPAQUE && letters.length / pieces.length >= 8 && isOpaque(letters))
-      return true;
+    // Base64 has few hyphens and slashes, and letters of both cases and digits between them.
+    if (run.length >= 5 * pieces.length && isMixed(run) && isOpaque(run)) return true;
   }
   return false;
+}
+
+function isMixed(token: string): boolean {
+  return /[a-z]/.test(token) && /[A-Z]/.test(token) && /\d/.test(token);
 }
 
 function isOpaque(token: string): boolean {
