@@ -1,7 +1,7 @@
 import { canonicalJson, sha256 } from '../shared/identity.ts';
 import { isKeyId, isTime, keepsOrder, keepsTimes, kindOf, kindOfResource } from './classify.ts';
 import type { Comparison, Difference, Folding, SideValue } from './comparison.ts';
-import { Folder, type FoldOptions } from './fold.ts';
+import { Folder, type FoldOptions, type Known } from './fold.ts';
 import type { Json } from './json.ts';
 import { formatPath, itemOf, type Path } from './path.ts';
 import { durationOf } from './quantities.ts';
@@ -46,14 +46,13 @@ type ObjectValue = { [key: string]: Json };
 
 /** Compares two environments. */
 export function compare(staging: Snapshot, production: Snapshot, parity: ParityConfig): Comparison {
-  const folder = new Folder(parity, staging, production);
+  const { folder, names, matched } = matchedBy({ staging, production }, parity);
   const comparing = new Comparing(folder);
-  const names = new Names(folder, { staging, production });
   const unknown = unknownOf({ staging, production }, names, folder);
   const comparison: Pick<Comparison, 'ambiguous' | 'missing'> = { ambiguous: [], missing: [] };
   let resources = 0;
 
-  for (const { path, sides } of matchResources({ staging, production }, names)) {
+  for (const { path, sides } of matched) {
     const [kind, name] = path;
     const rest = nodeOf(unknown, kind, name);
     if (rest?.whole === true) continue;
@@ -153,12 +152,38 @@ function variantOf(model: string): { endpoint: string | undefined; variant: stri
   return { endpoint: at > 0 ? model.slice(0, at) : undefined, variant: model.slice(at + 1) };
 }
 
-/** In the order of their names. What one environment has twice, such as by a stack and by tags, is one thing. */
-function matchResources(
+interface MatchedResource {
+  path: [ResourceKind, string];
+  sides: Record<Side, Resource[]>;
+}
+
+/** Which resource is which, and what folds texts that have their names. */
+function matchedBy(
   snapshots: Snapshots,
-  names: Names,
-): { path: [ResourceKind, string]; sides: Record<Side, Resource[]> }[] {
-  const found = new Map<string, { path: [ResourceKind, string]; sides: Record<Side, Resource[]> }>();
+  parity: ParityConfig,
+): { folder: Folder; names: Names; matched: MatchedResource[] } {
+  const folder = new Folder(parity, snapshots.staging, snapshots.production);
+  const names = new Names(folder, snapshots);
+  const matched = matchResources(snapshots, names);
+  folder.learn(matched.flatMap(knownOf));
+  return { folder, names, matched };
+}
+
+/**
+ * Names of one thing that others may have in their values: without the bus, the group or the path that they are below. Names
+ * of models say which of them it is.
+ */
+function knownOf({ path: [kind, name], sides }: MatchedResource): Known[] {
+  if (ALONG.some((along) => along === kind)) return [];
+  const [[staging, ...more], [production, ...others]] = [sides.staging, sides.production];
+  if (staging === undefined || production === undefined || more.length + others.length > 0) return [];
+  const own = ({ physical }: Resource) => physical.slice(physical.lastIndexOf('/') + 1);
+  return [{ name, staging: own(staging), production: own(production) }];
+}
+
+/** In the order of their names. What one environment has twice, such as by a stack and by tags, is one thing. */
+function matchResources(snapshots: Snapshots, names: Names): MatchedResource[] {
+  const found = new Map<string, MatchedResource>();
   for (const side of SIDES) {
     for (const resource of snapshots[side].resources) {
       const path: [ResourceKind, string] = [resource.kind, names.of(side, resource.kind, resource.name)];
@@ -182,8 +207,7 @@ function matchResources(
  */
 export function unsurePaths(staging: Snapshot, production: Snapshot, parity: ParityConfig): Path[] {
   const snapshots = { staging, production };
-  const folder = new Folder(parity, staging, production);
-  const names = new Names(folder, snapshots);
+  const { folder, names } = matchedBy(snapshots, parity);
   return [
     ...pathsOf(snapshots, names, folder, ({ unreadable }) => unreadable),
     ...pathsOf(snapshots, names, folder, ({ unsettled }) => unsettled),

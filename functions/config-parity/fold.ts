@@ -33,6 +33,11 @@ export interface FoldOptions {
   isKeyId?: boolean;
 }
 
+/** What both environments call something, and what either of them does. */
+export interface Known extends Record<Side, string> {
+  name: string;
+}
+
 /** A literal text and its surroundings, as source of a regular expression. */
 interface Literal {
   text: string;
@@ -44,14 +49,19 @@ interface Literal {
 const ID = '{id}';
 const MOST_CACHED = 200_000;
 
+/** What may be the whole name of something. */
+const WHOLE_NAMES = /[A-Za-z0-9_-]{3,}/g;
+
 const escaped = (text: string) => text.replace(/[.*+?^${}()|[\]\\/-]/g, '\\$&');
 
 /** Folds the texts of two environments, each by what is its own. */
 export class Folder {
   /** By the numbers that {@link Folded.used} gives. */
-  readonly substitutions: readonly Substitution[];
+  readonly substitutions: Substitution[];
   readonly #literals: Record<Side, { pattern: RegExp; as: Map<string, Literal> }>;
   readonly #id: number;
+  /** Numbers of substitutions by a whole name, in either environment. */
+  readonly #known: Record<Side, Map<string, number>> = { staging: new Map(), production: new Map() };
   readonly #cache = new Map<string, Folded>();
 
   constructor(
@@ -98,6 +108,26 @@ export class Folder {
     };
   }
 
+  /**
+   * Has whole names of things stand for each other, too, where they are not the same once they are folded: names that
+   * tocsin.yaml pairs, and those that CloudFormation cuts off at different places. One that stands for two things is left
+   * as it is.
+   */
+  learn(known: readonly Known[]): void {
+    const named = known.filter(
+      ({ staging, production }) =>
+        this.fold('staging', staging).text !== this.fold('production', production).text,
+    );
+    const times = { staging: countOf(named, 'staging'), production: countOf(named, 'production') };
+    for (const { name, staging, production } of named) {
+      if (times.staging.get(staging) !== 1 || times.production.get(production) !== 1) continue;
+      const substitution = this.substitutions.push({ as: `{${name}}`, staging, production }) - 1;
+      this.#known.staging.set(staging, substitution);
+      this.#known.production.set(production, substitution);
+    }
+    this.#cache.clear();
+  }
+
   /** A text of one environment, with what stands for its variable parts. */
   fold(side: Side, text: string, { keepTimes = false, isKeyId = false }: FoldOptions = {}): Folded {
     const key = `${side === 'staging' ? 0 : 1}${keepTimes ? 1 : 0}${isKeyId ? 1 : 0}${text}`;
@@ -112,7 +142,17 @@ export class Folder {
     const used = new Set<number>();
     const ids: string[] = [];
     const { pattern, as } = this.#literals[side];
-    const replaced = text.replace(pattern, (match) => {
+    const own = this.#known[side];
+    const named =
+      own.size === 0
+        ? text
+        : text.replace(WHOLE_NAMES, (match) => {
+            const substitution = own.get(match);
+            if (substitution === undefined) return match;
+            used.add(substitution);
+            return this.substitutions[substitution]?.as ?? match;
+          });
+    const replaced = named.replace(pattern, (match) => {
       const literal = as.get(match);
       // A text that has a placeholder to begin with is not what it would stand for.
       if (literal === undefined) return `{${match}}`;
@@ -128,6 +168,12 @@ export class Folder {
       isKeyId && WHOLE_UUID.test(replaced) ? generated(replaced) : foldIds(replaced, keepTimes, generated);
     return { text: folded, used: [...used], ids };
   }
+}
+
+function countOf(known: readonly Known[], side: Side): Map<string, number> {
+  const times = new Map<string, number>();
+  for (const one of known) times.set(one[side], (times.get(one[side]) ?? 0) + 1);
+  return times;
 }
 
 const longestFirst = (a: Pick<Literal, 'text'>, b: Pick<Literal, 'text'>) =>
@@ -198,7 +244,7 @@ const IDS = [
   // Hash at the end of a logical id of the CDK.
   '(?=[0-9]*[A-F])(?=[A-F]*[0-9])[0-9A-F]{8}(?![A-Za-z0-9])(?<=[A-Za-z][a-z][A-Za-z0-9]{0,250}.{8})',
   // What CloudFormation appends to such an id, also in the lower case of buckets.
-  `(?<=[a-z][A-Za-z0-9]{0,250}[0-9A-F]{8}-)(?=[A-Za-z]*[0-9]|[A-Za-z]*[a-z][A-Z]+[a-z]+[A-Z])[A-Za-z0-9]{12,13}${END}`,
+  `(?<=[a-z][A-Za-z0-9]{0,250}[0-9A-F]{8}-)(?=[A-Za-z]*[0-9]|[A-Za-z]*[a-z][A-Z]{2}|[A-Za-z]*[a-z][A-Z]+[a-z]+[A-Z])[A-Za-z0-9]{12,13}${END}`,
   `(?<=[a-z][a-z0-9]{0,250}${HEX}{8}-)(?=[a-z]*[0-9]+[a-z])[a-z0-9]{12,13}${END}`,
   `(?<=(?:^|[^A-Za-z0-9])(?:subnet|sg|vpc|vpce|eni|rtb|acl|igw|nat)-)(?:${HEX}{17}|${HEX}{8})(?![A-Za-z0-9-])`,
   // Of keys above all. In the path of an object it may be that of a model.
@@ -212,9 +258,9 @@ const TIMES = [
   '1[5-9]\\d{11}',
 ].map((time) => `(?<=[A-Za-z0-9}][-_./])${time}(?![A-Za-z0-9])`);
 
-/** What CloudFormation appends to names, where no id of the CDK stands before it: only if it is no word. */
+/** What CloudFormation appends to names, where no id of the CDK stands before it, or it has no digit: only if it is no word. */
 const SUFFIX = new RegExp(
-  `(?<=[A-Za-z0-9}]-)(?=[A-Za-z]*[0-9])(?:[A-Z0-9]{12,13}|[A-Za-z0-9]{12}|[a-z0-9]{13})${END}`,
+  `(?<=[A-Za-z0-9}]-)(?:(?=[A-Za-z]*[0-9])(?:[A-Z0-9]{12,13}|[A-Za-z0-9]{12}|[a-z0-9]{13})|(?<=\\{id\\}-)[A-Za-z]{12})${END}`,
   'g',
 );
 

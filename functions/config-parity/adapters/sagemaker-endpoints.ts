@@ -129,7 +129,9 @@ async function describe(reading: Reading, found: Found): Promise<Described | und
     return undefined;
   }
   const tags = await tagsOf(reading, { path: [...path, 'tags'], physical }, EndpointArn ?? '');
-  return { found, endpoint, config: second.answer, tags };
+  // ARNs have the name in lower case, and scaling and monitoring schedules go by how it is written.
+  const own = { ...found, physical: endpoint.EndpointName ?? physical };
+  return { found: own, endpoint, config: second.answer, tags };
 }
 
 async function tagsOf(
