@@ -95,6 +95,17 @@ function find<T>(things: Record<string, T>, name: string | undefined, error: () 
   return found;
 }
 
+/** SageMaker finds endpoints, pipelines and feature groups whatever the case of their names. */
+function findCaseless<T>(things: Record<string, T>, name: string, error: () => Error): T {
+  if (Object.hasOwn(things, name)) return find(things, name, error);
+  const lower = name.toLowerCase();
+  return find(
+    things,
+    Object.keys(things).find((one) => one.toLowerCase() === lower),
+    error,
+  );
+}
+
 /** Refuses what AWS refuses; a test sees it, too. */
 function refuse(estate: Account, message: string): never {
   estate.mistakes.push(message);
@@ -154,7 +165,7 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
 
   // SageMaker says ValidationException of endpoints and models, and ResourceNotFound of what is newer.
   'sagemaker:DescribeEndpoint': ({ data }, { EndpointName }: { EndpointName: string }) =>
-    find(data.endpoints, EndpointName, () => invalid(`Could not find endpoint "${EndpointName}".`)),
+    findCaseless(data.endpoints, EndpointName, () => invalid(`Could not find endpoint "${EndpointName}".`)),
   'sagemaker:DescribeEndpointConfig': ({ data }, { EndpointConfigName }: { EndpointConfigName: string }) =>
     find(data.endpointConfigs, EndpointConfigName, () =>
       invalid(`Could not find endpoint configuration "${EndpointConfigName}".`),
@@ -165,7 +176,7 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
     find(data.packages, ModelPackageName, () => invalid(`ModelPackage ${ModelPackageName} does not exist`)),
   'sagemaker:ListMonitoringSchedules': (estate, input: ListMonitoringSchedulesRequest) => {
     const all = Object.values(estate.data.monitors)
-      .filter(({ EndpointName }) => [undefined, EndpointName].includes(input.EndpointName))
+      .filter(({ EndpointName }) => input.EndpointName === undefined || EndpointName === input.EndpointName)
       .map(({ MonitoringScheduleConfig, FailureReason: _, ...rest }) => ({
         ...rest,
         MonitoringJobDefinitionName: MonitoringScheduleConfig?.MonitoringJobDefinitionName,
@@ -192,14 +203,14 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
     estate,
     { FeatureGroupName, NextToken }: { FeatureGroupName: string; NextToken?: string },
   ) => {
-    const group = find(estate.data.featureGroups, nameOfArn(FeatureGroupName), () =>
+    const group = findCaseless(estate.data.featureGroups, nameOfArn(FeatureGroupName), () =>
       notFound('ResourceNotFound'),
     );
     const { items, next } = page(estate, group.FeatureDefinitions ?? [], NextToken, { most: 2500 });
     return { ...group, FeatureDefinitions: items, NextToken: next };
   },
   'sagemaker:DescribePipeline': ({ data }, { PipelineName }: { PipelineName: string }) =>
-    find(data.pipelines, nameOfArn(PipelineName), () => notFound('ResourceNotFound')),
+    findCaseless(data.pipelines, nameOfArn(PipelineName), () => notFound('ResourceNotFound')),
   'sagemaker:ListTags': (
     estate,
     { ResourceArn, NextToken, MaxResults }: { ResourceArn: string; NextToken?: string; MaxResults?: number },

@@ -46,6 +46,10 @@ export const pascal = (text: string) =>
     .map(capital)
     .join('');
 
+/** FlightDelay0RoleA1B2C3D4, as the CDK has it. */
+const logicalId = (thing: string, type: string) =>
+  `${pascal(thing)}${type}${sha256(`${type} ${thing}`).slice(0, 8).toUpperCase()}`;
+
 export const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
 
 /** CloudFormation takes at most 500 resources in a stack. */
@@ -56,6 +60,10 @@ export const APP = 'flights';
 export const tocsinStack = (word: string) => `Tocsin-${word}`;
 
 export const stackName = (word: string, index: number) => `${word}-${APP}-${index}`;
+
+/** `cluster-0a1b2c3d4e5f`: what tocsin.yaml has to declare. */
+export const clusterOf = ({ seed }: WorldShape, { word }: Place) =>
+  `cluster-${sha256(`${seed} ${word}`).slice(0, 12)}`;
 
 /** An environment that is being made. */
 export class Maker {
@@ -94,6 +102,8 @@ export class Maker {
   readonly made: Random;
   readonly vpc: { Subnets: string[]; SecurityGroupIds: string[] };
   readonly kmsKey: string;
+  /** Of the databases: an id that no reader can tell from a word. */
+  readonly cluster: string;
   #resources = 0;
 
   constructor(shape: WorldShape, place: Place) {
@@ -107,6 +117,7 @@ export class Maker {
       Subnets: [0, 1, 2].map(() => `subnet-${this.hex(17)}`),
       SecurityGroupIds: [`sg-${this.hex(17)}`],
     };
+    this.cluster = clusterOf(shape, place);
     this.kmsKey = this.arn('kms', `key/${this.uuid()}`);
   }
 
@@ -140,7 +151,7 @@ export class Maker {
   }
 
   role(thing: string): string {
-    return `arn:aws:iam::${this.place.account}:role/${this.place.word}/${pascal(thing)}Role-${this.suffix()}`;
+    return `arn:aws:iam::${this.place.account}:role/${this.place.word}/${logicalId(thing, 'Role')}-${this.suffix()}`;
   }
 
   bucket(what: string): string {
@@ -183,7 +194,7 @@ export class Maker {
       return name;
     }
     const stack = stackName(word, Math.floor(index / STACK_SIZE));
-    const LogicalResourceId = `${pascal(thing)}${type.split('::').at(-1)}${sha256(`${type} ${thing}`).slice(0, 8).toUpperCase()}`;
+    const LogicalResourceId = logicalId(thing, type.split('::').at(-1) ?? '');
     const suffix = this.suffix();
     const name = `${`${stack}-${LogicalResourceId}`.slice(0, most - 13)}-${suffix}`;
     this.inStack(stack, type, LogicalResourceId, physical(name));

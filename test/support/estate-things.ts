@@ -32,7 +32,7 @@ export function makeFunction(maker: Maker, index: number): void {
       ENDPOINT_NAME: nth(maker.data.endpoints, index),
       BUCKET: maker.bucket('features'),
       QUEUE_URL: `https://sqs.${region}.amazonaws.com/${account}/${APP}-${word}-requests`,
-      DB_HOST: `${APP}-${word}.cluster-${maker.hex(12)}.${region}.rds.amazonaws.com`,
+      DB_HOST: `${APP}-${word}.${maker.cluster}.${region}.rds.amazonaws.com`,
       LOG_LEVEL: 'info',
       SCALER_VERSION: `2026-0${1 + (index % 8)}`,
     },
@@ -409,8 +409,11 @@ origin: { type: string }
       {
         CONFIG_BUCKET: assets,
         CONFIG_KEY: key,
-        EVIDENCE_BUCKET: `${stack.toLowerCase()}-evidence${maker.hex(8)}-${maker.from('abcdefghijklmnopqrstuvwxyz0123456789', 12)}`,
-        TOPIC_ARN: maker.arn('sns', `${stack}-Notifications-${maker.suffix()}`),
+        EVIDENCE_BUCKET: `${stack.toLowerCase()}-evidence${sha256('evidence').slice(0, 8)}-${maker.from('abcdefghijklmnopqrstuvwxyz0123456789', 12)}`,
+        TOPIC_ARN: maker.arn(
+          'sns',
+          `${stack}-Notifications${sha256('topic').slice(0, 8).toUpperCase()}-${maker.suffix()}`,
+        ),
         POWERTOOLS_SERVICE_NAME: gate,
       },
       index,

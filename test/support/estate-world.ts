@@ -2,6 +2,7 @@ import { Estate } from './estate.ts';
 import { makeEndpoint } from './estate-endpoints.ts';
 import {
   APP,
+  clusterOf,
   Maker,
   type Place,
   STACK_SIZE,
@@ -86,6 +87,9 @@ export function parityOf(shape: WorldShape, { staging, production }: Places): ob
   return {
     staging: side(staging),
     production: side(production),
+    substitutions: [
+      { staging: clusterOf(shape, staging), production: clusterOf(shape, production), as: 'cluster' },
+    ],
     compare: {
       ...(shape.parameters > 0 && { parameters: [`/${APP}/{environment}/`] }),
       tables: all(shape.tables, (index) => `${APP}_{environment}.bookings_${index}`),
