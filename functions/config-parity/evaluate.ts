@@ -41,29 +41,27 @@ export function evaluate(staging: Snapshot, production: Snapshot, parity: Parity
 }
 
 function checkOrigin(snapshot: Snapshot, side: Side, { name, value }: Parity): void {
-  const refuse = (what: string, help: string): never => {
-    throw new GateInputError(what, { help });
-  };
+  const anew = `Take it anew: tocsin parity snapshot ${name} --of ${side}.`;
   if (snapshot.parity !== name) {
-    refuse(
+    throw new GateInputError(
       `the snapshot of ${snapshot.side} is of the comparison ${snapshot.parity}, not of ${name}`,
-      `Take it anew: tocsin parity snapshot ${name} --of ${side}`,
+      { help: anew },
     );
   }
   if (snapshot.side !== side) {
-    refuse(`expected a snapshot of ${side}, got one of ${snapshot.side}`, 'Give that of staging first.');
+    throw new GateInputError(`expected a snapshot of ${side}, got one of ${snapshot.side}`, {
+      help: 'Give that of staging first, and that of production second.',
+    });
   }
   const { account, region, role } = value[side];
-  const expected = account ?? role?.split(':')[4];
-  for (const [what, is, has] of [
-    ['account', expected, snapshot.account],
+  for (const [what, expected, found] of [
+    ['account', account ?? role?.split(':')[4], snapshot.account],
     ['region', region, snapshot.region],
-  ] as const) {
-    if (is !== undefined && is !== has) {
-      refuse(
-        `the snapshot of ${side} is of the ${what} ${has}, and tocsin.yaml says ${is}`,
-        `Take it anew: tocsin parity snapshot ${name} --of ${side}`,
-      );
-    }
+  ]) {
+    if (expected === undefined || expected === found) continue;
+    throw new GateInputError(
+      `the snapshot of ${side} is of the ${what} ${found}, and tocsin.yaml says ${expected}`,
+      { help: anew },
+    );
   }
 }
