@@ -1,4 +1,4 @@
-import * as fc from 'fast-check';
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type ParityConfig, paritySchema, type Side } from '../../functions/config-parity/schema.ts';
 import { readerStatements, readerTemplate } from '../../lib/shared/parity-reader.ts';
