@@ -47,6 +47,7 @@ def main() -> None:
 
     correct_principal_arn()
     add_condition_keys()
+    name_parameters()
     let_root_send_events_of_services()
     let_root_assume_roles_of_services()
     provision_alarms(os.environ["AWS_ENDPOINT_URL_CLOUDWATCH"])
@@ -124,6 +125,28 @@ def add_condition_keys() -> None:
 
     again = sns._enforce_topic_policy
     sns._enforce_topic_policy = lambda topic, action: None if action == "sns:Subscribe" else again(topic, action)
+
+
+def name_parameters() -> None:
+    """Has the parameters that are read by path, or several at a time, stand for themselves, as AWS does.
+
+    ministack asks for rights on `*` there, so that a role that may read one path could read none. AWS asks for each name of
+    GetParameters; here the first stands for all.
+    """
+    from ministack.core import iam_actions
+    from ministack.core.responses import get_account_id, get_region
+
+    original = iam_actions.extract_resource_arn
+
+    def resource_arn(service, method, path, headers, body, *others):
+        if service == "ssm" and body:
+            asked = json.loads(body)
+            if name := asked.get("Path") or next(iter(asked.get("Names", [])), None):
+                parameter = name.strip("/")
+                return f"arn:aws:ssm:{get_region()}:{get_account_id()}:parameter/{parameter}"
+        return original(service, method, path, headers, body, *others)
+
+    iam_actions.extract_resource_arn = resource_arn
 
 
 def let_root_send_events_of_services() -> None:

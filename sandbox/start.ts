@@ -13,12 +13,13 @@ import { playTogether } from './play.ts';
 import { ensurePython } from './python.ts';
 import { alarmDrill } from './stories/alarm-drill.ts';
 import { holdout } from './stories/holdout.ts';
+import { parity } from './stories/parity.ts';
 import { qualityGate } from './stories/quality-gate.ts';
 import { rollbackDrill } from './stories/rollback-drill.ts';
 import { type Story, World } from './world.ts';
 
 /** They depend on nothing that another one does. The quickest first: what the others say is read after it. */
-const STORIES: readonly Story[] = [qualityGate, holdout, rollbackDrill, alarmDrill];
+const STORIES: readonly Story[] = [qualityGate, holdout, parity, rollbackDrill, alarmDrill];
 
 const transcript = new Transcript(process.stdout);
 
@@ -136,7 +137,7 @@ async function lookOver(world: World): Promise<void> {
 /** What a reader has to know about the stand-in for AWS before believing a story. */
 function notReal(ministack: string): string[] {
   return [
-    `AWS was ministack ${ministack}. It verifies signatures, and enforces the deployed policies of roles, bucket, topic and queues; but the root of the account, who deployed and uploaded here, may do everything, and tags that come with an upload are not held against the policy. Five condition keys were corrected to be as on AWS, and events of SageMaker and CloudWatch let through (sandbox/emulator.py).`,
+    `AWS was ministack ${ministack}. It verifies signatures, and enforces the deployed policies of roles, bucket, topic and queues; but the root of the account, who deployed and uploaded here, may do everything, and tags that come with an upload are not held against the policy. Five condition keys and the names of parameters were corrected to be as on AWS, and events of SageMaker and CloudWatch let through (sandbox/emulator.py).`,
     'SageMaker was that of sandbox/sagemaker/. It holds the deployed policies against every call, by iam-simulate, but believes the access key in a signature; containers were Node.js processes of this machine, not cut off from its network, and instance types only names.',
     'CloudWatch was that of sandbox/cloudwatch/. It evaluates alarms by the rules that AWS documents, and acts where the policies of topics, keys and functions let it; it gets no metrics of AWS services, so the alarms of the gates themselves were deployed, not tried.',
     'Lambda ran the deployed bundle and layer as a Node.js process of this machine, with the rights of its role, but without limits on memory and /tmp, and without retries of events: dead-letter queues were deployed, not tried. It has no durable functions here: one invocation carried each evaluation.',
