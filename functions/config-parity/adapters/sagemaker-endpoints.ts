@@ -399,9 +399,11 @@ function modelsOf({ sink }: Reading, endpoint: string, { definition, live }: Var
     });
   }
   if (ModelName !== undefined) return [{ name, physical: ModelName, images: live?.DeployedImages ?? [] }];
-  sink.notRead({
-    subject: `models of ${name}`,
-    why: 'they are inference components, which are not compared',
-  });
+  if (overrides.length === 0) {
+    sink.notRead({
+      subject: `models of ${name}`,
+      why: 'they are inference components, which are not compared',
+    });
+  }
   return [];
 }
