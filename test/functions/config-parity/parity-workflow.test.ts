@@ -284,6 +284,25 @@ test('reads much in as many steps as there are operations for', async () => {
   expect(await stepsOf(2)).toBe(await stepsOf(1_000));
 });
 
+test('what a step keeps is small, however much differs', async () => {
+  const functions = Array.from({ length: 500 }, (_, number) => `scorer-${number}-{environment}`);
+  for (const [side, { data }] of Object.entries(world.estates)) {
+    for (const [number, name] of functions.entries()) {
+      const FunctionName = name.replace('{environment}', side);
+      const where = side === 'staging' ? 'small' : 'large';
+      const Variables = { MODE: `${where} ${'long '.repeat(200)}`, SEED: `${where} ${number}` };
+      data.functions[FunctionName] = {
+        ...data.functions[`features-1-${side}`],
+        FunctionName,
+        Environment: { Variables },
+      };
+    }
+  }
+  const ended = await world.execute(world.durable({ compare: { functions }, probes: {} }));
+  expect(ended).toMatchObject({ result: { outcome: 'fail', differences: { undocumented: 1_000 } } });
+  expect(world.evidence<Evaluation>('comparison.json')[0]?.comparison.differences).toHaveLength(1_000);
+});
+
 test('evidence that cannot be written is trouble of the world', async () => {
   world.aws.s3.on(GetObjectCommand, { Bucket: 'evidence' }).rejects(s3Error('SlowDown', 503));
   await expect(world.run()).rejects.toThrow(/SlowDown/);
