@@ -133,10 +133,6 @@ const SHAPES = new RegExp(
     '-----BEGIN [A-Z0-9 ]+-----',
     // JSON Web Tokens.
     '\\beyJ[\\w-]{6,1000}\\.[\\w-]{4,}',
-    // User and password, or a token alone, before a host. A port and a path are neither.
-    '[a-z][a-z0-9+.-]{0,30}://[^\\s/?#:@]{0,200}:(?!\\d{1,5}/)\\S{1,1000}@',
-    '[a-z][a-z0-9+.-]{0,30}://[^\\s/?#:@]{16,400}@',
-    '(?:^|[\\s"\'=,;])[\\w.+-]{1,100}:[^\\s:@/]{1,200}@(?!sha\\d)[\\w(]',
     // GitHub, GitLab, Slack, Google, Hugging Face, npm, PyPI, SendGrid, Shopify, Databricks, DigitalOcean, Stripe.
     '\\bgh[pousr]_\\w{16,}',
     '\\bgithub_pat_\\w{20,}',
@@ -161,16 +157,20 @@ const SHAPES = new RegExp(
   ].join('|'),
 );
 
+/** User and password, or a token alone, before a host. A port and a path are neither. */
+const USER =
+  /:\/\/[^\s/?#:@]{0,200}:(?!\d{1,5}\/)\S{1,1000}@|:\/\/[^\s/?#:@]{16,400}@|(?:^|[\s"'=,;])[\w.+-]{1,100}:[^\s:@/]{1,200}@(?!sha\d)[\w(]/;
+
 const HEADER = /\b(bearer|basic)\s+([A-Za-z0-9._~+/=-]{4,})/gi;
 
 /** A name and what it is set to: `password=x`, `Password: x`, `"password":"x"`, `api key = x`. */
 const ASSIGNMENT =
-  /(?<![\w.-])(?:([A-Za-z]{1,20}) )?([A-Za-z][\w.-]{0,100})["'\]\\]{0,3}\s{0,3}(=>?|:)(?=\s{0,3}[\\"']{0,2}([^\s"'&;,})]+))/g;
+  /(?<![\w.])(?:([A-Za-z]{1,20}) )?([A-Za-z][\w.-]{0,100})["'\]\\]{0,3}\s{0,3}(=>?|:)(?=\s{0,3}[\\"']{0,2}([^\s"'&;,})]+))/g;
 
 /** `<password>x</password>` */
 const ELEMENT = /<([A-Za-z][\w.:-]{0,100})(?:\s[^<>]{0,200})?>([^<>]+)<\//g;
 
-const FLAG = /(?:^|\s)--?([A-Za-z][\w-]{0,100})\s+["']?([^\s"'-][^\s"']*)/g;
+const FLAG = /(?<![\w-])--?([A-Za-z][\w-]{0,100})\s+["']?([^\s"'-][^\s"']*)/g;
 
 /** The flag of a command line whose value is a secret: `--db-password`. */
 export function isSecretFlag(text: string): boolean {
@@ -273,8 +273,12 @@ const RUN = /[A-Za-z0-9+/=_~-]{20,}/g;
 
 /** Whether a long token is in a text that nobody has chosen, and that is nothing else. */
 function hasOpaque(text: string): boolean {
-  if (text.length < LEAST_OPAQUE || text.search(RUN) < 0) return false;
-  for (const [run] of text.replace(KNOWN, ' ').matchAll(RUN)) {
+  // Few texts have one, and to take away what is known costs more than to look.
+  return text.length >= LEAST_OPAQUE && hasOpaqueRun(text) && hasOpaqueRun(text.replace(KNOWN, ' '));
+}
+
+function hasOpaqueRun(text: string): boolean {
+  for (const run of text.match(RUN) ?? []) {
     const pieces = run.split(/[+/=_~-]+/).filter((piece) => piece !== '');
     if (pieces.some((piece) => piece.length >= LEAST_OPAQUE && isOpaque(piece))) return true;
     // Base64 has few hyphens and slashes, and letters of both cases and digits between them.
@@ -288,5 +292,5 @@ function isMixed(token: string): boolean {
 }
 
 function isOpaque(token: string): boolean {
-  return !/^\d+$/.test(token) && new Set(token).size >= 8 && isRandom(token);
+  return isRandom(token) && !/^\d+$/.test(token) && new Set(token).size >= 8;
 }
