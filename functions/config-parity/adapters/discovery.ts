@@ -5,7 +5,6 @@ import { type PairKind, pairName, physicalName, type ResourceKind } from '../sch
 import { everyPage } from './pages.ts';
 import { type Attempt, attempt, CONCURRENCY, type Found, type Reading } from './reading.ts';
 import { ANY_GROUP, listSchedules } from './schedules.ts';
-import { splitLast } from './things.ts';
 
 /*
  * What there is to be read: what tocsin.yaml names, what is in stacks, and what has tags.
@@ -290,7 +289,7 @@ async function foundByTags(reading: Reading, tags: Readonly<Record<string, strin
     const one = ofArn(ResourceARN);
     if (group !== undefined) found.push(...(await foundInGroup(reading, group)));
     else if (one !== undefined) found.push({ ...one, name: one.physical });
-    else others.push(splitLast(tailOf(ResourceARN), '/')[0] ?? tailOf(ResourceARN));
+    else others.push(tailOf(ResourceARN).split(/[:/]/, 2).join(':'));
   }
   takeDownTypes(reading, what, others);
   return found;
