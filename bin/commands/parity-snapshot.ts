@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import { SIDES, type Side } from '../../functions/config-parity/schema.ts';
+import { SIDES, type Side } from '../../functions/config-parity/kinds.ts';
 import { EXIT, type ExitCode, type Io, printable, run } from '../shared/cli.ts';
 
 export interface SnapshotOptions {

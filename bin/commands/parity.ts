@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { DIFFERENCE_KINDS, type DifferenceKind } from '../../functions/config-parity/schema.ts';
+import { DIFFERENCE_KINDS, type DifferenceKind } from '../../functions/config-parity/kinds.ts';
 import type { Snapshot } from '../../functions/config-parity/snapshot.ts';
 import { GateInputError } from '../../functions/shared/errors.ts';
 import { formatTime } from '../../functions/shared/format.ts';
@@ -65,7 +65,7 @@ Examples:
       const given = command.options.find(
         (option) => command.getOptionValueSource(option.attributeName()) === 'cli',
       );
-      if (given !== undefined) command.error(`error: ${given.long} belongs behind "${child.name()}"`);
+      if (given !== undefined) command.error(`error: ${given.long} says nothing before "${child.name()}"`);
     })
     .action(async (name: string | undefined, options: ParityOptions) => {
       process.exitCode = await run(io, options.json === true, () => parity(name, options, io));

@@ -179,8 +179,10 @@ export async function withProgress<T>(
   let shown = false;
   const timer = setInterval(() => {
     shown = true;
-    const text = typeof what === 'string' ? what : what();
-    stderr.write(`\r\u001b[K${printable(text)} … ${Math.round((Date.now() - started) / 1000)} s`);
+    // Some terminals say that they have no columns. A line that is wrapped would not be erased.
+    const columns = (stderr as { columns?: number }).columns || 80;
+    const text = printable(typeof what === 'string' ? what : what()).slice(0, columns - 12);
+    stderr.write(`\r\u001b[K${text} … ${Math.round((Date.now() - started) / 1000)} s`);
   }, 1000);
   try {
     return await step();

@@ -7,7 +7,7 @@ import { GateDependencyError } from '../../functions/shared/errors.ts';
 import { goldenPlace, readGolden } from '../../functions/shared/golden.ts';
 import { InProcessWorkflow } from '../../functions/shared/in-process.ts';
 import { placeOf } from '../../functions/shared/schema.ts';
-import { assertAwsAccess, connectS3 } from './aws.ts';
+import { connectS3 } from './aws.ts';
 import { type Io, withProgress } from './cli.ts';
 import { readOutputs } from './deployment.ts';
 import type { ParitySources } from './parity.ts';
@@ -29,7 +29,6 @@ export async function readLive<S extends Side>(
   for (const side of sides) {
     const environment = parity.value[side];
     const own = clientsOf(environment);
-    await assertAwsAccess(own.sts);
     // Outside of any step, which would try again for minutes: who may not ask is told at once.
     await whoami(own, environment);
     clients.set(environment, own);

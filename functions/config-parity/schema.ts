@@ -14,36 +14,10 @@ import {
   textBundleSchema,
   workflowEnvironment,
 } from '../shared/schema.ts';
+import { DIFFERENCE_KINDS, type DifferenceKind, SEVERITY, type Severity, SIDES, type Side } from './kinds.ts';
 import { parsePattern } from './path.ts';
 
-/** The two environments that are compared. */
-export const SIDES = ['staging', 'production'] as const;
-
-export type Side = (typeof SIDES)[number];
-
-/** What a difference is about, the worst first. */
-export const DIFFERENCE_KINDS = [
-  'schema',
-  'inference',
-  'environment',
-  'safety',
-  'capacity',
-  'cosmetic',
-] as const;
-
-export type DifferenceKind = (typeof DIFFERENCE_KINDS)[number];
-
-/** How bad a difference of a kind is that nobody has documented. */
-export const SEVERITY = {
-  schema: 'critical',
-  inference: 'critical',
-  environment: 'high',
-  safety: 'high',
-  capacity: 'medium',
-  cosmetic: 'low',
-} as const satisfies Record<DifferenceKind, string>;
-
-export type Severity = (typeof SEVERITY)[DifferenceKind];
+export { DIFFERENCE_KINDS, type DifferenceKind, SEVERITY, type Severity, SIDES, type Side };
 
 /** What is compared, by the first segment of its paths. Models and monitors come with their endpoints. */
 export const RESOURCE_KINDS = [

@@ -130,6 +130,17 @@ describe('progress', () => {
     expect(text()).toBe('\r\u001b[KMeasuring x … 1 s\r\u001b[KMeasuring x … 2 s\r\u001b[K');
   });
 
+  test('says anew each second what is done, and is never wrapped', async () => {
+    vi.useFakeTimers();
+    const { stream, text } = terminal();
+    let part = 0;
+    const what = () => `Reading part ${++part} of many`;
+    await withProgress({ stdout: stream, stderr: Object.assign(stream, { columns: 26 }) }, what, () =>
+      vi.advanceTimersByTimeAsync(2000),
+    );
+    expect(text()).toBe('\r\u001b[KReading part 1 … 1 s\r\u001b[KReading part 2 … 2 s\r\u001b[K');
+  });
+
   test('is not shown elsewhere, nor of short steps', async () => {
     const { stream, text } = terminal();
     await withProgress({ stdout: stream, stderr: stream }, 'Measuring x', async () => 1);

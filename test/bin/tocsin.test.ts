@@ -33,8 +33,25 @@ models:
     holdout: { uri: a/good.csv, label: x, contract: a.yaml }
     transform: { instanceType: ml.m5.large }
     require: [{ metric: mae, atMost: 1 }]
+parity: { p: { compare: { functions: ['p-{environment}'] } } }
 `,
   );
+  for (const [side, account] of [
+    ['staging', '111122223333'],
+    ['production', '444455556666'],
+  ]) {
+    const snapshot = {
+      snapshot: 1,
+      parity: 'p',
+      side,
+      account,
+      region: 'eu-west-1',
+      takenAt: 0,
+      tocsin: TOCSIN_VERSION,
+    };
+    const lists = { resources: [], unreadable: [], unsettled: [], probes: [], notRead: [] };
+    await writeFile(path(`${side}.json`), JSON.stringify({ ...snapshot, ...lists }));
+  }
   await writeFile(path('good.csv'), 'x\n1\n2\n');
   await writeFile(path('bad.csv'), 'x\n0\n2\n');
 });
@@ -137,6 +154,10 @@ test('--help shows examples for every command', async () => {
     ['baseline', 'promote'],
     ['drill', 'alarm'],
     ['drill', 'rollback'],
+    ['parity'],
+    ['parity', 'snapshot'],
+    ['parity', 'document'],
+    ['parity', 'role'],
     ['rollback'],
     ['doctor'],
   ];
@@ -160,6 +181,7 @@ test('--help lists the commands from data to deployments', async () => {
       'evaluate',
       'canary',
       'drill',
+      'parity',
       'rollback',
       'alarm',
       'doctor',
@@ -172,6 +194,8 @@ test.each([
   [['rollback', 'churn', '--weights', 'primary=0'], /one of them above 0/],
   [['rollback', 'churn', '--patience', 'long'], /such as 90s/],
   [['drill', 'rollback', 'churn', '--wat'], /Did you mean --wait/],
+  [['parity', 'churn', '--local', '--fail-on', 'schemas'], /Expected some of schema,/],
+  [['parity', '--local', 'document', 'churn'], /--local says nothing before "document"/],
 ])('2: %s', async (args, message) => {
   const { code, out, err } = await tocsin(...args);
   expect({ code, out }).toEqual({ code: 2, out: '' });
@@ -209,9 +233,10 @@ test.each([
 });
 
 test.each([
-  ['check', 'bad.csv', '--contract', 'a.yaml'],
-  ['evaluate', '--model', 'm', '--holdout', 'good.csv', '--predictions', 'good.csv'],
-])('a local %s loads neither an AWS client nor the CDK', async (...args) => {
+  ['@duckdb/node-api', 'check', 'bad.csv', '--contract', 'a.yaml'],
+  ['@duckdb/node-api', 'evaluate', '--model', 'm', '--holdout', 'good.csv', '--predictions', 'good.csv'],
+  ['config-parity/compare.ts', 'parity', '--offline', 'staging.json', 'production.json'],
+])('what needs %s alone loads neither an AWS client nor the CDK: %s', async (needed, ...args) => {
   const trace = fileURLToPath(new URL('./trace-modules.ts', import.meta.url));
   const child = spawn(process.execPath, ['--import', trace, CLI, ...args], {
     cwd: directory,
@@ -222,6 +247,6 @@ test.each([
     loaded += chunk;
   });
   await once(child, 'close');
-  expect(loaded).toContain('@duckdb/node-api');
+  expect(loaded).toContain(needed);
   expect(loaded).not.toMatch(/@aws-sdk|@smithy|aws-cdk-lib|powertools/);
 });
