@@ -194,7 +194,13 @@ export function isSecretText(text: string, isDigest = false): boolean {
 }
 
 function isSecretAsIs(text: string, isDigest: boolean): boolean {
-  return SHAPES.test(text) || hasHeader(text) || hasAssignment(text) || (!isDigest && hasOpaque(text));
+  return (
+    SHAPES.test(text) ||
+    (text.includes('@') && USER.test(text)) ||
+    hasHeader(text) ||
+    hasAssignment(text) ||
+    (!isDigest && hasOpaque(text))
+  );
 }
 
 /** With `=` for `%3D`. */
