@@ -1,5 +1,5 @@
 import { clip, countOf } from '../shared/format.ts';
-import { isSame, type Prediction } from '../shared/prediction.ts';
+import { isSame } from '../shared/prediction.ts';
 import type { ProbeOutcome } from './comparison.ts';
 import { type ParityConfig, SIDES, type Side } from './schema.ts';
 import type { ProbeAnswers, Snapshot } from './snapshot.ts';
@@ -148,18 +148,33 @@ function alikeText(lines: readonly Line[]): string {
 }
 
 function exampleOf({ golden, staging, production, recorded }: Line): ProbeOutcome['examples'][number] {
-  return {
-    golden,
-    staging: answerText(staging),
-    production: answerText(production),
-    ...(recorded !== null && { recorded: predictionText(recorded.prediction) }),
-  };
+  const [one = '', other = '', right] = textsOf([
+    staging,
+    production,
+    ...(recorded === null ? [] : [recorded]),
+  ]);
+  return { golden, staging: one, production: other, ...(right !== undefined && { recorded: right }) };
 }
 
-function answerText(answer: Answer): string {
-  return 'prediction' in answer ? predictionText(answer.prediction) : answer.error;
+/** Answers in as few digits as tell them apart. */
+function textsOf(answers: readonly Answer[]): string[] {
+  const exact = answers.map((answer) => answerText(answer, Number.POSITIVE_INFINITY));
+  for (const digits of [4, 8]) {
+    const short = answers.map((answer) => answerText(answer, digits));
+    if (new Set(short).size === new Set(exact).size) return short;
+  }
+  return exact;
 }
 
-function predictionText(prediction: Prediction): string {
-  return clip(typeof prediction === 'string' ? prediction : JSON.stringify(prediction), LONGEST);
+function answerText(answer: Answer, digits: number): string {
+  if ('error' in answer) return answer.error;
+  const { prediction } = answer;
+  const text = typeof prediction === 'string' ? prediction : JSON.stringify(prediction, roundedTo(digits));
+  return clip(text, LONGEST);
+}
+
+/** For JSON.stringify: numbers with so many digits that count. */
+function roundedTo(digits: number) {
+  return (_key: string, value: unknown) =>
+    typeof value === 'number' && digits < 17 ? Number(value.toPrecision(digits)) : value;
 }
