@@ -260,7 +260,7 @@ const TIMES = [
 
 /** What CloudFormation appends to names, where no id of the CDK stands before it, or it has no digit: only if it is no word. */
 const SUFFIX = new RegExp(
-  `(?<=[A-Za-z0-9}]-)(?:(?=[A-Za-z]*[0-9])(?:[A-Z0-9]{12,13}|[A-Za-z0-9]{12}|[a-z0-9]{13})|(?<=\\{id\\}-)[A-Za-z]{12})${END}`,
+  `(?<=[A-Za-z0-9}]-)(?:(?=[A-Za-z]*[0-9])(?:[A-Z0-9]{12,13}|[A-Za-z0-9]{12}|[a-z0-9]{13})|(?<=(?:\\{id\\}|${HEX}{8})-)[A-Za-z]{12})${END}`,
   'g',
 );
 

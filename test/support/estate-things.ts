@@ -371,19 +371,19 @@ export function makeTocsin(maker: Maker): void {
   const file = 'tocsin.yaml';
   const text = `tocsin: 1
 datasets:
-bookings:
-  contract: contracts/bookings.yaml
-  prefix: bookings/
+  bookings:
+    contract: contracts/bookings.yaml
+    prefix: bookings/
 rollbackDrills:
-flight-delay:
-  endpoint: flight-delay-${word}
-  within: 15m
+  flight-delay:
+    endpoint: flight-delay-${word}
+    within: 15m
 `;
   const contract = `contract: 1
 format: parquet
 columns:
-delay: { type: double, nulls: 2% }
-origin: { type: string }
+  delay: { type: double, nulls: 2% }
+  origin: { type: string }
 `;
   const documented = { file: 'parity.yaml', text: 'parity: 1\ndifferences: {}\n' };
   const bundles = {
