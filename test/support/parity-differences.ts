@@ -303,6 +303,31 @@ export const SEEDED: readonly Seeded[] = [
     },
     at: { 'models.flight-delay-6/AllTraffic.invocation': 'inference' },
   },
+  {
+    what: 'another version of a model package',
+    make: (data) => {
+      const container = nth(modelOf(data, 'seat-price-7').Containers);
+      const arn = there(container.ModelPackageName);
+      container.ModelPackageName = arn.replace(/\d+$/, '99');
+      data.packages[container.ModelPackageName] = of(data.packages, arn);
+    },
+    // Both of its containers are of that package.
+    at: {
+      'models.seat-price-7.containers[0].package': 'inference',
+      'models.seat-price-7.containers[1].package': 'inference',
+    },
+  },
+  {
+    what: 'an image that is called otherwise',
+    make: (data) => {
+      const container = nth(modelOf(data, 'seat-price-1', 1).Containers);
+      container.Image = container.Image?.replace(/:[^:]*$/, ':release');
+      for (const image of nth(endpointOf(data, 'seat-price-1').ProductionVariants, 1).DeployedImages ?? []) {
+        if (image.SpecifiedImage?.includes('feature-scaler')) image.SpecifiedImage = container.Image;
+      }
+    },
+    at: { 'models.seat-price-1/Challenger.containers[0].image': 'cosmetic' },
+  },
   // Monitors.
   {
     what: 'a monitor that runs once a day',
@@ -385,6 +410,13 @@ export const SEEDED: readonly Seeded[] = [
       delete data.alarms[called('seat-price-7-latency')];
     },
     at: { 'alarms.seat-price-7-latency': 'safety' },
+  },
+  {
+    what: 'another description',
+    make: (data) => {
+      alarmOf(data, 'crew-rest-10-latency').AlarmDescription = 'Ask Kim';
+    },
+    at: { 'alarms.crew-rest-10-latency.description': 'cosmetic' },
   },
   // Functions.
   {
