@@ -17,7 +17,7 @@ import { mapLimit } from '../../shared/aws.ts';
 import { isGone } from '../../shared/sagemaker.ts';
 import { itemOf, type Path } from '../path.ts';
 import { everyPage } from './pages.ts';
-import { attempt, attemptFor, CONCURRENCY, DELETED, type Found, type Reading } from './reading.ts';
+import { attempt, CONCURRENCY, DELETED, type Found, type Reading } from './reading.ts';
 import { type DeployedModel, readModels } from './sagemaker-models.ts';
 import { readMonitors } from './sagemaker-monitors.ts';
 import { readScaling, type ScalableVariant, type Scaling } from './scaling.ts';
@@ -92,10 +92,10 @@ async function describe(reading: Reading, found: Found): Promise<Described | und
   const { sink, clients } = reading;
   const { kind, name, physical } = found;
   const path: Path = [kind, name];
-  const all = [path, ['models', name], ['monitors', name]] as const;
-  const first = await attemptFor(
+  // Where an endpoint is not known, its models and monitors are not, either: that need not be said.
+  const first = await attempt(
     reading,
-    { paths: all, physical, action: 'sagemaker:DescribeEndpoint' },
+    { path, physical, action: 'sagemaker:DescribeEndpoint' },
     () => clients.sagemaker.send(new DescribeEndpointCommand({ EndpointName: physical })),
     isGone,
   );
@@ -108,24 +108,21 @@ async function describe(reading: Reading, found: Found): Promise<Described | und
   const { EndpointStatus = 'unknown', EndpointConfigName, EndpointArn } = endpoint;
   if (EndpointStatus !== 'InService') sink.unsettled({ path, physical, status: EndpointStatus });
 
-  const action = 'sagemaker:DescribeEndpointConfig';
-  const unknown = (why: string) => {
-    for (const one of all) sink.unreadable({ path: one, physical, action, why });
-  };
+  const ofConfig = { path, physical, action: 'sagemaker:DescribeEndpointConfig' };
   if (EndpointConfigName === undefined) {
     // Of one that failed to roll back it says none: it serves a mix.
-    unknown('without a configuration');
+    sink.unreadable({ ...ofConfig, why: 'without a configuration' });
     return undefined;
   }
-  const second = await attemptFor(
+  const second = await attempt(
     reading,
-    { paths: all, physical, action },
+    ofConfig,
     () => clients.sagemaker.send(new DescribeEndpointConfigCommand({ EndpointConfigName })),
     isGone,
   );
   if (second === undefined) return undefined;
   if ('gone' in second) {
-    unknown(DELETED);
+    sink.unreadable({ ...ofConfig, why: DELETED });
     return undefined;
   }
   const tags = await tagsOf(reading, { path: [...path, 'tags'], physical }, EndpointArn ?? '');

@@ -187,7 +187,7 @@ function containerOf(
     mode: Mode ?? 'SingleModel',
     multiModelCache: MultiModelConfig?.ModelCacheSetting,
     repositoryAccess: ImageConfig?.RepositoryAccessMode ?? 'Platform',
-    repositoryCredentials: ImageConfig?.RepositoryAuthConfig?.RepositoryCredentialsProviderArn,
+    repositoryProvider: ImageConfig?.RepositoryAuthConfig?.RepositoryCredentialsProviderArn,
     metrics: ContainerMetricsConfig?.MetricsEndpoints?.map((endpoint) => ({
       name: endpoint.MetricsEndpointPath,
       frequencySeconds: endpoint.MetricPublishFrequencyInSeconds,

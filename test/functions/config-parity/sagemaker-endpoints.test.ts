@@ -488,11 +488,7 @@ describe('several endpoints', () => {
       ['flights', false],
       ['flights/main', false],
     ]);
-    expect(unread.map(({ path }) => path)).toEqual([
-      ['endpoints', 'denied'],
-      ['models', 'denied'],
-      ['monitors', 'denied'],
-    ]);
+    expect(unread.map(({ path }) => path)).toEqual([['endpoints', 'denied']]);
   });
 
   test('scale and are monitored by their names as these are written, which ARNs have in lower case', async () => {
@@ -522,8 +518,7 @@ describe('several endpoints', () => {
 });
 
 describe('what cannot be read', () => {
-  const everything = (action: string, why?: string) =>
-    ['endpoints', 'models', 'monitors'].map((kind) => unreadable([kind, 'flights'], action, why));
+  const everything = (action: string, why?: string) => [unreadable(['endpoints', 'flights'], action, why)];
 
   test('is all of an endpoint that nobody may describe', async () => {
     mock.on(DescribeEndpointCommand).rejects(DENIED);
