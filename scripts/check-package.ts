@@ -136,6 +136,9 @@ rollbackDrills:
     procedure: { builtin: weights }
     golden: golden/far.jsonl
     within: 10m
+parity:
+  far:
+    compare: { endpoints: ['far-{environment}'] }
 driftMonitors:
   far:
     endpoint: far
@@ -170,6 +173,44 @@ assert.deepEqual(
 );
 assert.match(run('npx', ['--no-install', 'tocsin', ...explain]), /^ *state OA$/m);
 proved('tocsin alarm explain tells when an alarm fires');
+
+const snapshot = (side: string, instanceType: string) =>
+  JSON.stringify({
+    snapshot: 1,
+    parity: 'far',
+    side,
+    account: '111122223333',
+    region: 'eu-west-1',
+    takenAt: Date.now(),
+    tocsin: manifest.version,
+    resources: [
+      {
+        kind: 'endpoints',
+        name: 'far',
+        physical: `far-${side}`,
+        value: { variants: [{ name: 'all', instanceType }] },
+      },
+    ],
+    unreadable: [],
+    unsettled: [],
+    probes: [],
+    notRead: [],
+  });
+write('staging.json', snapshot('staging', 'ml.m5.large'));
+const compare = (instanceType: string) => {
+  write('production.json', snapshot('production', instanceType));
+  const files = ['--offline', 'staging.json', 'production.json'];
+  return spawnSync('npx', ['--no-install', 'tocsin', 'parity', 'far', ...files], {
+    cwd: project,
+    encoding: 'utf8',
+  });
+};
+const equal = compare('ml.m5.large');
+assert.equal(equal.status, 0, `tocsin parity of equal snapshots: ${equal.stdout}${equal.stderr}`);
+const different = compare('ml.c5.large');
+assert.equal(different.status, 1, `tocsin parity of different ones: ${different.stdout}${different.stderr}`);
+assert.match(different.stdout, /endpoints\.far\.variants\[all\]\.instanceType/);
+proved('tocsin parity passes equal snapshots and finds what differs');
 
 // --- The types ---------------------------------------------------------------------------------------------
 
@@ -258,8 +299,8 @@ const bundles = new Map(
 const layered = [...bundles.values()].filter(Boolean).length;
 assert.deepEqual(
   [layered, bundles.size - layered],
-  [4, 3],
-  'the quality gate, the drift monitor, the evaluation and the canary measure data; the drills and the rollback do not',
+  [4, 4],
+  'the quality gate, the drift monitor, the evaluation and the canary measure data; drills, the rollback and parity do not',
 );
 for (const [bundle, measures] of bundles) {
   const cwd = join(lambda, bundle);

@@ -54,9 +54,12 @@ export interface Wanted {
   side: Side;
 }
 
-/** What reading an environment has come to: where the parts of its snapshot are. Plain JSON. */
+/** What reading an environment has come to: where the parts of its snapshot are. Plain JSON, and small however many. */
 export interface Taken extends Pick<Snapshot, 'account' | 'region' | 'takenAt'> {
-  keys: string[];
+  /** Beginning of the keys of its parts. */
+  prefix: string;
+  /** How many there are, besides what was listed and the answers to probes. */
+  parts: number;
 }
 
 /** Parts of one environment that are read at a time. */
@@ -67,6 +70,9 @@ const MOST_PARTS = 1_000;
 
 /** Parts at a time that are put together. */
 const AT_A_TIME = 8;
+
+/** The part that has what listing has taken down. */
+const LISTED = 'listed';
 
 /** Key of everything that a run keeps while it reads; several comparisons may run in one execution. */
 export function partsFolder({ id }: Pick<Workflow, 'id'>, { name }: Pick<Parity, 'name'>): string {
@@ -104,7 +110,8 @@ export async function readEnvironment(
   const config = parity.value;
   const environment = config[side];
   const clients = deps.clients(environment);
-  const keyOf = (part: string) => `${partsFolder(workflow, parity)}${side}-${part}.json`;
+  const prefix = `${partsFolder(workflow, parity)}${side}-`;
+  const keyOf = (part: string) => `${prefix}${part}.json`;
 
   /** Keeps what is read as a part. Returns how many resources that has. */
   const keep = async (part: string, read: (reading: Reading) => Promise<unknown>): Promise<number> => {
@@ -121,7 +128,7 @@ export async function readEnvironment(
 
   const things = await workflow.step(`read ${side}: what there is`, async () => {
     let found: Found[] = [];
-    await keep('listed', async (reading) => {
+    await keep(LISTED, async (reading) => {
       found = await discover(reading);
     });
     refuseTooMany(side, found.length);
@@ -142,8 +149,7 @@ export async function readEnvironment(
         for (const batch of batches) await readerOf(batch).read(reading, batch);
       });
     });
-  const numbers = Array.from({ length: things.parts }, (_, number) => number);
-  const read = await workflow.map(`read ${side}`, lanesOf(numbers), async (lane, mine) => {
+  const read = await workflow.map(`read ${side}`, lanesOf(things.parts), async (lane, mine) => {
     let resources = 0;
     for (const number of mine) resources += await readPart(lane, number);
     return resources;
@@ -153,21 +159,17 @@ export async function readEnvironment(
     read.reduce((sum, resources) => sum + resources, 0),
   );
 
-  const probes = Object.entries(config.probes);
-  for (const [probe, { golden, endpoint, content }] of probes) {
+  for (const [probe, { golden, endpoint, content }] of Object.entries(config.probes)) {
     await workflow.step(`ask ${side}: ${probe}`, async () => {
       await report(`asking the endpoint ${endpoint} of ${side} golden requests`);
       const requests = await deps.golden(golden);
       const asked = endpointOf(config, endpoint, side);
-      await keep(`probe-${probe}`, (reading) =>
+      await keep(partOfProbe(probe), (reading) =>
         readProbe(reading, { probe, endpoint: asked, golden: requests, content }),
       );
     });
   }
-  return {
-    ...who,
-    keys: ['listed', ...numbers.map(String), ...probes.map(([probe]) => `probe-${probe}`)].map(keyOf),
-  };
+  return { ...who, prefix, parts: things.parts };
 }
 
 /**
@@ -177,14 +179,15 @@ export async function readEnvironment(
  */
 export async function snapshotOfParts(
   { parity, side }: Wanted,
-  { keys, ...who }: Taken,
+  { prefix, parts: count, ...who }: Taken,
   { parts }: Pick<SnapshotDependencies, 'parts'>,
 ): Promise<Snapshot> {
+  const probes = Object.keys(parity.value.probes).map(partOfProbe);
   const read = await mapLimit(
-    keys,
+    [LISTED, ...numbersTo(count).map(String), ...probes],
     AT_A_TIME,
     // It is what this run has written, and nobody else writes there.
-    async (key) => JSON.parse(await parts.get(key)) as SnapshotPart,
+    async (part) => JSON.parse(await parts.get(`${prefix}${part}.json`)) as SnapshotPart,
   );
   return snapshotOf({ parity: parity.name, side, ...who, tocsin: TOCSIN_VERSION }, read);
 }
@@ -224,10 +227,18 @@ function readerOf([first]: readonly Found[]): (typeof READERS)[keyof typeof READ
 }
 
 /** Numbers of parts, dealt out so that all lanes end at about the same time. */
-function lanesOf(numbers: readonly number[]): number[][] {
-  return Array.from({ length: Math.min(LANES, numbers.length) }, (_, lane) =>
-    numbers.filter((number) => number % LANES === lane),
+function lanesOf(parts: number): number[][] {
+  return numbersTo(Math.min(LANES, parts)).map((lane) =>
+    numbersTo(parts).filter((number) => number % LANES === lane),
   );
+}
+
+function numbersTo(count: number): number[] {
+  return Array.from({ length: count }, (_, number) => number);
+}
+
+function partOfProbe(probe: string): string {
+  return `probe-${probe}`;
 }
 
 /** What the endpoint of a probe is called in an environment. */

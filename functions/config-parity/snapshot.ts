@@ -103,8 +103,6 @@ const partShape = {
   notRead: z.array(z.strictObject({ subject: text, why: text })),
 };
 
-export const snapshotPartSchema = z.strictObject(partShape);
-
 const snapshotSchema = z.strictObject({
   snapshot: z.literal(1),
   parity: text,

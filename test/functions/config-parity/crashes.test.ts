@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from 'vitest';
 import type { Death, DurableService } from '../../support/durable-service.ts';
-import { ParityWorld } from '../../support/parity-runs.ts';
+import { ParityWorld } from '../../support/parity-world.ts';
 
 /*
  * A comparison whose process dies, anywhere: in the end there is the same verdict, it is told once, and nothing is left.

@@ -8,7 +8,7 @@ import { GateDependencyError, GateInputError } from '../../../functions/shared/e
 import { progressKey, progressSchema } from '../../../functions/shared/progress.ts';
 import { DurableService } from '../../support/durable-service.ts';
 import { captureOutput, s3Error } from '../../support/fake-aws.ts';
-import { ParityWorld } from '../../support/parity-runs.ts';
+import { ParityWorld } from '../../support/parity-world.ts';
 
 const FIXTURES = join(import.meta.dirname, '..', '..', 'fixtures', 'events');
 

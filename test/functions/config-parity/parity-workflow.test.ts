@@ -15,7 +15,7 @@ import {
   ParityWorld,
   REGION,
   T0,
-} from '../../support/parity-runs.ts';
+} from '../../support/parity-world.ts';
 
 let world: ParityWorld;
 
