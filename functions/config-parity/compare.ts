@@ -66,12 +66,11 @@ export function compare(staging: Snapshot, production: Snapshot, parity: ParityC
     const [one, other] = [sides.staging[0], sides.production[0]];
     const [a, b] = [one?.value ?? null, other?.value ?? null];
     if (a === null && b === null) {
-      comparison.missing.push({
-        path,
-        text,
-        staging: one?.physical ?? '',
-        production: other?.physical ?? '',
-      });
+      // What is named is looked for in both. One alone knows of what its tags still name, or of a path that it has
+      // nothing below.
+      if (one !== undefined && other !== undefined) {
+        comparison.missing.push({ path, text, staging: one.physical, production: other.physical });
+      }
       continue;
     }
     if (a !== null && b !== null) resources += 1;

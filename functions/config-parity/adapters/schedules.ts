@@ -6,10 +6,11 @@ import {
   type ScheduleSummary,
   type Target,
 } from '@aws-sdk/client-scheduler';
+import { mapLimit } from '../../shared/aws.ts';
 import { jsonOf } from '../json-text.ts';
 import { everyPage } from './pages.ts';
-import { type Attempt, attempt, type Found, type Reading } from './reading.ts';
-import { isCalled, readEach, splitLast, without } from './things.ts';
+import { type Attempt, attempt, CONCURRENCY, type Found, type Reading } from './reading.ts';
+import { isCalled, splitLast, without } from './things.ts';
 import { type JsonObject, membersOf, setOf } from './values.ts';
 
 /** In place of a group: whichever has it. CloudFormation says the name of a schedule alone. */
@@ -25,10 +26,12 @@ const OF_NO_MATTER = ['$metadata', 'Arn', 'GroupName', 'Name', 'CreationDate', '
 
 /** Reads schedules of EventBridge Scheduler. */
 export async function readSchedules(reading: Reading, found: readonly Found[]): Promise<void> {
-  await readEach(reading, found, async (one) => {
+  await mapLimit(found, CONCURRENCY, async (one) => {
     const read = await scheduleOf(reading, one);
-    if (read === undefined) return undefined;
-    return 'gone' in read ? null : scheduleValue(read.answer);
+    if (read === undefined) return;
+    const [group, name] = splitLast(one.physical, '/');
+    const value = 'gone' in read ? null : scheduleValue(read.answer);
+    reading.sink.add({ ...one, ...(group === ANY_GROUP && { physical: name }), value });
   });
 }
 

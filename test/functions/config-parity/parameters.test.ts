@@ -2,6 +2,9 @@ import { GetParametersByPathCommand, GetParametersCommand, type Parameter } from
 import 'aws-sdk-client-mock-vitest/extend';
 import { afterEach, describe, expect, test } from 'vitest';
 import { readParameters } from '../../../functions/config-parity/adapters/parameters.ts';
+import { compare } from '../../../functions/config-parity/compare.ts';
+import type { Side } from '../../../functions/config-parity/schema.ts';
+import { snapshotOf } from '../../../functions/config-parity/snapshot.ts';
 import { GateInputError } from '../../../functions/shared/errors.ts';
 import {
   DENIED,
@@ -18,9 +21,9 @@ afterEach(() => mocked.restore());
 /** A parameter store with these, in pages of ten. */
 function store(
   parameters: readonly Parameter[],
-  { decrypt = false, denied = [] }: { decrypt?: boolean; denied?: readonly string[] } = {},
+  { decrypt = false, denied = [], side }: { decrypt?: boolean; denied?: readonly string[]; side?: Side } = {},
 ): void {
-  mocked = mockedReading({ decrypt });
+  mocked = mockedReading({ decrypt }, side);
   const shown = (one: Parameter, isDecrypted = false): Parameter => ({
     DataType: 'text',
     Version: 3,
@@ -123,6 +126,26 @@ describe('a prefix', () => {
     store([]);
     await readParameters(mocked.reading, [PREFIX]);
     expect(values()).toEqual([['/flight-delay', '/flight-delay/staging/', null]]);
+  });
+
+  test('with nothing in one environment is not missing: what is below it in the other is', async () => {
+    const [staging, production] = await Promise.all(
+      (['staging', 'production'] as const).map(async (side) => {
+        const physical = `/flight-delay/${side}/`;
+        store(side === 'staging' ? [{ Name: `${physical}threshold`, ...text('1') }] : [], { side });
+        const { reading, part, restore } = mocked;
+        await readParameters(reading, [{ kind: 'parameters', name: '/flight-delay/', physical }]);
+        restore();
+        return snapshotOf(
+          { parity: 'p', side, account: '1'.repeat(12), region: 'eu-west-1', takenAt: 0, tocsin: '1' },
+          [part],
+        );
+      }),
+    );
+    if (staging === undefined || production === undefined) throw new Error('there are two');
+    const { differences, missing } = compare(staging, production, mocked.reading.parity);
+    expect(differences.map((one) => one.text)).toEqual(['parameters./flight-delay/threshold']);
+    expect(missing).toEqual([]);
   });
 
   test('is read to the end of its hundred pages', async () => {

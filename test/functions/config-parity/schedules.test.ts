@@ -121,7 +121,9 @@ describe('a schedule of whatever group', () => {
   test('is looked for in the default one first', async () => {
     scheduler().on(GetScheduleCommand, { Name: 'nightly' }).resolves({ State: 'ENABLED' });
     await read('*/nightly');
-    expect(values()).toEqual([['*/nightly', { state: 'ENABLED' }]]);
+    expect(mocked.part.resources).toEqual([
+      { kind: 'schedules', name: '*/nightly', physical: 'nightly', value: { state: 'ENABLED' } },
+    ]);
     expect(scheduler()).not.toHaveReceivedCommand(ListSchedulesCommand);
   });
 
