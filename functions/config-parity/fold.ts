@@ -47,7 +47,7 @@ interface Literal {
 }
 
 const ID = '{id}';
-const MOST_CACHED = 200_000;
+const MOST_CACHED = 100_000;
 
 /** What may be the whole name of something. */
 const WHOLE_NAMES = /[A-Za-z0-9_-]{3,}/g;
@@ -59,10 +59,12 @@ export class Folder {
   /** By the numbers that {@link Folded.used} gives. */
   readonly substitutions: Substitution[];
   readonly #literals: Record<Side, { pattern: RegExp; as: Map<string, Literal> }>;
-  readonly #id: number;
+  /** The number of generated ids. */
+  readonly generated: number;
   /** Numbers of substitutions by a whole name, in either environment. */
   readonly #known: Record<Side, Map<string, number>> = { staging: new Map(), production: new Map() };
-  readonly #cache = new Map<string, Folded>();
+  /** By side and by how far to fold. */
+  readonly #known = Array.from({ length: 8 }, () => new Map<string, Folded>());
 
   constructor(
     parity: Pick<ParityConfig, 'substitutions' | Side>,
@@ -98,7 +100,7 @@ export class Folder {
     const isCased = [...names.staging, ...names.production].every((name) => name === name.toLowerCase());
     literals.staging.push(...environmentOf(names.staging, isCased, environment));
     literals.production.push(...environmentOf(names.production, isCased, environment));
-    this.#id = add('id', 'a generated id', 'a generated id');
+    this.generated = add('id', 'a generated id', 'a generated id');
 
     this.substitutions = substitutions;
     const placeholders = new Set([...literals.staging, ...literals.production].map(({ as }) => as));
@@ -130,11 +132,14 @@ export class Folder {
 
   /** A text of one environment, with what stands for its variable parts. */
   fold(side: Side, text: string, { keepTimes = false, isKeyId = false }: FoldOptions = {}): Folded {
-    const key = `${side === 'staging' ? 0 : 1}${keepTimes ? 1 : 0}${isKeyId ? 1 : 0}${text}`;
-    const known = this.#cache.get(key);
+    const cache = this.#known[(side === 'staging' ? 0 : 4) + (keepTimes ? 2 : 0) + (isKeyId ? 1 : 0)] as Map<
+      string,
+      Folded
+    >;
+    const known = cache.get(text);
     if (known !== undefined) return known;
     const folded = this.#fold(side, text, keepTimes, isKeyId);
-    if (this.#cache.size < MOST_CACHED) this.#cache.set(key, folded);
+    if (cache.size < MOST_CACHED) cache.set(text, folded);
     return folded;
   }
 
@@ -160,7 +165,7 @@ export class Folder {
       return literal.as;
     });
     const generated = (id: string) => {
-      used.add(this.#id);
+      used.add(this.generated);
       ids.push(id);
       return ID;
     };
