@@ -2,7 +2,6 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { judgeProbes } from '../../../functions/config-parity/probes.ts';
 import type { ProbeAnswers } from '../../../functions/config-parity/snapshot.ts';
-import type { Prediction } from '../../../functions/shared/prediction.ts';
 import { answersOf, PROBES, parityOf, snapshotOf } from '../../support/parity-facts.ts';
 
 const PARITY = parityOf(PROBES).value;
@@ -143,10 +142,9 @@ describe('golden requests', () => {
     expect(judgeProbes(snapshot('staging'), snapshot('production'), parityOf().value)).toEqual([]);
   });
 
-  test.each<[Prediction, Prediction, string, string]>([
+  test.each<[number, number, string, string]>([
     [0.1570497832270697, 0.15049458957958523, '0.157', '0.1505'],
-    [0.1570497832270697, 0.1570591, '0.15704978', '0.1570591'],
-    [[{ p: 1 / 3 }, 2], [{ p: 2 / 3 }, 2], '[{"p":0.3333},2]', '[{"p":0.6667},2]'],
+    [0.1570497832270697, 0.1570491, '0.15704978', '0.1570491'],
     [1_234_567_890_123, 1_234_567_899_123, '1234567890123', '1234567899123'],
   ])('%j and %j are told in as few digits as tell them apart', (one, other, staging, production) => {
     const parity = parityOf(PROBES).value;
