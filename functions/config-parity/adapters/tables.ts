@@ -66,8 +66,8 @@ function tableOf({
     partitionKeys: columnsOf(PartitionKeys),
     parameters: parametersOf(Parameters),
     type: TableType,
-    view: ViewOriginalText || undefined,
-    viewExpanded: ViewExpandedText || undefined,
+    // The expanded one follows from the original, where there is one.
+    view: ViewOriginalText || ViewExpandedText || undefined,
     viewDefinition: ViewDefinition && {
       ...membersOf(without(ViewDefinition, [...OF_NO_MATTER_IN_VIEWS, 'Representations'])),
       representations: ViewDefinition.Representations?.map((one) => ({

@@ -146,7 +146,6 @@ describe('a table', () => {
     expect(value).toEqual({
       type: 'VIRTUAL_VIEW',
       view: 'SELECT 1',
-      viewExpanded: 'SELECT 1 AS one',
       multiDialect: true,
       viewDefinition: {
         isProtected: true,
