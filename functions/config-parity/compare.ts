@@ -1,7 +1,7 @@
 import { canonicalJson, sha256 } from '../shared/identity.ts';
 import { isKeyId, isTime, keepsOrder, keepsTimes, kindOf, kindOfResource } from './classify.ts';
 import type { Comparison, Difference, Folding, SideValue } from './comparison.ts';
-import { Folder, type FoldOptions, type Known } from './fold.ts';
+import { type Folded, Folder, type FoldOptions, type Known } from './fold.ts';
 import type { Json } from './json.ts';
 import { formatPath, itemOf, type Path } from './path.ts';
 import { durationOf } from './quantities.ts';
@@ -162,7 +162,8 @@ function matchedBy(
   parity: ParityConfig,
 ): { folder: Folder; names: Names; matched: MatchedResource[] } {
   const folder = new Folder(parity, snapshots.staging, snapshots.production);
-  const names = new Names(folder, snapshots);
+  // Names are what they are, whatever is learnt from them.
+  const names = new Names(new Folder(parity, snapshots.staging, snapshots.production), snapshots);
   const matched = matchResources(snapshots, names);
   folder.learn(matched.flatMap(knownOf));
   return { folder, names, matched };
@@ -446,11 +447,11 @@ class Comparing {
 
   /** Takes down what made two values equal that are not the same. */
   #note(a: Json, b: Json, path: Path): void {
-    if (a === b) return;
-    const [one, other] = [this.#usedBy('staging', a, path), this.#usedBy('production', b, path)];
-    const isSameIds = canonicalJson(one.ids) === canonicalJson(other.ids);
-    for (const [index, { as }] of this.#folder.substitutions.entries()) {
-      if (!one.used.has(index) || !other.used.has(index) || (as === '{id}' && isSameIds)) continue;
+    if (a === b || (typeof a === 'object' && canonicalJson(a) === canonicalJson(b))) return;
+    const [one, other] = [this.#foldedOf('staging', a, path), this.#foldedOf('production', b, path)];
+    const isSameIds = one.ids.join() === other.ids.join();
+    for (const index of one.used) {
+      if (!other.used.includes(index) || (index === this.#folder.generated && isSameIds)) continue;
       const folding = this.#foldings[index]!;
       folding.values += 1;
       if (folding.examples.length < MOST_EXAMPLES) {
@@ -459,17 +460,19 @@ class Comparing {
     }
   }
 
-  #usedBy(side: Side, value: Json, path: Path): { used: Set<number>; ids: string[] } {
+  /** What it took to fold all texts of a value. */
+  #foldedOf(side: Side, value: Json, path: Path): Pick<Folded, 'used' | 'ids'> {
+    const options = optionsOf(path);
+    if (typeof value === 'string') return this.#folder.fold(side, value, options);
     const used = new Set<number>();
     const ids: string[] = [];
-    const options = optionsOf(path);
     mapTexts(value, (text) => {
       const folded = this.#folder.fold(side, text, options);
       for (const index of folded.used) used.add(index);
       ids.push(...folded.ids);
       return text;
     });
-    return { used, ids: ids.sort() };
+    return { used: [...used], ids: ids.sort() };
   }
 
   #differ(

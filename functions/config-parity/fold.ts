@@ -64,7 +64,7 @@ export class Folder {
   /** Numbers of substitutions by a whole name, in either environment. */
   readonly #known: Record<Side, Map<string, number>> = { staging: new Map(), production: new Map() };
   /** By side and by how far to fold. */
-  readonly #known = Array.from({ length: 8 }, () => new Map<string, Folded>());
+  readonly #folded = Array.from({ length: 8 }, () => new Map<string, Folded>());
 
   constructor(
     parity: Pick<ParityConfig, 'substitutions' | Side>,
@@ -127,12 +127,12 @@ export class Folder {
       this.#known.staging.set(staging, substitution);
       this.#known.production.set(production, substitution);
     }
-    this.#cache.clear();
+    for (const cache of this.#folded) cache.clear();
   }
 
   /** A text of one environment, with what stands for its variable parts. */
   fold(side: Side, text: string, { keepTimes = false, isKeyId = false }: FoldOptions = {}): Folded {
-    const cache = this.#known[(side === 'staging' ? 0 : 4) + (keepTimes ? 2 : 0) + (isKeyId ? 1 : 0)] as Map<
+    const cache = this.#folded[(side === 'staging' ? 0 : 4) + (keepTimes ? 2 : 0) + (isKeyId ? 1 : 0)] as Map<
       string,
       Folded
     >;
