@@ -65,7 +65,7 @@ export async function parityDocument(
   const { countOf } = await import('../../functions/shared/format.ts');
   const entries = countOf(countEntries(proposed), 'entry', 'entries');
   if (options.write !== true) {
-    io.stdout.write(printable(proposed));
+    io.stdout.write(`${printable(proposed.trimEnd())}\n`);
     tell(`${entries}: say in each why, who answers for it and until when`);
     return EXIT.pass;
   }

@@ -327,7 +327,7 @@ function stateOf(use: DocumentedUse | undefined): Piece {
   const { state, expires, owner, why } = use;
   switch (state) {
     case 'holds':
-      return { text: printable(`documented until ${expires} by ${owner}: ${why}`), format: 'green' };
+      return { text: printable(`documented until ${expires} by ${owner}`), format: 'green' };
     case 'expired':
       return { text: printable(`documented until ${expires} by ${owner}, which is over`), format: 'red' };
     case 'failing':

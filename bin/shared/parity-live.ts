@@ -10,18 +10,22 @@ import { placeOf } from '../../functions/shared/schema.ts';
 import { connectS3 } from './aws.ts';
 import { type Io, withProgress } from './cli.ts';
 import { readOutputs } from './deployment.ts';
-import type { ParitySources } from './parity.ts';
+
+/*
+ * Environments, read from here.
+ */
 
 /**
  * Reads environments with the caller's own credentials, side by side. The roles of tocsin.yaml are assumed.
  *
+ * @param outputs what `cdk deploy --outputs-file` wrote: where golden requests are that name no bucket
  * @throws GateInputError where the caller has no AWS region or credentials, or reads another account than tocsin.yaml says
  * @throws GateDependencyError where a role cannot be assumed, or AWS does not answer
  */
 export async function readLive<S extends Side>(
   parity: Parity,
   sides: readonly S[],
-  { outputs }: Pick<ParitySources, 'outputs'>,
+  { outputs }: { outputs: string },
   io: Io,
 ): Promise<Record<S, Snapshot>> {
   const s3 = await connectS3();

@@ -19,14 +19,6 @@ import { readText } from './files.ts';
  * Comparisons that are made here, of two saved snapshots or of what is read now. Without AWS where nothing is read from it.
  */
 
-/** Where a comparison that is made here takes everything from. */
-export interface ParitySources {
-  /** tocsin.yaml */
-  config: string;
-  /** What `cdk deploy --outputs-file` wrote: where golden requests are that name no bucket. */
-  outputs: string;
-}
-
 /** Both environments. */
 export type Snapshots = Record<Side, Snapshot>;
 
@@ -75,7 +67,11 @@ async function readOne(file: string): Promise<Snapshot> {
 }
 
 /** Options that say what is compared here. */
-export interface LocalOptions extends ParitySources {
+export interface LocalOptions {
+  /** tocsin.yaml */
+  config: string;
+  /** What `cdk deploy --outputs-file` wrote: where golden requests are that name no bucket. */
+  outputs: string;
   local?: boolean;
   offline?: string[];
   /** Instead of those of tocsin.yaml. */

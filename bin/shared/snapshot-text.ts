@@ -2,7 +2,7 @@ import type { Writable } from 'node:stream';
 import { formatPath } from '../../functions/config-parity/path.ts';
 import type { Snapshot } from '../../functions/config-parity/snapshot.ts';
 import { countOf } from '../../functions/shared/format.ts';
-import { type Format, integer, style, table } from './cli.ts';
+import { type Format, integer, printable, style, table } from './cli.ts';
 
 const INDENT = '  ';
 
@@ -20,11 +20,10 @@ export function renderSnapshot(stream: Writable, snapshot: Snapshot): string {
   const asked = probes.map(({ probe, answers }) => `${probe} (${countOf(answers.length, 'answer')})`);
   const listed = (title: string, format: Format, rows: readonly string[][]) => {
     if (rows.length === 0) return [];
-    const shown = rows
-      .slice(0, MOST_LISTED)
-      .map((row) => row.map((text, at) => ({ text: at === 0 ? `${INDENT}${text}` : text })));
+    // Not as a table, which would cut paths.
+    const shown = rows.slice(0, MOST_LISTED).map((row) => `${INDENT}${printable(row.join('  '))}`);
     const more = rows.length > MOST_LISTED ? [`${INDENT}and ${integer(rows.length - MOST_LISTED)} more`] : [];
-    return [style(stream, format, title), ...table(stream, shown), ...more];
+    return [style(stream, format, title), ...shown, ...more];
   };
   const lines = [
     style(

@@ -1,6 +1,9 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { GetObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { mockClient } from 'aws-sdk-client-mock';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type ParityOptions, parity, parityCommand } from '../../bin/commands/parity.ts';
 import { type DocumentOptions, parityDocument } from '../../bin/commands/parity-document.ts';
@@ -16,6 +19,7 @@ import { ConfigError } from '../../functions/shared/schema.ts';
 import type { Verdict } from '../../functions/shared/verdict.ts';
 import { loadConfig } from '../../lib/config.ts';
 import { DENIED, type Estate } from '../support/estate.ts';
+import { GOLDEN } from '../support/estate-endpoints.ts';
 import type { WorldShape } from '../support/estate-maker.ts';
 import { estateOf, parityOf } from '../support/estate-world.ts';
 import { type Capture, capture, examplesOf, FakeDeployment, failure, outputsWith } from './support.ts';
@@ -115,7 +119,7 @@ describe('tocsin parity --offline', () => {
       'capacity',
       '  staging      | production',
       'functions.churn.memoryMb',
-      expect.stringMatching(/^medium {2}documented until 2027-01-31 by ml-platform: /),
+      'medium  documented until 2027-01-31 by ml-platform',
       '  512          | 1024',
       '',
     ]);
@@ -379,6 +383,43 @@ describe('with the own credentials', () => {
     expect(unreadable).not.toEqual([]);
   });
 
+  test('golden requests that name no bucket are in the one that Tocsin has created', async () => {
+    const { staging, production } = parityOf(SHAPE, PLACES) as { staging: object; production: object };
+    const probes = { answers: { endpoint: 'flight-delay-0', golden: 'golden.jsonl' } };
+    const flights = {
+      staging,
+      production,
+      compare: { endpoints: ['flight-delay-0-{environment}'] },
+      probes,
+    };
+    await saved({
+      'a.yaml': 'contract: 1\ndataset: a\nformat: csv\ncolumns: { x: { type: integer } }\n',
+      'live.yaml': JSON.stringify({
+        tocsin: 1,
+        datasets: { a: { contract: 'a.yaml', prefix: 'a/' } },
+        parity: { flights },
+      }),
+      'data.json': JSON.stringify(outputsWith({ DataBucket: 'data' })),
+    });
+    const compared = (outputs: string) =>
+      compare('flights', { ...here(), local: true, outputs: path(outputs) });
+    expect(await failure(compared('outputs.json'))).toMatchObject({
+      name: 'GateInputError',
+      message: 'golden: golden.jsonl names no bucket, and Tocsin has created none',
+    });
+
+    const s3 = mockClient(S3Client);
+    const bytes = Buffer.from(GOLDEN.map((body) => JSON.stringify({ body })).join('\n'));
+    s3.on(GetObjectCommand, { Bucket: 'data', Key: 'golden.jsonl' }).callsFake(() => ({
+      Body: Readable.from([bytes]),
+      ContentLength: bytes.length,
+      VersionId: 'v1',
+    }));
+    expect(await compared('data.json')).toBe(EXIT.pass);
+    s3.restore();
+    expect(io.out()).toContain('probes\nPASS  answers  3 of 3 golden requests agreed\n');
+  });
+
   test('who may not ask is told at once', async () => {
     estates.production.fail('sts:GetCallerIdentity', DENIED);
     expect(await failure(compare('flights', { ...here(), local: true }))).toMatchObject({
@@ -420,6 +461,7 @@ describe('tocsin parity document', () => {
     expect(await document()).toBe(EXIT.pass);
     expect(io.out()).toContain('- path: functions.churn.environment.SCALER_VERSION\n  reason:\n');
     expect(io.out()).not.toContain('memoryMb');
+    expect(io.out()).toMatch(/[^\n]\n$/);
     expect(io.err()).toBe('2 entries: say in each why, who answers for it and until when\n');
     expect(await readFile(path('parity.yaml'), 'utf8')).toBe(DOCUMENTED);
   });
