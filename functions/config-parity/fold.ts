@@ -146,24 +146,7 @@ export class Folder {
   #fold(side: Side, text: string, keepTimes: boolean, isKeyId: boolean): Folded {
     const used = new Set<number>();
     const ids: string[] = [];
-    const { pattern, as } = this.#literals[side];
-    const own = this.#known[side];
-    const named =
-      own.size === 0
-        ? text
-        : text.replace(WHOLE_NAMES, (match) => {
-            const substitution = own.get(match);
-            if (substitution === undefined) return match;
-            used.add(substitution);
-            return this.substitutions[substitution]?.as ?? match;
-          });
-    const replaced = named.replace(pattern, (match) => {
-      const literal = as.get(match);
-      // A text that has a placeholder to begin with is not what it would stand for.
-      if (literal === undefined) return `{${match}}`;
-      used.add(literal.substitution);
-      return literal.as;
-    });
+    const replaced = this.#replaceNames(side, text, used, (rest) => this.#replaceLiterals(side, rest, used));
     const generated = (id: string) => {
       used.add(this.generated);
       ids.push(id);
@@ -172,6 +155,33 @@ export class Folder {
     const folded =
       isKeyId && WHOLE_UUID.test(replaced) ? generated(replaced) : foldIds(replaced, keepTimes, generated);
     return { text: folded, used: [...used], ids };
+  }
+
+  /** @param others what becomes of the text between the names, which is not what stands for a name */
+  #replaceNames(side: Side, text: string, used: Set<number>, others: (rest: string) => string): string {
+    const known = this.#known[side];
+    if (known.size === 0) return others(text);
+    const parts: string[] = [];
+    let from = 0;
+    for (const { 0: match, index } of text.matchAll(WHOLE_NAMES)) {
+      const substitution = known.get(match);
+      if (substitution === undefined) continue;
+      used.add(substitution);
+      parts.push(others(text.slice(from, index)), this.substitutions[substitution]?.as ?? match);
+      from = index + match.length;
+    }
+    return [...parts, others(text.slice(from))].join('');
+  }
+
+  #replaceLiterals(side: Side, text: string, used: Set<number>): string {
+    const { pattern, as } = this.#literals[side];
+    return text.replace(pattern, (match) => {
+      const literal = as.get(match);
+      // A text that has a placeholder to begin with is not what it would stand for.
+      if (literal === undefined) return `{${match}}`;
+      used.add(literal.substitution);
+      return literal.as;
+    });
   }
 }
 

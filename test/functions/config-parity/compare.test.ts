@@ -485,6 +485,29 @@ describe('folding', () => {
     );
   });
 
+  test('by the names that are paired, whatever they say', () => {
+    const alarm = (name: string) => resource('alarms', 'limit', { dimensions: { FunctionName: name } });
+    const parity = paritySchema.parse({
+      compare: { functions: [{ name: 'old-production-scorer', staging: 'sc-a', production: 'scorer-x' }] },
+    });
+    const comparison = compare(
+      snapshot('staging', {
+        resources: [resource('functions', 'old-production-scorer', { memoryMb: 1 }, 'sc-a'), alarm('sc-a')],
+      }),
+      snapshot('production', {
+        resources: [
+          resource('functions', 'old-production-scorer', { memoryMb: 1 }, 'scorer-x'),
+          alarm('scorer-x'),
+        ],
+      }),
+      parity,
+    );
+    expect(comparison).toMatchObject({
+      differences: [],
+      foldings: [{ as: '{old-production-scorer}', staging: 'sc-a', production: 'scorer-x', values: 1 }],
+    });
+  });
+
   test('of generated ids counts where they are not the same', () => {
     const of = (suffix: string, side: string) => ({ role: `Stack-Role3F2A1B4C-${suffix}`, a: side });
     expect(
