@@ -13,7 +13,7 @@ import { attempt, CONCURRENCY, DELETED, type Found, type Reading } from './readi
 import { readEach } from './things.ts';
 import type { JsonObject } from './values.ts';
 
-/** Where a function of Tocsin has what it was deployed with; the key is a hash, and the code follows from the version. */
+/** Where a function of Tocsin has what it was deployed with, which is compared itself: the key is a hash of it. */
 const PLACE = ['CONFIG_BUCKET', 'CONFIG_KEY'] as const;
 
 const GET_OBJECT = 's3:GetObject';
@@ -103,7 +103,7 @@ function placeOf({ environment = {} }: JsonObject): (Json | undefined)[] {
   return PLACE.map((key) => (environment as JsonObject)[key]);
 }
 
-function withoutPlace({ code: _, environment = {}, ...rest }: JsonObject): JsonObject {
+function withoutPlace({ environment = {}, ...rest }: JsonObject): JsonObject {
   const variables = Object.entries(environment as JsonObject).filter(
     ([key]) => !PLACE.some((one) => one === key),
   );

@@ -78,7 +78,7 @@ async function read(): Promise<Record<string, Json> | null | undefined> {
 }
 
 const unreadable = () => mocked.part.unreadable.map(({ path, action, why }) => [path.join(' '), action, why]);
-const FUNCTION = { runtime: 'nodejs24.x', environment: { EVENT_BUS: 'default' } };
+const FUNCTION = { runtime: 'nodejs24.x', code: 'c29tZSBjb2Rl', environment: { EVENT_BUS: 'default' } };
 
 describe("Tocsin's own stack", () => {
   test('is its configuration, its contracts, what is documented, and its functions', async () => {
@@ -102,7 +102,7 @@ describe("Tocsin's own stack", () => {
       { name: 'Gate', ...FUNCTION },
       { name: 'Monitor', ...FUNCTION },
       { name: 'Parity', ...FUNCTION },
-      { name: 'Provider', runtime: 'nodejs24.x' },
+      { name: 'Provider', runtime: 'nodejs24.x', code: 'c29tZSBjb2Rl' },
     ]);
     expect(mocked.part).toMatchObject({ unreadable: [], unsettled: [], notRead: [] });
     expect(mocked.mock('cloudformation')).toHaveReceivedCommandOnce(ListStackResourcesCommand);
