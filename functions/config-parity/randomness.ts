@@ -44,7 +44,7 @@ const NEW_WORD = Math.log(0.1 / 0.18);
  * How much likelier a text is as a name than as random letters and digits: the natural logarithm of the ratio. Of random
  * letters and digits it is about -0.7 for each.
  */
-export function wordiness(text: string): number {
+function wordiness(text: string): number {
   let sum = 0;
   for (let at = 1; at < text.length; at++) {
     const [one, two] = [classOf(text.charCodeAt(at - 1)), classOf(text.charCodeAt(at))];
