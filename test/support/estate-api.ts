@@ -62,6 +62,37 @@ export interface EstateData {
   answers: Record<string, Record<string, string>>;
 }
 
+/** An account with nothing in it. */
+export function emptyEstate(): EstateData {
+  return {
+    endpoints: {},
+    endpointConfigs: {},
+    models: {},
+    packages: {},
+    monitors: {},
+    dataQuality: {},
+    modelQuality: {},
+    scalableTargets: [],
+    scalingPolicies: [],
+    scheduledActions: [],
+    alarms: {},
+    compositeAlarms: {},
+    functions: {},
+    concurrency: {},
+    parameters: {},
+    featureGroups: {},
+    tables: {},
+    pipelines: {},
+    rules: {},
+    targets: {},
+    schedules: {},
+    stacks: {},
+    tags: {},
+    objects: {},
+    answers: {},
+  };
+}
+
 /** An account as its services see it. */
 export interface Account {
   readonly account: string;
@@ -72,6 +103,8 @@ export interface Account {
   pageSize: number;
   /** What was asked that the fake does not know, or that AWS would refuse: a test expects none. */
   readonly mistakes: string[];
+  /** Whatever was listed in more than one page. */
+  readonly listings: (readonly unknown[])[];
 }
 
 type Action = (estate: Account, input: never) => object;
@@ -112,20 +145,22 @@ function refuse(estate: Account, message: string): never {
   throw invalid(message);
 }
 
-const TOKEN = 'token-';
-
-/** One page of things, and the token of the next. */
+/** One page of things, and the token of the next. A listing goes on as it began. */
 function page<T>(
   estate: Account,
-  all: readonly T[],
+  list: () => readonly T[],
   token: string | undefined,
   { most, asked = most }: { most: number; asked?: number | undefined },
 ): { items: T[]; next: string | undefined } {
-  if (token !== undefined && !token.startsWith(TOKEN)) refuse(estate, `no token: ${token}`);
+  const [, listing = '', from = '0'] = /^token-(\d+)-(\d+)$/.exec(token ?? '') ?? [];
+  if (token !== undefined && listing === '') refuse(estate, `no token: ${token}`);
   if (asked > most) refuse(estate, `${asked} of a page that has at most ${most}`);
-  const from = token === undefined ? 0 : Number(token.slice(TOKEN.length));
-  const to = from + Math.min(estate.pageSize, asked);
-  return { items: all.slice(from, to), next: to < all.length ? `${TOKEN}${to}` : undefined };
+  const all = listing === '' ? list() : (estate.listings[Number(listing)] as readonly T[]);
+  const to = Number(from) + Math.min(estate.pageSize, asked);
+  const items = all.slice(Number(from), to);
+  if (to >= all.length) return { items, next: undefined };
+  const number = listing === '' ? estate.listings.push(all) - 1 : listing;
+  return { items, next: `token-${number}-${to}` };
 }
 
 const nameOfArn = (arn = '') => arn.split(/[:/]/).at(-1) ?? '';
@@ -175,12 +210,13 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
   'sagemaker:DescribeModelPackage': ({ data }, { ModelPackageName }: { ModelPackageName: string }) =>
     find(data.packages, ModelPackageName, () => invalid(`ModelPackage ${ModelPackageName} does not exist`)),
   'sagemaker:ListMonitoringSchedules': (estate, input: ListMonitoringSchedulesRequest) => {
-    const all = Object.values(estate.data.monitors)
-      .filter(({ EndpointName }) => input.EndpointName === undefined || EndpointName === input.EndpointName)
-      .map(({ MonitoringScheduleConfig, FailureReason: _, ...rest }) => ({
-        ...rest,
-        MonitoringJobDefinitionName: MonitoringScheduleConfig?.MonitoringJobDefinitionName,
-      }));
+    const all = () =>
+      Object.values(estate.data.monitors)
+        .filter(({ EndpointName }) => input.EndpointName === undefined || EndpointName === input.EndpointName)
+        .map(({ MonitoringScheduleConfig, FailureReason: _, ...rest }) => ({
+          ...rest,
+          MonitoringJobDefinitionName: MonitoringScheduleConfig?.MonitoringJobDefinitionName,
+        }));
     const { items, next } = page(estate, all, input.NextToken, {
       most: 100,
       asked: input.MaxResults ?? 10,
@@ -206,7 +242,7 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
     const group = findCaseless(estate.data.featureGroups, nameOfArn(FeatureGroupName), () =>
       notFound('ResourceNotFound'),
     );
-    const { items, next } = page(estate, group.FeatureDefinitions ?? [], NextToken, { most: 2500 });
+    const { items, next } = page(estate, () => group.FeatureDefinitions ?? [], NextToken, { most: 2500 });
     return { ...group, FeatureDefinitions: items, NextToken: next };
   },
   'sagemaker:DescribePipeline': ({ data }, { PipelineName }: { PipelineName: string }) =>
@@ -215,7 +251,8 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
     estate,
     { ResourceArn, NextToken, MaxResults }: { ResourceArn: string; NextToken?: string; MaxResults?: number },
   ) => {
-    const all = Object.entries(estate.data.tags[ResourceArn] ?? {}).map(([Key, Value]) => ({ Key, Value }));
+    const all = () =>
+      Object.entries(estate.data.tags[ResourceArn] ?? {}).map(([Key, Value]) => ({ Key, Value }));
     const { items, next } = page(estate, all, NextToken, { most: 100, asked: MaxResults ?? 50 });
     return { Tags: items, NextToken: next };
   },
@@ -236,17 +273,17 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
 
   'application-autoscaling:DescribeScalableTargets': (estate, input: DescribeScalableTargetsCommandInput) => {
     if ((input.ResourceIds?.length ?? 0) > 50) refuse(estate, 'at most 50 resource ids');
-    const all = ofIds(estate.data.scalableTargets, input.ServiceNamespace, input.ResourceIds);
+    const all = () => ofIds(estate.data.scalableTargets, input.ServiceNamespace, input.ResourceIds);
     const { items, next } = page(estate, all, input.NextToken, { most: 50, asked: input.MaxResults });
     return { ScalableTargets: items, NextToken: next };
   },
   'application-autoscaling:DescribeScalingPolicies': (estate, input: OfResource) => {
-    const all = ofIds(estate.data.scalingPolicies, input.ServiceNamespace, oneOf(input));
+    const all = () => ofIds(estate.data.scalingPolicies, input.ServiceNamespace, oneOf(input));
     const { items, next } = page(estate, all, input.NextToken, { most: 10, asked: input.MaxResults });
     return { ScalingPolicies: items, NextToken: next };
   },
   'application-autoscaling:DescribeScheduledActions': (estate, input: OfResource) => {
-    const all = ofIds(estate.data.scheduledActions, input.ServiceNamespace, oneOf(input));
+    const all = () => ofIds(estate.data.scheduledActions, input.ServiceNamespace, oneOf(input));
     const { items, next } = page(estate, all, input.NextToken, { most: 50, asked: input.MaxResults });
     return { ScheduledActions: items, NextToken: next };
   },
@@ -255,10 +292,12 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
     const { AlarmNames, AlarmTypes = ['MetricAlarm'], NextToken, MaxRecords } = input;
     if ((AlarmNames?.length ?? 0) > 100) refuse(estate, 'at most 100 names of alarms');
     const { alarms, compositeAlarms } = estate.data;
-    const all = [
-      ...(AlarmTypes.includes('MetricAlarm') ? Object.values(alarms) : []),
-      ...(AlarmTypes.includes('CompositeAlarm') ? Object.values(compositeAlarms) : []),
-    ].filter(({ AlarmName = '' }) => AlarmNames?.includes(AlarmName) ?? true);
+    const names = AlarmNames && new Set(AlarmNames);
+    const all = () =>
+      [
+        ...(AlarmTypes.includes('MetricAlarm') ? Object.values(alarms) : []),
+        ...(AlarmTypes.includes('CompositeAlarm') ? Object.values(compositeAlarms) : []),
+      ].filter(({ AlarmName = '' }) => names?.has(AlarmName) ?? true);
     const { items, next } = page(estate, all, NextToken, { most: 100, asked: MaxRecords ?? 50 });
     return {
       MetricAlarms: items.filter((alarm) => !('AlarmRule' in alarm)),
@@ -292,9 +331,10 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
   'ssm:GetParametersByPath': (estate, input: GetParametersByPathCommandInput) => {
     const { Path = '', Recursive = false, NextToken, MaxResults } = input;
     const below = Path.endsWith('/') ? Path : `${Path}/`;
-    const all = Object.values(estate.data.parameters).filter(
-      ({ Name = '' }) => Name.startsWith(below) && (Recursive || !Name.slice(below.length).includes('/')),
-    );
+    const all = () =>
+      Object.values(estate.data.parameters).filter(
+        ({ Name = '' }) => Name.startsWith(below) && (Recursive || !Name.slice(below.length).includes('/')),
+      );
     const { items, next } = page(estate, all, NextToken, { most: 10, asked: MaxResults });
     return { Parameters: items.map((one) => decrypted(one, input.WithDecryption)), NextToken: next };
   },
@@ -332,7 +372,7 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
   ) => {
     const key = `${nameOfArn(EventBusName)}/${Rule}`;
     find(estate.data.rules, key, () => notFound('ResourceNotFoundException'));
-    const { items, next } = page(estate, estate.data.targets[key] ?? [], NextToken, {
+    const { items, next } = page(estate, () => estate.data.targets[key] ?? [], NextToken, {
       most: 100,
       asked: Limit,
     });
@@ -344,9 +384,10 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
 
   'scheduler:ListSchedules': (estate, input: ListSchedulesCommandInput) => {
     const { GroupName, NamePrefix = '', NextToken, MaxResults } = input;
-    const all = Object.values(estate.data.schedules)
-      .filter((one) => [undefined, one.GroupName].includes(GroupName) && one.Name?.startsWith(NamePrefix))
-      .map(({ Arn, Name, GroupName, State }) => ({ Arn, Name, GroupName, State }));
+    const all = () =>
+      Object.values(estate.data.schedules)
+        .filter((one) => [undefined, one.GroupName].includes(GroupName) && one.Name?.startsWith(NamePrefix))
+        .map(({ Arn, Name, GroupName, State }) => ({ Arn, Name, GroupName, State }));
     const { items, next } = page(estate, all, NextToken, { most: 100, asked: MaxResults });
     return { Schedules: items, NextToken: next };
   },
@@ -355,7 +396,7 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
     estate,
     { StackName, NextToken }: { StackName: string; NextToken?: string },
   ) => {
-    const all = find(estate.data.stacks, StackName, () => stackGone(StackName));
+    const all = () => find(estate.data.stacks, StackName, () => stackGone(StackName));
     const { items, next } = page(estate, all, NextToken, { most: 100 });
     return { StackResourceSummaries: items, NextToken: next };
   },
@@ -366,19 +407,20 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
 
   'tag:GetResources': (estate, input: GetResourcesCommandInput) => {
     const { TagFilters = [], ResourceTypeFilters, PaginationToken = '', ResourcesPerPage } = input;
-    const all = Object.entries(estate.data.tags)
-      .filter(
-        ([arn, tags]) =>
-          TagFilters.every(
-            ({ Key = '', Values = [] }) =>
-              Object.hasOwn(tags, Key) && (Values.length === 0 || Values.includes(tags[Key] ?? '')),
-          ) &&
-          (ResourceTypeFilters === undefined || isOfType(arn, ResourceTypeFilters)),
-      )
-      .map(([ResourceARN, tags]) => ({
-        ResourceARN,
-        Tags: Object.entries(tags).map(([Key, Value]) => ({ Key, Value })),
-      }));
+    const all = () =>
+      Object.entries(estate.data.tags)
+        .filter(
+          ([arn, tags]) =>
+            TagFilters.every(
+              ({ Key = '', Values = [] }) =>
+                Object.hasOwn(tags, Key) && (Values.length === 0 || Values.includes(tags[Key] ?? '')),
+            ) &&
+            (ResourceTypeFilters === undefined || isOfType(arn, ResourceTypeFilters)),
+        )
+        .map(([ResourceARN, tags]) => ({
+          ResourceARN,
+          Tags: Object.entries(tags).map(([Key, Value]) => ({ Key, Value })),
+        }));
     const { items, next = '' } = page(estate, all, PaginationToken || undefined, {
       most: 100,
       asked: ResourcesPerPage ?? 50,

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { EstateData } from './estate-api.ts';
+import { type EstateData, emptyEstate } from './estate-api.ts';
 import { createRandom, type Random } from './random.ts';
 
 /*
@@ -40,7 +40,7 @@ export const thingOf = (index: number) => `${PRODUCTS[index % PRODUCTS.length]}-
 const capital = (word: string) => word.charAt(0).toUpperCase() + word.slice(1);
 
 /** FlightDelay0 of flight-delay-0 */
-export const pascal = (text: string) =>
+const pascal = (text: string) =>
   text
     .split(/[-_/.]/)
     .map(capital)
@@ -67,33 +67,7 @@ export const clusterOf = ({ seed }: WorldShape, { word }: Place) =>
 
 /** An environment that is being made. */
 export class Maker {
-  readonly data: EstateData = {
-    endpoints: {},
-    endpointConfigs: {},
-    models: {},
-    packages: {},
-    monitors: {},
-    dataQuality: {},
-    modelQuality: {},
-    scalableTargets: [],
-    scalingPolicies: [],
-    scheduledActions: [],
-    alarms: {},
-    compositeAlarms: {},
-    functions: {},
-    concurrency: {},
-    parameters: {},
-    featureGroups: {},
-    tables: {},
-    pipelines: {},
-    rules: {},
-    targets: {},
-    schedules: {},
-    stacks: {},
-    tags: {},
-    objects: {},
-    answers: {},
-  };
+  readonly data: EstateData = emptyEstate();
   readonly shape: WorldShape;
   readonly place: Place;
   /** What somebody decided. */

@@ -20,9 +20,9 @@ export interface Pair {
 }
 
 /** The day of the comparison, in UTC. */
-export const AS_OF = '2026-11-22';
+const AS_OF = '2026-11-22';
 
-export const NAME = 'flights';
+const NAME = 'flights';
 
 /** A comparison of that section of tocsin.yaml. */
 export function parityFrom(section: object, documented?: object): Parity {

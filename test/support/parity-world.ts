@@ -16,7 +16,7 @@ import { WorkBucket } from '../../functions/shared/work.ts';
 import type { Workflow } from '../../functions/shared/workflow.ts';
 import { DurableService, type Ended } from './durable-service.ts';
 import { Estate } from './estate.ts';
-import type { EstateData } from './estate-api.ts';
+import { type EstateData, emptyEstate } from './estate-api.ts';
 import { FakeAws } from './fake-aws.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
@@ -198,7 +198,7 @@ function estateOf(side: Side): Estate {
     Object.fromEntries(items.map((item) => [nameOf(item), item]));
   const endpoint = `delay-${side}`;
   const data: EstateData = {
-    ...EMPTY,
+    ...emptyEstate(),
     endpoints: {
       [endpoint]: {
         EndpointName: endpoint,
@@ -282,31 +282,3 @@ function estateOf(side: Side): Estate {
   };
   return new Estate(account, REGION, data);
 }
-
-const EMPTY: EstateData = {
-  endpoints: {},
-  endpointConfigs: {},
-  models: {},
-  packages: {},
-  monitors: {},
-  dataQuality: {},
-  modelQuality: {},
-  scalableTargets: [],
-  scalingPolicies: [],
-  scheduledActions: [],
-  alarms: {},
-  compositeAlarms: {},
-  functions: {},
-  concurrency: {},
-  parameters: {},
-  featureGroups: {},
-  tables: {},
-  pipelines: {},
-  rules: {},
-  targets: {},
-  schedules: {},
-  stacks: {},
-  tags: {},
-  objects: {},
-  answers: {},
-};
