@@ -10,14 +10,14 @@ import { type Parity, type ParityConfig, parityRequestSchema, physicalName, SIDE
  */
 
 /** EventBridge's word that an endpoint came into a status, which it writes as IN_SERVICE. */
-export const endpointEventSchema = z.object({
+const endpointEventSchema = z.object({
   source: z.literal('aws.sagemaker'),
   'detail-type': z.literal('SageMaker Endpoint State Change'),
   detail: z.object({ EndpointName: z.string().min(1), EndpointStatus: z.string() }),
 });
 
 /** EventBridge's word that a stage of a pipeline of CodePipeline came into a state. */
-export const stageEventSchema = z.object({
+const stageEventSchema = z.object({
   source: z.literal('aws.codepipeline'),
   'detail-type': z.literal('CodePipeline Stage Execution State Change'),
   detail: z.object({ pipeline: z.string().min(1), stage: z.string().min(1), state: z.string() }),

@@ -1,12 +1,14 @@
 import * as z from 'zod';
 import { runId } from '../shared/progress.ts';
 import {
+  contentType,
   entriesOf,
   judgingEnvironment,
   type Located,
   name,
   parseYaml,
   place,
+  predictionTolerance,
   schedule,
   stackNames,
   strict,
@@ -45,7 +47,7 @@ export const MOST_RESOURCES = 10_000;
 // ---------------------------------------------------------------------------------------------------------
 
 /** Stands for the name of the environment in the names of things. */
-export const ENVIRONMENT = '{environment}';
+const ENVIRONMENT = '{environment}';
 
 const environmentOf = (word: string) =>
   strict({
@@ -83,18 +85,31 @@ const environmentOf = (word: string) =>
 
 const MOST_PAIRS = 500;
 
+/** What names are of, and what AWS takes for one, by the list of `compare` that they stand in. */
+const NAMES = {
+  endpoints: ['the name of an endpoint', /^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$/],
+  alarms: ['the name of an alarm', /^[^*?]{1,255}$/],
+  functions: ['the name of a Lambda function', /^[A-Za-z0-9_-]{1,64}$/],
+  parameters: ['a path of parameters such as /flight-delay/{environment}/', /^(\/[A-Za-z0-9_.-]+)+\/?$/],
+  featureGroups: ['the name of a feature group', /^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,63}$/],
+  tables: ['a table as database.table', /^[a-z0-9_-]{1,255}\.[a-z0-9_-]{1,255}$/],
+  pipelines: ['the name of a pipeline', /^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,255}$/],
+  rules: ['a rule, or bus/rule', /^([A-Za-z0-9._-]{1,256}\/)?[A-Za-z0-9._-]{1,64}$/],
+  schedules: ['a schedule, or group/schedule', /^([A-Za-z0-9._-]{1,64}\/)?[A-Za-z0-9._-]{1,64}$/],
+  stacks: ['the name of a CloudFormation stack', /^[A-Za-z][A-Za-z0-9-]{0,127}$/],
+  tocsin: ["the name of Tocsin's stack", /^[A-Za-z][A-Za-z0-9-]{0,127}$/],
+} as const satisfies Record<string, readonly [what: string, pattern: RegExp]>;
+
 /** A name of each environment: a text with {environment}, or one for each. */
-const pairs = (what: string, pattern: RegExp) => {
+const pairs = (list: keyof typeof NAMES) => {
+  const [what, pattern] = NAMES[list];
   const one = z.string().regex(pattern, what);
   return z
     .array(
       z.union(
         [
-          z
-            .string()
-            .refine(
-              (text) => text.split(ENVIRONMENT).length === 2 && pattern.test(text.replace(ENVIRONMENT, 'x')),
-            ),
+          // Whether it is a name in either environment depends on what that is called: see below.
+          z.string().refine((text) => text.split(ENVIRONMENT).length === 2, { abort: true }),
           strict({
             name: z.string().min(1).max(255).describe('What it is called in paths'),
             staging: one,
@@ -112,43 +127,25 @@ const tagsSchema = z
   .record(z.string().min(1).max(128), z.string().max(256))
   .refine(
     (tags) => Object.keys(tags).length > 0 && Object.keys(tags).length <= 50,
-    'at least one tag, at most 50',
+    'expected at least one tag, at most 50',
   );
 
 const compareSchema = strict({
-  endpoints: pairs('the name of an endpoint', /^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$/).describe(
+  endpoints: pairs('endpoints').describe(
     'Endpoints with their configuration, models, scaling and monitoring schedules',
   ),
-  alarms: pairs('the name of an alarm', /^[^*?]{1,255}$/).describe(
-    'Metric and composite alarms of CloudWatch',
-  ),
-  functions: pairs('the name of a Lambda function', /^[A-Za-z0-9_-]{1,64}$/).describe('Lambda functions'),
-  parameters: pairs(
-    'a path of parameters such as /flight-delay/{environment}/',
-    /^(\/[A-Za-z0-9_.-]+)+\/?$/,
-  ).describe('Paths in the parameter store: everything below them'),
-  featureGroups: pairs('the name of a feature group', /^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,63}$/).describe(
-    'Feature groups of SageMaker',
-  ),
-  tables: pairs('a table as database.table', /^[a-z0-9_-]{1,255}\.[a-z0-9_-]{1,255}$/).describe(
-    'Tables of the Glue catalog, as database.table',
-  ),
-  pipelines: pairs('the name of a pipeline', /^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,255}$/).describe(
-    'Pipelines of SageMaker',
-  ),
-  rules: pairs('a rule, or bus/rule', /^([A-Za-z0-9._-]{1,256}\/)?[A-Za-z0-9._-]{1,64}$/).describe(
-    'Rules of EventBridge, as rule or bus/rule',
-  ),
-  schedules: pairs(
-    'a schedule, or group/schedule',
-    /^([A-Za-z0-9._-]{1,64}\/)?[A-Za-z0-9._-]{1,64}$/,
-  ).describe('Schedules of EventBridge Scheduler, as schedule or group/schedule'),
-  stacks: pairs('the name of a CloudFormation stack', /^[A-Za-z][A-Za-z0-9-]{0,127}$/).describe(
+  alarms: pairs('alarms').describe('Metric and composite alarms of CloudWatch'),
+  functions: pairs('functions').describe('Lambda functions'),
+  parameters: pairs('parameters').describe('Paths in the parameter store: everything below them'),
+  featureGroups: pairs('featureGroups').describe('Feature groups of SageMaker'),
+  tables: pairs('tables').describe('Tables of the Glue catalog, as database.table'),
+  pipelines: pairs('pipelines').describe('Pipelines of SageMaker'),
+  rules: pairs('rules').describe('Rules of EventBridge, as rule or bus/rule'),
+  schedules: pairs('schedules').describe('Schedules of EventBridge Scheduler, as schedule or group/schedule'),
+  stacks: pairs('stacks').describe(
     'CloudFormation stacks: whatever is comparable in them, paired by logical id',
   ),
-  tocsin: pairs("the name of Tocsin's stack", /^[A-Za-z][A-Za-z0-9-]{0,127}$/).describe(
-    "Tocsin's own stacks: what they were deployed with, and their functions",
-  ),
+  tocsin: pairs('tocsin').describe("Tocsin's own stacks: what they were deployed with, and their functions"),
   tags: z
     .array(strict({ staging: tagsSchema, production: tagsSchema }))
     .max(20)
@@ -171,18 +168,12 @@ const probeSchema = strict({
   golden: place.describe(
     'JSON Lines of requests, a {"body": ...} each, with the "prediction" that the model must give, where it is known: s3://bucket/key, or a key in the bucket that Tocsin creates',
   ),
-  content: z
-    .string()
-    .regex(/^[\w.+-]+\/[\w.+-]+(; ?[\w-]+=[\w-]+)?$/, 'a media type such as text/csv')
-    .default('text/csv')
-    .describe('Content type of the requests (default text/csv)'),
-  tolerance: z
-    .number()
-    .min(0)
-    .max(1)
-    .default(1e-6)
-    .describe('By how much numbers of the same prediction may differ, absolute and relative (default 1e-6)'),
+  content: contentType,
+  tolerance: predictionTolerance,
 });
+
+/** Each takes operations of an execution. */
+const MOST_PROBES = 50;
 
 const parityShape = strict({
   staging: environmentOf('staging').prefault({}),
@@ -195,8 +186,9 @@ const parityShape = strict({
     .describe('Texts that may stand for each other, beside account, region and names of the environment'),
   probes: z
     .record(name, probeSchema)
+    .refine((probes) => Object.keys(probes).length <= MOST_PROBES, `expected at most ${MOST_PROBES} probes`)
     .default({})
-    .describe('Golden requests that both endpoints have to answer alike; by name'),
+    .describe(`Golden requests that both endpoints have to answer alike; by name, at most ${MOST_PROBES}`),
   decrypt: z
     .boolean()
     .default(false)
@@ -255,6 +247,12 @@ export const paritySchema = parityShape.check(({ value, issues }) => {
     for (const [index, entry] of (entries as Pair[]).entries()) {
       if (typeof entry !== 'string' && isOnePlace && entry.staging === entry.production) {
         complain(['compare', list, index], `${entry.staging} would be compared with itself`);
+      }
+      const [what, pattern] = NAMES[list as PairKind];
+      const wrong = SIDES.find((side) => !pattern.test(physicalName(entry, side, value[side])));
+      if (wrong !== undefined) {
+        const got = physicalName(entry, wrong, value[wrong]);
+        complain(['compare', list, index], `expected ${what}, got ${got} in ${wrong}`);
       }
       const called = pairName(entry);
       const first = seen.get(called);
@@ -334,7 +332,7 @@ const testShape = strict({
   relation: z
     .string({ error: RELATION })
     .regex(/^(production|staging) *(>=|<=|==|!=|>|<) *(production|staging)$/, RELATION)
-    .refine((text) => text.includes('production') && text.includes('staging'), RELATION)
+    .refine((text) => text.includes('production') && text.includes('staging'), `expected ${RELATION}`)
     .optional()
     .describe('Between the two values: numbers and durations by value; == and != of anything'),
   same: strict({
@@ -343,12 +341,15 @@ const testShape = strict({
   })
     .refine(
       ({ after, before }) => (after === undefined) !== (before === undefined),
-      'one of after and before',
+      'expected one of after and before',
     )
     .optional()
     .describe('What is equal in both texts: after: ":" is everything after the last colon'),
   values: strict({ staging: scalar.optional(), production: scalar.optional() })
-    .refine((values) => Object.keys(values).length > 0, 'a value of staging, of production, or of both')
+    .refine(
+      (values) => Object.keys(values).length > 0,
+      'expected a value of staging, of production, or of both',
+    )
     .optional()
     .describe('The only values that are allowed; one that is left out may be anything. null: there is none'),
   probe: name.optional().describe('A probe of tocsin.yaml, which both endpoints have to pass'),
@@ -371,7 +372,7 @@ const documentedEntrySchema = strict({
   expires: z
     .string({ error: DAY })
     .regex(/^\d{4}-\d{2}-\d{2}$/, DAY)
-    .refine((day) => new Date(`${day}T00:00:00Z`).toJSON()?.startsWith(day) ?? false, DAY)
+    .refine((day) => new Date(`${day}T00:00:00Z`).toJSON()?.startsWith(day) ?? false, `expected ${DAY}`)
     .describe('The last day on which it holds, in UTC'),
   test: testShape.describe('What has to hold all the same: one of relation, same, values, probe'),
 }).check(({ value, issues }) => {

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { runId } from '../shared/progress.ts';
 import {
+  contentType,
   duration,
   entriesOf,
   judgingEnvironment,
@@ -9,6 +10,7 @@ import {
   parseYaml,
   percent,
   place,
+  predictionTolerance,
   sagemakerName,
   schedule,
   stackNames,
@@ -114,17 +116,8 @@ const drillShape = strict({
   golden: place.describe(
     'JSON Lines of requests, a {"body": ...} each, with their "prediction" where it is known: s3://bucket/key, or a key in the bucket that Tocsin creates',
   ),
-  content: z
-    .string()
-    .regex(/^[\w.+-]+\/[\w.+-]+(; ?[\w-]+=[\w-]+)?$/, 'a media type such as text/csv')
-    .default('text/csv')
-    .describe('Content type of the requests (default text/csv)'),
-  tolerance: z
-    .number()
-    .min(0)
-    .max(1)
-    .default(1e-6)
-    .describe('By how much numbers of the same prediction may differ, absolute and relative (default 1e-6)'),
+  content: contentType,
+  tolerance: predictionTolerance,
   traffic: strict({
     perSecond: z
       .number()

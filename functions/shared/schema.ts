@@ -260,6 +260,21 @@ export const place = z
   .regex(/^(s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\/)?[A-Za-z0-9!_.'()=-][A-Za-z0-9!_.'()=/-]*$/, PLACE)
   .max(1024);
 
+/** Of what an endpoint is sent. */
+export const contentType = z
+  .string()
+  .regex(/^[\w.+-]+\/[\w.+-]+(; ?[\w-]+=[\w-]+)?$/, 'a media type such as text/csv')
+  .default('text/csv')
+  .describe('Content type of the requests (default text/csv)');
+
+/** Of predictions that are compared. */
+export const predictionTolerance = z
+  .number()
+  .min(0)
+  .max(1)
+  .default(1e-6)
+  .describe('By how much numbers of the same prediction may differ, absolute and relative (default 1e-6)');
+
 /** The bucket and the key of a place; without a bucket: the one that Tocsin creates. */
 export function placeOf(uri: string): { bucket: string | undefined; key: string } {
   const [, bucket, key = ''] = /^(?:s3:\/\/([^/]+)\/)?(.*)$/s.exec(uri) ?? [];

@@ -1,7 +1,7 @@
 import { ListStackResourcesCommand, type StackResourceSummary } from '@aws-sdk/client-cloudformation';
 import { GetResourcesCommand } from '@aws-sdk/client-resource-groups-tagging-api';
 import { mapLimit } from '../../shared/aws.ts';
-import { type PairKind, pairName, physicalName, type ResourceKind } from '../schema.ts';
+import { pairName, physicalName, RESOURCE_KINDS, type ResourceKind } from '../schema.ts';
 import { everyPage } from './pages.ts';
 import { type Attempt, attempt, CONCURRENCY, type Found, type Reading } from './reading.ts';
 import { ANY_GROUP, listSchedules } from './schedules.ts';
@@ -61,18 +61,8 @@ function identityOf({ kind, physical }: Found): string {
 // Names
 // ---------------------------------------------------------------------------------------------------------
 
-const NAMED: readonly Exclude<PairKind, 'stacks'>[] = [
-  'endpoints',
-  'alarms',
-  'functions',
-  'parameters',
-  'featureGroups',
-  'tables',
-  'pipelines',
-  'rules',
-  'schedules',
-  'tocsin',
-];
+/** Models and monitors come with their endpoints. */
+const NAMED = RESOURCE_KINDS.filter((kind) => kind !== 'models' && kind !== 'monitors');
 
 function named({ side, parity }: Reading): Found[] {
   return NAMED.flatMap((kind) =>
