@@ -147,7 +147,15 @@ const ORDERED: Partial<Record<ResourceKind, readonly string[]>> = {
   functions: ['layers'],
   tocsin: ['layers'],
   tables: ['columns', 'partitionKeys', 'sort'],
-  parameters: ['value'],
+  // Of a pattern: [">", 0, "<=", 5].
+  rules: ['numeric'],
+};
+
+/** What somebody has written as JSON for programs of their own: nobody else knows what an order says there. */
+const WRITTEN: Partial<Record<ResourceKind, (path: Path) => boolean>> = {
+  parameters: (path) => path[2] === 'value',
+  rules: (path) => path[2] === 'targets' && path[4] === 'input',
+  schedules: (path) => path[2] === 'target' && path[3] === 'input',
 };
 
 /** Where whatever has no names keeps its order: command lines, paths that are joined, rows, headers. */
@@ -170,7 +178,7 @@ const SETS = new Set(['DependsOn', 'SecurityGroupIds', 'Subnets']);
 export function keepsOrder(path: Path, named: boolean): boolean {
   const kind = path[0] as ResourceKind;
   const field = path.at(-1) as string;
-  if (ORDERED[kind]?.includes(field)) return true;
+  if (ORDERED[kind]?.includes(field) || WRITTEN[kind]?.(path) === true) return true;
   return !named && VERBATIM[kind] !== undefined && path[2] === VERBATIM[kind] && !SETS.has(field);
 }
 
@@ -183,13 +191,21 @@ export function isTime(path: Path): boolean {
     : field === 'schedule' && !path.includes('environment');
 }
 
+/** What of monitors, rules and schedules says with what something is done, not only to what. */
+const MATERIAL = new Set([
+  ...['baseline', 'image', 'preprocessor', 'postprocessor', 'configUri', 'entrypoint', 'arguments'],
+  ...['pattern', 'targets', 'target', 'configuration', 'documented'],
+]);
+
 /**
  * Whether times within names are part of what decides predictions. Two jobs that ran at different times have made two
  * models: there they are compared. Elsewhere they only tell apart what was made anew.
  */
 export function keepsTimes(path: Path): boolean {
   const kind = kindOf(path);
-  return kind === 'schema' || kind === 'inference' || kind === 'environment' || path[2] === 'baseline';
+  return (
+    kind === 'schema' || kind === 'inference' || kind === 'environment' || MATERIAL.has(path[2] as string)
+  );
 }
 
 /** Whether the value at a path is the name of a key, so that an id by itself is one that was generated. */

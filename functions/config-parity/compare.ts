@@ -591,7 +591,9 @@ function canonicalSet(value: Json): string {
 function withSortedLists(value: Json): Json {
   if (Array.isArray(value)) return sortedBy(value.map(withSortedLists), canonicalJson);
   if (!isObject(value)) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, withSortedLists(inner)]));
+  // Of a pattern of events: [">", 0, "<=", 5].
+  const sorted = (key: string, inner: Json) => (key === 'numeric' ? inner : withSortedLists(inner));
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, sorted(key, inner)]));
 }
 
 function sortedBy<T>(items: readonly T[], key: (item: T) => string): T[] {

@@ -248,11 +248,12 @@ function compile(literals: readonly Literal[], placeholders: ReadonlySet<string>
 const END = '(?![A-Za-z0-9_-])';
 const HEX = '[0-9a-f]';
 const UUID = `${HEX}{8}-${HEX}{4}-${HEX}{4}-${HEX}{4}-${HEX}{12}`;
-/** Hash of a logical id of the CDK, in the lower case of buckets, too. What has digits alone is a day, or chosen. */
-const LOGICAL = '(?=[0-9]*[A-F])[0-9A-F]{8}';
-const LOWER_LOGICAL = '(?=[0-9]*[a-f])[0-9a-f]{8}';
+const DAY = '20\\d\\d[01]\\d[0-3]\\d';
+/** Hash of a logical id of the CDK, in the lower case of buckets, too. */
+const LOGICAL = `(?!${DAY})[0-9A-F]{8}`;
+const LOWER_LOGICAL = `(?!${DAY})${HEX}{8}`;
 /** Twelve hexadecimal digits are a commit, and what begins with a day is of that day: neither is appended by AWS. */
-const CHOSEN = '(?![0-9a-f]{12,13}(?![A-Za-z0-9]))(?!20\\d\\d[01]\\d[0-3]\\d)';
+const CHOSEN = `(?!${HEX}{12,13}(?![A-Za-z0-9]))(?!${DAY})`;
 const WHOLE_UUID = new RegExp(`^${UUID}$`);
 
 /*
@@ -264,8 +265,8 @@ const IDS = [
   // Hash at the end of a logical id of the CDK.
   '(?=[0-9]*[A-F])(?=[A-F]*[0-9])[0-9A-F]{8}(?![A-Za-z0-9])(?<=[A-Za-z][a-z][A-Za-z0-9]{0,250}.{8})',
   // What CloudFormation appends to such an id, also in the lower case of buckets.
-  `(?<=[a-z][A-Za-z0-9]{0,250}[0-9A-F]{8}-)(?=[A-Za-z]*[0-9]|[A-Za-z]*[a-z][A-Z]|[A-Z]{2,}[a-z])[A-Za-z0-9]{12,13}${END}`,
-  `(?<=[a-z][a-z0-9]{0,250}${HEX}{8}-)(?=[a-z]*[0-9])[a-z0-9]{12,13}${END}`,
+  `(?<=[a-z][A-Za-z0-9]{0,250}${LOGICAL}-)(?=[A-Za-z]*[0-9]|[A-Za-z]*[a-z][A-Z]|[A-Z]{2,}[a-z])[A-Za-z0-9]{12,13}${END}`,
+  `(?<=[a-z][a-z0-9]{0,250}${LOWER_LOGICAL}-)(?=[a-z]*[0-9])[a-z0-9]{12,13}${END}`,
   `(?<=(?:^|[^A-Za-z0-9])(?:subnet|sg|vpc|vpce|eni|rtb|acl|igw|nat)-)(?:${HEX}{17}|${HEX}{8})(?![A-Za-z0-9-])`,
   // Of keys above all. In the path of an object it may be that of a model.
   `${UUID}${END}(?<=arn:aws[a-z-]*:(?!s3:)[^\\s"',]{1,300}[:/].{36})`,
@@ -279,8 +280,8 @@ const TIMES = [
 ].map((time) => `(?<=[A-Za-z0-9}][-_./])${time}(?![A-Za-z0-9])`);
 
 /**
- * What CloudFormation appends to a stack and a logical id, where no id of the CDK stands before it, or it has no digit: only
- * if it is no word.
+ * What CloudFormation appends to a stack and a logical id, where no id of the CDK stands before it, or it has letters of one
+ * case alone: only if it is no word.
  */
 const SUFFIX = new RegExp(
   `(?<=[A-Za-z0-9}]-[A-Za-z0-9{}]{1,128}-)${CHOSEN}(?:(?=[A-Za-z]*[0-9])(?:[A-Z0-9]{12,13}|[A-Za-z0-9]{12}|[a-z0-9]{13})|(?<=(?:\\{id\\}|${LOWER_LOGICAL})-)[A-Za-z]{12})${END}`,

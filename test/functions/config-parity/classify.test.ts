@@ -95,7 +95,13 @@ test.each<[string, boolean, boolean]>([
   ['pipelines.p.definition.Steps', true, false],
   ['pipelines.p.definition.Steps[T].Arguments.AppSpecification.ContainerArguments', false, true],
   ['pipelines.p.definition.Steps[T].DependsOn', false, false],
+  ['parameters./p.value.steps', true, true],
+  ['parameters./p.value.features', false, true],
+  ['rules.r.targets[t].input.steps', true, true],
+  ['rules.r.targets', true, false],
+  ['rules.r.pattern.detail.delay[0].numeric', false, true],
   ['schedules.s.target.input.rows', false, true],
+  ['schedules.s.target.input.rows', true, true],
   ['alarms.a.actions.alarm', false, false],
   ['endpoints.e.variants', true, false],
   ['rules.r.pattern.source', false, false],
@@ -120,6 +126,10 @@ test('times are part of what decides predictions', () => {
   expect(keepsTimes(path('models.m.containers[0].modelData.uri'))).toBe(true);
   expect(keepsTimes(path('models.m.containers[0].environment.SCALER'))).toBe(true);
   expect(keepsTimes(path('monitors.m.baseline.constraints'))).toBe(true);
+  expect(keepsTimes(path('monitors.m.preprocessor'))).toBe(true);
+  expect(keepsTimes(path('rules.r.targets[t].input.model'))).toBe(true);
+  expect(keepsTimes(path('schedules.s.target.input.model'))).toBe(true);
+  expect(keepsTimes(path('tocsin.t.configuration.models.flights.golden'))).toBe(true);
   expect(keepsTimes(path('monitors.m.input.endpoint'))).toBe(false);
   expect(keepsTimes(path('alarms.a.description'))).toBe(false);
 });

@@ -282,6 +282,16 @@ describe('a list', () => {
   });
 });
 
+test('the order of what is compared with numbers in a pattern of events says something', () => {
+  const rule = (...numeric: Json[]) => ({
+    pattern: { detail: { delay: [{ numeric }, 'late'], tail: ['a'] } },
+  });
+  expect(textsOf(compareOne('rules', rule('>', 5, '<', 10), rule('<', 5, '>', 10)))).toEqual([
+    'rules.x.pattern.detail.delay',
+  ]);
+  expect(textsOf(compareOne('rules', rule('>', 5), rule('>', 5)))).toEqual([]);
+});
+
 describe('a resource', () => {
   const names = (kind: ResourceKind, staging: string[], production: string[]) =>
     compare(

@@ -117,6 +117,14 @@ describe('what AWS makes up', () => {
     ['1234abcd-12ab-34cd-56ef-1234567890ab', '1234abcd-12ab-34cd-56ef-1234567890ab'],
     ['s3://b/1234abcd-12ab-34cd-56ef-1234567890ab/m', 's3://b/1234abcd-12ab-34cd-56ef-1234567890ab/m'],
     [`sha256:${'0a1b'.repeat(16)}`, `sha256:${'0a1b'.repeat(16)}`],
+    // Commits, days and runs.
+    ['flight-delay-3f9a2b7c1d0e', 'flight-delay-3f9a2b7c1d0e'],
+    [
+      'r.dkr.ecr.eu-north-1.amazonaws.com/x:main-q7x0zt31lkpw',
+      'r.dkr.ecr.eu-north-1.amazonaws.com/x:main-q7x0zt31lkpw',
+    ],
+    ['flight-model-20261101A1B2', 'flight-model-20261101A1B2'],
+    ['churn20261101-v2candidate1', 'churn20261101-v2candidate1'],
   ])('%s: %s', (text, folded) => {
     expect(textOf(folderOf(), text)).toBe(folded);
   });
@@ -126,6 +134,21 @@ describe('what AWS makes up', () => {
     const text = 's3://models/train-2026-11-22-10-30-15/model.tar.gz';
     expect(folder.fold('staging', text).text).toBe('s3://models/train-{id}/model.tar.gz');
     expect(folder.fold('staging', text, { keepTimes: true }).text).toBe(text);
+  });
+
+  test('is in the key of an object only where it does not matter which one it is', () => {
+    const folder = folderOf();
+    const fold = (text: string, keepTimes: boolean) => folder.fold('staging', text, { keepTimes }).text;
+    for (const run of ['x/flight-delay-q7x0zt31lkpw/model.tar.gz', 'FlightModel3F2A1B4C/model.tar.gz']) {
+      for (const bucket of ['s3://models/', 'arn:aws:s3:::models/']) {
+        expect(fold(bucket + run, true)).toBe(bucket + run);
+        expect(fold(bucket + run, false)).toContain('{id}');
+      }
+    }
+    expect(fold('s3://stack-models-1m6kd7sk3p9jz/flight-delay-q7x0zt31lkpw', true)).toBe(
+      's3://stack-models-{id}/flight-delay-q7x0zt31lkpw',
+    );
+    expect(fold('copy s3://a/k to Stack-Queue-XN0J2VGF8R5E', true)).toBe('copy s3://a/k to Stack-Queue-{id}');
   });
 
   test('is a UUID by itself only where it is the name of a key', () => {
