@@ -125,7 +125,7 @@ export class Maker {
   }
 
   role(thing: string): string {
-    return `arn:aws:iam::${this.place.account}:role/${this.place.word}/${logicalId(thing, 'Role')}-${this.suffix()}`;
+    return `arn:aws:iam::${this.place.account}:role/${this.place.word}-${logicalId(thing, 'Role')}-${this.suffix()}`;
   }
 
   bucket(what: string): string {
