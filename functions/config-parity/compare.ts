@@ -398,11 +398,14 @@ class Comparing {
   #sets(a: readonly Json[], b: readonly Json[], path: Path): void {
     const kind = kindOf(path);
     const raw = remove(a, b, canonicalSet);
+    const crossed = raw.common.filter(([item]) => this.#pointsToStaging(item, path));
     const folded = remove(raw.staging, raw.production, (item, side) => this.#canonical(side, item, path));
-    this.equal[kind] += raw.common.length + folded.common.length;
+    this.equal[kind] += raw.common.length - crossed.length + folded.common.length;
     for (const [one, other] of folded.common) this.#note(one, other, path);
-    if (folded.staging.length + folded.production.length > 0) {
-      this.#differ(sortedBy(folded.staging, canonicalSet), sortedBy(folded.production, canonicalSet), path);
+    const staging = [...folded.staging, ...crossed.map(([item]) => item)];
+    const production = [...folded.production, ...crossed.map(([, item]) => item)];
+    if (staging.length + production.length > 0) {
+      this.#differ(sortedBy(staging, canonicalSet), sortedBy(production, canonicalSet), path);
     }
   }
 
@@ -412,10 +415,10 @@ class Comparing {
       a.length === b.length &&
       a.every((item, index) => {
         const other = b[index] as Json;
+        if (canonicalJson(item) === canonicalJson(other)) return !this.#pointsToStaging(item, path);
         return (
-          canonicalJson(item) === canonicalJson(other) ||
           canonicalJson(this.#foldAll('staging', item, path)) ===
-            canonicalJson(this.#foldAll('production', other, path))
+          canonicalJson(this.#foldAll('production', other, path))
         );
       });
     if (!isEqual) {
@@ -427,11 +430,24 @@ class Comparing {
   }
 
   #isEqual(a: Json, b: Json, path: Path, kind: DifferenceKind = kindOf(path)): boolean {
-    if (a !== b && !(typeof a === 'string' && typeof b === 'string' && this.#isSameText(a, b, path))) {
-      return false;
-    }
-    this.equal[kind] += 1;
-    return true;
+    const isSame =
+      a === b
+        ? !this.#pointsToStaging(a, path)
+        : typeof a === 'string' && typeof b === 'string' && this.#isSameText(a, b, path);
+    if (isSame) this.equal[kind] += 1;
+    return isSame;
+  }
+
+  /**
+   * Whether a value that both environments have points to staging in both. Of staging it is its own; of production it is what
+   * a comparison is for.
+   */
+  #pointsToStaging(value: Json, path: Path): boolean {
+    // What Tocsin was deployed with names both environments in each.
+    if (path[0] === 'tocsin' && path[2] !== 'functions') return false;
+    if (typeof value === 'string') return this.#folder.namesStaging(value);
+    if (typeof value !== 'object' || value === null) return false;
+    return Object.values(value).some((inner) => this.#pointsToStaging(inner, path));
   }
 
   #isSameText(a: string, b: string, path: Path): boolean {

@@ -130,6 +130,19 @@ export class Folder {
     for (const cache of this.#folded) cache.clear();
   }
 
+  /**
+   * Whether a text of production points to staging: its account, what is declared of it, a name of what is its own, or a text
+   * that has its name in it. Its name by itself may be any word; its region has much that is nobody's.
+   */
+  namesStaging(text: string): boolean {
+    if (text.length < 3) return false;
+    const { text: folded, used } = this.fold('staging', text);
+    return (
+      !/^\{environment\}$/i.test(folded) &&
+      used.some((index) => index !== this.generated && this.substitutions[index]?.as !== '{region}')
+    );
+  }
+
   /** A text of one environment, with what stands for its variable parts. */
   fold(side: Side, text: string, { keepTimes = false, isKeyId = false }: FoldOptions = {}): Folded {
     const cache = this.#folded[(side === 'staging' ? 0 : 4) + (keepTimes ? 2 : 0) + (isKeyId ? 1 : 0)] as Map<

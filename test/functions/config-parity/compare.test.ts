@@ -145,6 +145,34 @@ describe('a value', () => {
     expect(textsOf(mixed)).toEqual(['functions.x.environment.BUCKET']);
   });
 
+  test('of production that names staging is another also where it is the same text', () => {
+    const both = (value: Json) =>
+      compareOne('functions', { environment: { A: value } }, { environment: { A: value } });
+    for (const value of [
+      'features-staging',
+      '/flights/staging/limit',
+      'arn:aws:sns:us-east-1:111111111111:x',
+      'StagingBucket',
+    ]) {
+      expect(both(value).differences).toMatchObject([
+        { text: 'functions.x.environment.A', staging: { value }, production: { value } },
+      ]);
+    }
+    // A word; what is production's; a region; what is nobody's.
+    for (const value of ['staging', 'x-production', 'arn:aws:sns:eu-west-1:333333333333:x', 'flights', 1]) {
+      expect(textsOf(both(value))).toEqual([]);
+    }
+    const targets = { actions: { alarm: ['arn:aws:sns:us-east-1:111111111111:x', 'y'] } };
+    expect(compareOne('alarms', targets, targets).differences).toMatchObject([
+      { text: 'alarms.x.actions.alarm', production: { value: ['arn:aws:sns:us-east-1:111111111111:x'] } },
+    ]);
+    const list = { value: ['a', 'x-staging'] };
+    expect(textsOf(compareOne('parameters', list, list))).toEqual(['parameters.x.value']);
+    // What Tocsin was deployed with names both.
+    const own = { configuration: { alarmDrills: { psi: { endpoint: 'flights-staging' } } } };
+    expect(textsOf(compareOne('tocsin', own, own))).toEqual([]);
+  });
+
   test('that is a placeholder to begin with is not what it stands for', () => {
     expect(
       textsOf(
