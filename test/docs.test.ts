@@ -3,7 +3,15 @@ import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { drillResultSchema } from '../functions/alarm-drill/schema.ts';
-import { parityResultSchema, parseDocumented } from '../functions/config-parity/schema.ts';
+import { CONCURRENCY } from '../functions/config-parity/adapters/reading.ts';
+import {
+  LONGEST_PARITY_MS,
+  MOST_PROBES,
+  MOST_RESOURCES,
+  parityResultSchema,
+  parseDocumented,
+} from '../functions/config-parity/schema.ts';
+import { LANES } from '../functions/config-parity/snapshot-workflow.ts';
 import { resultSchema as evaluationSchema } from '../functions/holdout-evaluation/schema.ts';
 import { validateRules } from '../functions/quality-gate/adapters/rule-sql.ts';
 import { invocationSchema, parseContract, resultSchema } from '../functions/quality-gate/schema.ts';
@@ -13,7 +21,8 @@ import {
   RESTORING_MS,
   drillResultSchema as rollbackDrillResultSchema,
 } from '../functions/rollback-drill/schema.ts';
-import { formatDuration } from '../functions/shared/format.ts';
+import { formatDuration, formatNumber } from '../functions/shared/format.ts';
+import { MOST_GOLDEN } from '../functions/shared/golden.ts';
 import { MAX_ANSWER } from '../functions/shared/prediction.ts';
 import { parseYaml } from '../functions/shared/schema.ts';
 import { TOCSIN_VERSION } from '../functions/shared/version.ts';
@@ -137,6 +146,23 @@ describe('documents', () => {
       `answers of at most ${MAX_ANSWER.toLocaleString('en')} characters`,
       `${formatDuration(PLACING_MS)} for the failure to be in place`,
       `${formatDuration(RESTORING_MS)} for restoring`,
+    ]) {
+      expect(guide).toContain(limit);
+    }
+  });
+
+  it('the guide to config parity has the limits that comparisons have', () => {
+    const guide = read('docs/parity.md').replaceAll(/\s+/g, ' ');
+    const { compare } = JSON.parse(read('docs/schemas/tocsin.schema.json')).properties.parity
+      .additionalProperties.properties;
+    const { differences } = JSON.parse(read('docs/schemas/parity.schema.json')).properties;
+    for (const limit of [
+      `At most ${formatNumber(MOST_RESOURCES)} things in each environment`,
+      `${compare.properties.endpoints.maxItems} names in each list`,
+      `${MOST_PROBES} probes, each of at most ${MOST_GOLDEN} golden requests`,
+      `${formatNumber(differences.additionalProperties.maxItems)} documented differences`,
+      `may take ${LONGEST_PARITY_MS / 3_600_000} hours`,
+      `${LANES} parts are read at a time, each with ${CONCURRENCY} calls at a time`,
     ]) {
       expect(guide).toContain(limit);
     }

@@ -23,6 +23,7 @@ import type { WorkBucket } from '../shared/work.ts';
 import type { Patience, Workflow } from '../shared/workflow.ts';
 import { evaluate } from './evaluate.ts';
 import { sourcesOf, verdictOf } from './identity.ts';
+import { dayOf } from './judging.ts';
 import { layeredJson } from './layered.ts';
 import { parityMessage, parityRefusalMessage, parityResultOf } from './messages.ts';
 import type { ParityRequest } from './request.ts';
@@ -120,9 +121,7 @@ export function runParity(
 
 async function compareAndTell(workflow: Workflow, run: Run, deps: ParityDependencies): Promise<ParityResult> {
   const { parity, report } = run;
-  const asOf = await workflow.step('look at the calendar', async () =>
-    new Date(deps.now()).toISOString().slice(0, 10),
-  );
+  const asOf = await workflow.step('look at the calendar', async () => dayOf(deps.now()));
   const reading: SnapshotDependencies = {
     clients: deps.clients,
     parts: partsIn(deps.work),

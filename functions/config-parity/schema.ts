@@ -173,7 +173,7 @@ const probeSchema = strict({
 });
 
 /** Each takes operations of an execution. */
-const MOST_PROBES = 50;
+export const MOST_PROBES = 50;
 
 const parityShape = strict({
   staging: environmentOf('staging').prefault({}),
@@ -355,6 +355,13 @@ const testShape = strict({
   probe: name.optional().describe('A probe of tocsin.yaml, which both endpoints have to pass'),
 });
 
+/** Whether a text is a day that there is. */
+function isDay(text: string): boolean {
+  return (
+    /^\d{4}-\d{2}-\d{2}$/.test(text) && (new Date(`${text}T00:00:00Z`).toJSON()?.startsWith(text) ?? false)
+  );
+}
+
 const documentedEntrySchema = strict({
   path: z
     .string()
@@ -371,8 +378,7 @@ const documentedEntrySchema = strict({
   owner: z.string({ error: 'who answers for it' }).trim().min(1).describe('Who answers for it'),
   expires: z
     .string({ error: DAY })
-    .regex(/^\d{4}-\d{2}-\d{2}$/, DAY)
-    .refine((day) => new Date(`${day}T00:00:00Z`).toJSON()?.startsWith(day) ?? false, `expected ${DAY}`)
+    .refine(isDay, `expected ${DAY}`)
     .describe('The last day on which it holds, in UTC'),
   test: testShape.describe('What has to hold all the same: one of relation, same, values, probe'),
 }).check(({ value, issues }) => {

@@ -63,7 +63,7 @@ export interface Taken extends Pick<Snapshot, 'account' | 'region' | 'takenAt'> 
 }
 
 /** Parts of one environment that are read at a time. */
-const LANES = 4;
+export const LANES = 4;
 
 /** Parts that one environment is read in, unless somebody says otherwise. */
 const MOST_PARTS = 1_000;

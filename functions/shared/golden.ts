@@ -17,7 +17,7 @@ import { parseJson, placeOf, strict } from './schema.ts';
  * Golden requests: reading them, and asking one.
  */
 
-const MOST_GOLDEN = 50;
+export const MOST_GOLDEN = 50;
 const MOST_BYTES = 256 * 1024;
 
 const BODY = 'a text that is not empty, an object or a list';

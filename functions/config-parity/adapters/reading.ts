@@ -55,7 +55,7 @@ export interface Found {
   physical: string;
 }
 
-/** Calls at a time in one environment: the APIs that are asked allow few a second. */
+/** Calls at a time of one part of an environment: the APIs that are asked allow few a second. */
 export const CONCURRENCY = 8;
 
 /** What came of a call: an answer, or that there is no such thing; undefined where neither could be found out. */
