@@ -3,7 +3,7 @@ import type { Ambiguous, Comparison } from './comparison.ts';
 import { dayOf, daysBetween, type Judging } from './judging.ts';
 import type { Path } from './path.ts';
 import { type Pair, pairName, SIDES, type Side } from './schema.ts';
-import type { Unreadable } from './snapshot.ts';
+import { NO_STACK, type Resource, type Unreadable } from './snapshot.ts';
 
 /*
  * What could not be read or compared, and how old is what was. Pure.
@@ -56,20 +56,21 @@ function addUnreadable(judging: Judging, side: Side, group: readonly Unreadable[
     observed: `${formatNumber(group.length)} not read`,
     value: group.length,
     path: [side],
-    help: remedyOf(judging, side, action, why),
+    help: remedyOf(judging, side, action, why, group.length === 1 ? 'it' : 'them'),
   });
 }
 
-function remedyOf({ parity }: Judging, side: Side, action: string, why: string): string {
+function remedyOf({ parity }: Judging, side: Side, action: string, why: string, on: string): string {
   if (/AccessDenied|Unauthorized|Forbidden|NotAuthorized/i.test(why)) {
     const { role } = parity.value[side];
     return role === undefined
-      ? `Let Tocsin's role do ${action} on them: deploy Tocsin with the tocsin.yaml of today.`
-      : `Let ${role} do ${action} on them: tocsin parity role ${parity.name} --for ${side} prints what it has to be.`;
+      ? `Let Tocsin's role do ${action} on ${on}: deploy Tocsin with the tocsin.yaml of today.`
+      : `Let ${role} do ${action} on ${on}: tocsin parity role ${parity.name} --for ${side} prints what it has to be.`;
   }
   if (/Throttl|TooManyRequests|RateExceeded|LimitExceeded|SlowDown/i.test(why)) {
     return 'AWS throttled. Run it again, when less else is asked there.';
   }
+  if (why === NO_STACK) return 'Correct its name under compare in tocsin.yaml, or deploy it.';
   return 'Run it again; if it stays so, look at what the message names.';
 }
 
@@ -101,8 +102,9 @@ export function judgeUnsettled(judging: Judging): void {
   }
 }
 
-/** What could not be told apart, or is nowhere. */
+/** What could not be told apart, is one and the same, or is nowhere. */
 export function judgePairing(judging: Judging): void {
+  judgeSameness(judging);
   const { ambiguous, missing } = judging.evaluation.comparison;
   for (const one of ambiguous.slice(0, MOST)) addAmbiguous(judging, one);
   for (const one of missing.slice(0, MOST)) addMissing(judging, one);
@@ -123,6 +125,34 @@ export function judgePairing(judging: Judging): void {
       path: ['compare'],
     });
   }
+}
+
+/** Tags and stacks of both environments may lead to one thing, which is its own equal. */
+function judgeSameness(judging: Judging): void {
+  const { staging, production } = judging.snapshots;
+  if (staging.account !== production.account || staging.region !== production.region) return;
+  const identityOf = ({ kind, physical }: Resource) => `${kind} ${physical}`;
+  const ofStaging = new Set(staging.resources.filter(isThere).map(identityOf));
+  const shared = production.resources.filter((one) => isThere(one) && ofStaging.has(identityOf(one)));
+  for (const [kind, resources] of Map.groupBy(shared, (one) => one.kind)) {
+    const names = namesOf(resources.map(({ physical }) => physical));
+    judging.add({
+      check: 'compared-with-itself',
+      subject: kind,
+      outcome: 'inconclusive',
+      message: `Of the kind ${kind}, ${names} ${resources.length === 1 ? 'is' : 'are'} in both environments, and would be compared with ${resources.length === 1 ? 'itself' : 'themselves'}.`,
+      allowed: 'one thing of each environment',
+      observed: `${formatNumber(resources.length)} in both`,
+      value: resources.length,
+      path: ['compare'],
+      help: 'Correct the names, tags or stacks under compare, or the region or role of an environment.',
+    });
+  }
+}
+
+/** Two endpoints may serve one model; which monitors an endpoint has follows from it. */
+function isThere({ kind, value }: Resource): boolean {
+  return value !== null && kind !== 'models' && kind !== 'monitors';
 }
 
 function addAmbiguous(judging: Judging, { side, path, text, physical }: Ambiguous): void {

@@ -2,6 +2,7 @@ import { ListStackResourcesCommand, type StackResourceSummary } from '@aws-sdk/c
 import { GetResourcesCommand } from '@aws-sdk/client-resource-groups-tagging-api';
 import { mapLimit } from '../../shared/aws.ts';
 import { pairName, physicalName, RESOURCE_KINDS, type ResourceKind } from '../schema.ts';
+import { NO_STACK } from '../snapshot.ts';
 import { everyPage } from './pages.ts';
 import { type Attempt, attempt, CONCURRENCY, type Found, type Reading } from './reading.ts';
 import { ANY_GROUP, listSchedules } from './schedules.ts';
@@ -23,12 +24,21 @@ export async function discover(reading: Reading): Promise<Found[]> {
     name: pairName(pair),
     physical: physicalName(pair, reading.side, environment),
   }));
-  const inStacks = await mapLimit(stacks, CONCURRENCY, ({ name, physical }) =>
-    foundInStack(reading, name, physical),
-  );
-  const tagged = await mapLimit(compare.tags, CONCURRENCY, (tags) =>
-    foundByTags(reading, tags[reading.side]),
-  );
+  const { sink } = reading;
+  const inStacks = await mapLimit(stacks, CONCURRENCY, async ({ name, physical }) => {
+    const found = await foundInStack(reading, name, physical);
+    const of = { path: ['stacks', name], physical, action: 'cloudformation:ListStackResources' };
+    // What selects nothing in either environment would go for equal.
+    if (found?.length === 0) sink.unreadable({ ...of, why: 'nothing in it is compared' });
+    return found ?? [];
+  });
+  const tagged = await mapLimit(compare.tags, CONCURRENCY, async (tags) => {
+    const physical = textOfTags(tags[reading.side]);
+    const found = await foundByTags(reading, tags[reading.side]);
+    const of = { path: ['tags', physical], physical, action: 'tag:GetResources' };
+    if (found?.length === 0) sink.unreadable({ ...of, why: 'nothing that is compared has them' });
+    return found ?? [];
+  });
   return distinct([named(reading), inStacks.flat(), tagged.flat()]);
 }
 
@@ -100,15 +110,16 @@ const OF_TYPE: Readonly<Record<string, ResourceKind>> = {
   'AWS::Scheduler::Schedule': 'schedules',
 };
 
-async function foundInStack(reading: Reading, name: string, stack: string): Promise<Found[]> {
+/** Undefined where it could not be listed. */
+async function foundInStack(reading: Reading, name: string, stack: string): Promise<Found[] | undefined> {
   const { sink } = reading;
   const action = 'cloudformation:ListStackResources';
   // What is in it may be of any kind.
   const listed = await listStack(reading, { path: [], physical: stack, action }, stack);
-  if (listed === undefined) return [];
+  if (listed === undefined) return undefined;
   if ('gone' in listed) {
-    sink.unreadable({ path: [], physical: stack, action, why: 'there is no such stack' });
-    return [];
+    sink.unreadable({ path: [], physical: stack, action, why: NO_STACK });
+    return undefined;
   }
   const found: Found[] = [];
   const others: string[] = [];
@@ -121,7 +132,7 @@ async function foundInStack(reading: Reading, name: string, stack: string): Prom
     } = resource;
     const called = `${name}/${LogicalResourceId}`;
     if (ResourceType === NESTED && PhysicalResourceId !== '') {
-      found.push(...(await foundInStack(reading, called, PhysicalResourceId)));
+      found.push(...((await foundInStack(reading, called, PhysicalResourceId)) ?? []));
       continue;
     }
     const kind = OF_TYPE[ResourceType];
@@ -253,11 +264,22 @@ function ofArn(arn: string): { kind: ResourceKind; physical: string } | undefine
   return undefined;
 }
 
-async function foundByTags(reading: Reading, tags: Readonly<Record<string, string>>): Promise<Found[]> {
-  const called = Object.entries(tags).map(([key, value]) => `${key}=${value}`);
-  const what = `the tags ${called.join(', ')}`;
+/** `project=flight-delay, env=staging` */
+function textOfTags(tags: Readonly<Record<string, string>>): string {
+  return Object.entries(tags)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(', ');
+}
+
+/** Undefined where they could not be listed. */
+async function foundByTags(
+  reading: Reading,
+  tags: Readonly<Record<string, string>>,
+): Promise<Found[] | undefined> {
+  const called = textOfTags(tags);
+  const what = `the tags ${called}`;
   // What has them may be of any kind.
-  const of = { path: [], physical: called.join(', '), action: 'tag:GetResources' };
+  const of = { path: [], physical: called, action: 'tag:GetResources' };
   const listed = await attempt(reading, of, () =>
     everyPage(`things with ${what}`, async (PaginationToken) => {
       const page = await reading.clients.tagging.send(
@@ -271,7 +293,7 @@ async function foundByTags(reading: Reading, tags: Readonly<Record<string, strin
       return { items: page.ResourceTagMappingList, next: page.PaginationToken };
     }),
   );
-  if (listed === undefined || !('answer' in listed)) return [];
+  if (listed === undefined || !('answer' in listed)) return undefined;
   const found: Found[] = [];
   const others: string[] = [];
   for (const { ResourceARN = '' } of listed.answer) {

@@ -8,7 +8,7 @@ import {
   type DifferenceKind,
   type Parity,
 } from '../../../functions/config-parity/schema.ts';
-import type { Snapshot, Unreadable } from '../../../functions/config-parity/snapshot.ts';
+import { NO_STACK, type Snapshot, type Unreadable } from '../../../functions/config-parity/snapshot.ts';
 import type { Finding } from '../../../functions/shared/verdict.ts';
 import {
   ABSENT,
@@ -432,8 +432,13 @@ describe('what could not be read', () => {
       production: { unreadable: [denied('a')] },
     });
     expect(finding?.help).toBe(
-      `Let ${role} do lambda:GetFunctionConfiguration on them: tocsin parity role flight-delay --for production prints what it has to be.`,
+      `Let ${role} do lambda:GetFunctionConfiguration on it: tocsin parity role flight-delay --for production prints what it has to be.`,
     );
+  });
+
+  test('is a stack that there is not', () => {
+    const [finding] = bad({ staging: { unreadable: [denied('Nope', { why: NO_STACK })] } });
+    expect(finding?.help).toBe('Correct its name under compare in tocsin.yaml, or deploy it.');
   });
 
   test('is bounded', () => {
@@ -488,6 +493,29 @@ describe('what could not be read', () => {
         rule: { file: 'tocsin.yaml', line: 6 },
       },
     ]);
+  });
+
+  test('apart, since it is one thing, is inconclusive', () => {
+    const place = { account: '111122223333', region: 'eu-west-1' };
+    const things = (...physical: string[]) => ({
+      ...place,
+      resources: physical.map((one) => ({ kind: 'functions' as const, name: one, physical: one, value: {} })),
+    });
+    const facts = { staging: things('score', 'a-staging'), production: things('score', 'a-production') };
+    expect(judged(facts).outcome).toBe('inconclusive');
+    expect(bad(facts)).toMatchObject([
+      {
+        check: 'compared-with-itself',
+        outcome: 'inconclusive',
+        message: 'Of the kind functions, score is in both environments, and would be compared with itself.',
+      },
+    ]);
+    // Elsewhere it is another; two endpoints may serve one model; what is nowhere is nothing.
+    expect(bad({ ...facts, production: { ...facts.production, region: 'us-east-1' } })).toEqual([]);
+    const model = { kind: 'models' as const, name: 'm', physical: 'm', value: {} };
+    const gone = { kind: 'functions' as const, name: 'f', physical: 'f', value: null };
+    const both = { ...place, resources: [model, gone] };
+    expect(bad({ staging: both, production: both })).toEqual([]);
   });
 
   test('and was found by a stack has the line of what selects', () => {

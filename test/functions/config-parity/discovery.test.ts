@@ -384,6 +384,34 @@ describe('tags', () => {
   });
 });
 
+describe('what selects nothing', () => {
+  const nothing = (path: string[], action: string, why: string) => [
+    { path, physical: path[1] === 'flights' ? 'flights-staging' : path[1], action, why },
+  ];
+
+  test('by a stack is not known to be equal', async () => {
+    given({ stacks: ['flights-{environment}'] });
+    stack(member('AWS::SNS::Topic', 'Topic', 'topic'));
+    expect(await found()).toEqual([]);
+    expect(mocked.part.unreadable).toEqual(
+      nothing(['stacks', 'flights'], 'cloudformation:ListStackResources', 'nothing in it is compared'),
+    );
+  });
+
+  test('by tags is not known to be equal', async () => {
+    given({ tags: TAGS });
+    tagged(arn('lambda', 'function:score:live'));
+    expect(await found()).toEqual([]);
+    expect(mocked.part.unreadable).toEqual(
+      nothing(
+        ['tags', 'app=flights, stage=staging'],
+        'tag:GetResources',
+        'nothing that is compared has them',
+      ),
+    );
+  });
+});
+
 test('what was found twice is there once: by its name, else by its stack', async () => {
   given(
     {

@@ -182,10 +182,11 @@ describe('a snapshot', () => {
     expect(resources.filter(({ kind }) => kind === 'functions')).toHaveLength(FUNCTIONS);
   });
 
-  test('of nothing is empty', async () => {
+  test('of nothing is empty, and says so', async () => {
     const tags = [{ staging: { stage: 'staging' }, production: { stage: 'production' } }];
     const assemble = await take({ compare: { tags }, probes: {} });
-    expect(await assemble()).toMatchObject({ resources: [], unreadable: [], probes: [] });
+    const unreadable = [{ path: ['tags', 'stage=production'], action: 'tag:GetResources' }];
+    expect(await assemble()).toMatchObject({ resources: [], unreadable, probes: [] });
   });
 
   test('asks the endpoint that a pair names', async () => {
