@@ -153,8 +153,10 @@ function testText({ relation, same, values, probe }: DocumentedEntry['test']): s
   if (same?.after !== undefined) return `the same after the last "${same.after}"`;
   if (same?.before !== undefined) return `the same before the first "${same.before}"`;
   if (values !== undefined) {
+    const { staging, production } = values;
+    const wordOf = String(staging) === String(production) ? JSON.stringify : String;
     return SIDES.filter((side) => values[side] !== undefined)
-      .map((side) => `${values[side] === null ? 'absent' : String(values[side])} in ${side}`)
+      .map((side) => `${values[side] === null ? 'absent' : wordOf(values[side])} in ${side}`)
       .join(' and ');
   }
   return `the probe ${probe}`;

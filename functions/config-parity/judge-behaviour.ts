@@ -52,7 +52,9 @@ function addProbe(
     path: ['probes', probe],
     ...(outcome === 'fail' && { help: helpOf(judging, endpoint) }),
     ...(outcome === 'inconclusive' && {
-      help: 'See why an endpoint does not answer, or correct the golden requests.',
+      help: /AccessDenied/.test(why)
+        ? 'Let the role that reads that environment do sagemaker:InvokeEndpoint on it.'
+        : 'See why an endpoint does not answer, or correct the golden requests.',
     }),
   });
 }

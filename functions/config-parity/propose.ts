@@ -1,4 +1,4 @@
-import { Document, isMap } from 'yaml';
+import { Document, isMap, Scalar } from 'yaml';
 import { countOf } from '../shared/format.ts';
 import { canonicalJson } from '../shared/identity.ts';
 import type { Difference } from './comparison.ts';
@@ -6,8 +6,8 @@ import { uncoveredOf } from './documented.ts';
 import type { Evaluation } from './evaluate.ts';
 import type { Json } from './json.ts';
 import { formatPath } from './path.ts';
-import type { DocumentedEntry, Parity } from './schema.ts';
-import { isSecret, valuesText } from './words.ts';
+import { type DocumentedEntry, type Parity, SIDES } from './schema.ts';
+import { isBeginning, isSecret, valuesText } from './words.ts';
 
 /*
  * Entries of parity.yaml for what nobody has documented yet. Pure.
@@ -35,6 +35,11 @@ export function proposalsOf(evaluation: Pick<Evaluation, 'comparison' | 'uses'>,
   for (const [index, proposal] of proposals.entries()) {
     const item = document.getIn([index], true);
     if (!isMap(item)) continue;
+    for (const side of SIDES) {
+      // What is empty is to be filled in; that there is nothing is not.
+      const value = item.getIn(['test', 'values', side], true);
+      if (value instanceof Scalar && value.value === null) value.source = 'null';
+    }
     item.commentBefore = commentOf(proposal, parity)
       .map((line) => ` ${line}`)
       .join('\n');
@@ -93,16 +98,17 @@ function entryOf({ path, differences: [first] }: Proposal): Record<keyof Documen
 }
 
 /** A test that holds of a difference as it is. */
-function testOf({ staging, production }: Difference): DocumentedEntry['test'] {
+function testOf({ kind, staging, production }: Difference): DocumentedEntry['test'] {
   const [a, b] = [staging.value, production.value];
   const different = { relation: 'production != staging' };
   // The hash of a secret is another after the next rotation.
   if (isSecret(a) || isSecret(b)) return different;
-  if (a === undefined) return { values: { staging: null, ...(isScalar(b) && { production: b }) } };
-  if (b === undefined) return { values: { ...(isScalar(a) && { staging: a }), production: null } };
+  if (a === undefined) return { values: { staging: null, ...(isWhole(b) && { production: b }) } };
+  if (b === undefined) return { values: { ...(isWhole(a) && { staging: a }), production: null } };
   // Both name the same environment.
   if (canonicalJson(a) === canonicalJson(b)) return { relation: 'production == staging' };
-  if (typeof a === 'number' && typeof b === 'number') {
+  // More of it does no harm; a threshold or a version may be another number, and no other.
+  if (kind === 'capacity' && typeof a === 'number' && typeof b === 'number') {
     return { relation: `production ${b > a ? '>=' : '<='} staging` };
   }
   const tails = [a, b].map(tailOf);
@@ -117,6 +123,11 @@ function tailOf(value: Json): string | undefined {
 
 function isScalar(value: Json | undefined): value is string | number | boolean | null {
   return value !== undefined && (typeof value !== 'object' || value === null);
+}
+
+/** Whether a value is short enough to be written down. */
+function isWhole(value: Json | undefined): value is string | number | boolean | null {
+  return isScalar(value) && !isBeginning(value);
 }
 
 function commentOf({ differences }: Proposal, { value: { probes } }: Parity): string[] {

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { GateInputError } from '../shared/errors.ts';
 import type { Prediction } from '../shared/prediction.ts';
 import { parseJson } from '../shared/schema.ts';
 import type { Json } from './json.ts';
@@ -31,6 +32,9 @@ export interface Unreadable {
   /** Class of the error, `AccessDeniedException`, or a few words: `deleted while it was read`. Never what AWS said. */
   why: string;
 }
+
+/** Why a stack was not read that tocsin.yaml names. */
+export const NO_STACK = 'there is no such stack';
 
 /** Something that was changing while it was read. */
 export interface Unsettled {
@@ -103,13 +107,16 @@ const partShape = {
   notRead: z.array(z.strictObject({ subject: text, why: text })),
 };
 
+/** The latest moment that there is, in milliseconds since 1970. */
+const LATEST_MS = 8.64e15;
+
 const snapshotSchema = z.strictObject({
   snapshot: z.literal(1),
   parity: text,
   side: z.enum(SIDES),
   account: z.string().regex(/^\d{12}$/, 'twelve digits'),
   region: text,
-  takenAt: z.number(),
+  takenAt: z.number().min(0).max(LATEST_MS),
   tocsin: text,
   ...partShape,
 });
@@ -121,7 +128,13 @@ const snapshotSchema = z.strictObject({
  * @throws GateInputError where it is none
  */
 export function parseSnapshot(json: string, where: string): Snapshot {
-  return parseJson(snapshotSchema, json, where) as Snapshot;
+  try {
+    return parseJson(snapshotSchema, json, where) as Snapshot;
+  } catch (error) {
+    // Values are walked recursively; none that was read is nested as deeply.
+    if (error instanceof RangeError) throw new GateInputError(`${where}: it is nested too deeply to be read`);
+    throw error;
+  }
 }
 
 /** Takes down what is read. Whatever is put into it is without secrets from then on. */

@@ -18,6 +18,14 @@ const SECRET = /^sha256:[0-9a-f]{16}$/;
 
 const HASH_DIGITS = 8;
 
+/** How a value ends of which a comparison keeps the beginning alone. */
+const BEGINNING = /… \([\d,]+ characters, sha256:[0-9a-f]{16}\)$/;
+
+/** Whether a value is only the beginning of a long text, list or object. */
+export function isBeginning(value: Json | undefined): boolean {
+  return typeof value === 'string' && BEGINNING.test(value);
+}
+
 /** Whether a value is the hash of a secret. */
 export function isSecret(value: Json | undefined): value is string {
   return typeof value === 'string' && SECRET.test(value);
@@ -30,7 +38,8 @@ export function otherOf(side: Side): Side {
 
 /**
  * Both values of a difference, so that they can be told apart: long ones from about where they differ, a text in quotes
- * where it is the same without. What is not there is `absent`; a list or an object against nothing is just `there`.
+ * where it is the same without. What is not there is `absent`; a list, an object or a very long text against nothing is just
+ * `there`.
  */
 export function valuesText(difference: Pick<Difference, Side>): Record<Side, string> {
   const values = SIDES.map((side) => difference[side].value);
@@ -42,7 +51,8 @@ function textsOf(values: readonly (Json | undefined)[]): string[] {
   if (values.includes(undefined)) {
     return values.map((value) => {
       if (value === undefined) return 'absent';
-      return typeof value === 'object' && value !== null ? 'there' : cut(shortOf(value), '');
+      const isLarge = (typeof value === 'object' && value !== null) || isBeginning(value);
+      return isLarge ? 'there' : cut(shortOf(value), '');
     });
   }
   const known = values as Json[];

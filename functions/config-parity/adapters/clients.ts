@@ -119,7 +119,7 @@ async function assume(sts: STSClient, role: string, externalId: string | undefin
   } catch (error) {
     throw new GateDependencyError(dependencyError(`sts:AssumeRole ${role}`, error).message, {
       cause: error,
-      help: "Look whether there is such a role, whether its trust policy names Tocsin's, and whether it asks for the externalId of tocsin.yaml.",
+      help: "Look whether there is such a role, whether its trust policy names who reads with it (Tocsin's role, or you), and whether it asks for the externalId of tocsin.yaml.",
     });
   }
 }

@@ -7,6 +7,7 @@ import {
 import { mapLimit } from '../../shared/aws.ts';
 import { chunksOf } from '../../shared/chunks.ts';
 import { GateError } from '../../shared/errors.ts';
+import { countOf } from '../../shared/format.ts';
 import type { Json } from '../json.ts';
 import { jsonOf } from '../json-text.ts';
 import { everyPage } from './pages.ts';
@@ -125,7 +126,7 @@ async function takeDown(reading: Reading, named: readonly Named[], where: string
   const values = parity.decrypt ? await secretsOf(reading, secure) : new Map<string, string>();
   if (secure.length > 0 && !parity.decrypt) {
     sink.notRead({
-      subject: `values of ${secure.length} secure parameters ${where}`,
+      subject: `values of ${countOf(secure.length, 'secure parameter')} ${where}`,
       why: 'decrypt is false in tocsin.yaml',
     });
   }

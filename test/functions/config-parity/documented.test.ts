@@ -275,6 +275,9 @@ describe('a pair of values', () => {
     expect(tested({ values: { staging: 'off', production: null } }, 'off', 'on').why).toBe(
       'Its test, off in staging and absent in production, fails.',
     );
+    expect(tested({ values: { staging: '3', production: 3 } }, '3', 3).why).toBe(
+      'Its test, "3" in staging and 3 in production, holds.',
+    );
   });
 });
 

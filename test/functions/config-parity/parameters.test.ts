@@ -276,7 +276,7 @@ describe('secure parameters', () => {
     const why = 'decrypt is false in tocsin.yaml';
     expect(mocked.part.notRead).toEqual([
       { subject: 'values of 2 secure parameters below /flight-delay/staging/', why },
-      { subject: 'values of 1 secure parameters of stacks and tags', why },
+      { subject: 'values of 1 secure parameter of stacks and tags', why },
     ]);
     expect(lookups().some(({ WithDecryption }) => WithDecryption)).toBe(false);
   });

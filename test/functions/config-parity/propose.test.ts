@@ -28,6 +28,9 @@ const entriesIn = (text: string): DocumentedEntry[] => parse(text) as Documented
 const testFor = (staging: Json | typeof ABSENT, production: Json | typeof ABSENT) =>
   entriesIn(proposed([differenceOf(SCALER, staging, production)]))[0]?.test;
 
+/** As a comparison keeps what is long. */
+const LONG = '{"a":[… (1,234 characters, sha256:0123456789abcdef)';
+
 const VARIABLE = (name: string, variable: string): Path => ['functions', name, 'environment', variable];
 
 describe('what is proposed', () => {
@@ -84,8 +87,7 @@ describe('what is proposed', () => {
   });
 
   test.each<[string, Json | typeof ABSENT, Json | typeof ABSENT, unknown]>([
-    ['numbers', 4, 1, { relation: 'production <= staging' }],
-    ['numbers', 0.5, 0.75, { relation: 'production >= staging' }],
+    ['numbers', 0.5, 0.75, { values: { staging: 0.5, production: 0.75 } }],
     ['texts', 'off', 'on', { values: { staging: 'off', production: 'on' } }],
     ['texts of one tail', 'a.b/c:1.4', 'd/c:1.4', { same: { after: ':' } }],
     ['texts of other tails', 'c:1.4', 'c:1.5', { values: { staging: 'c:1.4', production: 'c:1.5' } }],
@@ -93,12 +95,25 @@ describe('what is proposed', () => {
     ['a number and a text', 1, '2', { values: { staging: 1, production: '2' } }],
     ['a value and nothing', true, ABSENT, { values: { staging: true, production: null } }],
     ['a whole thing and nothing', ABSENT, { a: 1 }, { values: { staging: null } }],
+    ['a very long text and nothing', LONG, ABSENT, { values: { production: null } }],
     ['lists', ['a'], ['b'], { relation: 'production != staging' }],
     ['secrets', 'sha256:0123456789abcdef', 'sha256:fedcba9876543210', { relation: 'production != staging' }],
     ['a secret and nothing', 'sha256:0123456789abcdef', ABSENT, { relation: 'production != staging' }],
     ['the same text', 'acme-staging', 'acme-staging', { relation: 'production == staging' }],
   ])('has a test for %s: %j, %j', (_, staging, production, expected) => {
     expect(testFor(staging, production)).toEqual(expected);
+  });
+
+  test.each([
+    [4, 1, 'production <= staging'],
+    [0.5, 0.75, 'production >= staging'],
+  ])('relates the capacity of %d to that of %d, which may grow', (staging, production, relation) => {
+    const text = proposed([differenceOf(SCALER, staging, production, 'capacity')]);
+    expect(entriesIn(text)[0]?.test).toEqual({ relation });
+  });
+
+  test('says that there is nothing, and leaves that to nobody', () => {
+    expect(proposed([differenceOf(SCALER, ABSENT, { a: 1 })])).toContain('      staging: null\n');
   });
 
   test('is one pattern for many alike, behind those that it would hide', () => {

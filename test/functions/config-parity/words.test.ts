@@ -19,6 +19,7 @@ describe('both values', () => {
     [{ b: 2, a: 1 }, [1], '{"a":1,"b":2}', '[1]'],
     ['x', ABSENT, 'x', 'absent'],
     [ABSENT, { a: 1 }, 'absent', 'there'],
+    ['{"a":[… (1,234 characters, sha256:0123456789abcdef)', ABSENT, 'there', 'absent'],
     ['sha256:0123456789abcdef', 'sha256:fedcba9876543210', 'sha256:01234567…', 'sha256:fedcba98…'],
     ['sha256:0123456789abcdef', ABSENT, 'sha256:01234567…', 'absent'],
     [
