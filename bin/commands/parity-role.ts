@@ -52,12 +52,15 @@ export async function parityRole(name: string, options: RoleOptions, io: Io): Pr
   const { readerTemplate } = await import('../../lib/shared/parity-reader.ts');
   const { value } = openParity(config, name);
   const trusted = await trustedBy(options);
+  const called = `tocsin-parity-${name}-${side}`;
   const template = readerTemplate(value, side, {
     trusted,
+    // One account may have roles of several comparisons, and of both environments.
+    ...(value[side].role === undefined && { name: called }),
     ...(externalId !== undefined && { externalId }),
   });
   io.stdout.write(`${JSON.stringify(template, null, 2)}\n`);
-  const deploy = `aws cloudformation deploy --stack-name tocsin-parity-${name} --capabilities CAPABILITY_NAMED_IAM --template-file FILE`;
+  const deploy = `aws cloudformation deploy --stack-name ${called} --capabilities CAPABILITY_NAMED_IAM --template-file FILE`;
   io.stderr.write(
     printable(
       `${trusted} may assume it. Deploy it in the account of ${side}: ${deploy}\nThen its output Role belongs into tocsin.yaml: parity.${name}.${side}.role\n`,
@@ -72,12 +75,13 @@ async function trustedBy({ trust, outputs }: RoleOptions): Promise<string> {
   const { GateInputError } = await import('../../functions/shared/errors.ts');
   if (trust !== undefined) {
     if (PRINCIPAL.test(trust)) return trust;
-    throw new GateInputError(`--trust: expected the ARN of a role, got ${trust}`);
+    throw new GateInputError(`--trust: expected the ARN of a role, a user or an account, got ${trust}`);
   }
   const { readOutputs } = await import('../shared/deployment.ts');
-  const { ConfigParityRole } = await readOutputs(outputs);
-  if (ConfigParityRole !== undefined) return ConfigParityRole;
-  throw new GateInputError(`${outputs} has no output ConfigParityRole`, {
-    help: 'Deploy a comparison first, or say who is to read: --trust ARN.',
+  const help = 'Deploy a comparison first, with --outputs-file; or say who is to read: --trust ARN.';
+  const { ConfigParityRole } = await readOutputs(outputs).catch((error: unknown) => {
+    throw error instanceof GateInputError ? new GateInputError(error.message, { cause: error, help }) : error;
   });
+  if (ConfigParityRole !== undefined) return ConfigParityRole;
+  throw new GateInputError(`${outputs} has no output ConfigParityRole`, { help });
 }

@@ -30,7 +30,7 @@ export function parityCommand(io: Io): Command {
     )
       .addOption(
         new Option(
-          '--fail-on <kinds...>',
+          '--fail-on <kinds>',
           `with --local or --offline: undocumented differences that fail, of ${DIFFERENCE_KINDS.join(', ')}`,
         ).argParser(parseKinds),
       )

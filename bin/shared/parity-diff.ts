@@ -157,7 +157,7 @@ export function renderDiff(stream: Writable, evaluation: Evaluation, columns: nu
     .slice(0, MOST_SHOWN)
     .map(({ difference, use }) => ({ difference, use, ...sidesOf(difference) }));
   const layout = layoutOf(shown, columns);
-  const lines = [style(stream, 'bold', headline(all)), ''];
+  const lines = [style(stream, 'bold', headline(all, comparison.resources)), ''];
   for (const kind of DIFFERENCE_KINDS) {
     const group = shown.filter(({ difference }) => difference.kind === kind);
     if (group.length === 0) continue;
@@ -172,10 +172,15 @@ export function renderDiff(stream: Writable, evaluation: Evaluation, columns: nu
   return `${lines.join('\n')}\n\n`;
 }
 
-function headline(all: readonly { use: DocumentedUse | undefined }[]): string {
-  if (all.length === 0) return 'Staging and production do not differ';
+function headline(all: readonly { use: DocumentedUse | undefined }[], resources: number): string {
+  if (all.length === 0) {
+    return resources === 0
+      ? 'Nothing is in both environments'
+      : 'No difference between staging and production';
+  }
   const settled = all.filter(({ use }) => isSettled(use)).length;
-  const documented = settled === 0 ? '' : `, ${integer(settled)} of them documented`;
+  const many = settled === all.length ? (settled === 1 ? '' : 'all ') : `${integer(settled)} of them `;
+  const documented = settled === 0 ? '' : `, ${many}documented`;
   return `Staging and production: ${countOf(all.length, 'difference')}${documented}`;
 }
 
@@ -331,10 +336,18 @@ function stateOf(use: DocumentedUse | undefined): Piece {
     case 'expired':
       return { text: printable(`documented until ${expires} by ${owner}, which is over`), format: 'red' };
     case 'failing':
-      return { text: printable(`documented by ${owner}, and failing: ${why}`), format: 'red' };
+      return { text: printable(`documented by ${owner}, and failing: ${begunSmall(why)}`), format: 'red' };
     default:
-      return { text: printable(`documented by ${owner}, and not known: ${why}`), format: 'yellow' };
+      return {
+        text: printable(`documented by ${owner}, and not known: ${begunSmall(why)}`),
+        format: 'yellow',
+      };
   }
+}
+
+/** A sentence, to stand behind a colon. */
+function begunSmall(sentence: string): string {
+  return `${sentence.charAt(0).toLowerCase()}${sentence.slice(1)}`;
 }
 
 /** Both sides in two columns, as many lines as the longer one takes. */

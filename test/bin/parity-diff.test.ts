@@ -41,8 +41,10 @@ function evaluation({
   uses = [],
   probes = [],
   foldings = [],
+  resources = 1234,
 }: Partial<
-  Pick<Evaluation, 'uses' | 'probes'> & Pick<Evaluation['comparison'], 'differences' | 'foldings'>
+  Pick<Evaluation, 'uses' | 'probes'> &
+    Pick<Evaluation['comparison'], 'differences' | 'foldings' | 'resources'>
 >): Evaluation {
   return {
     comparison: {
@@ -51,7 +53,7 @@ function evaluation({
       foldings,
       ambiguous: [],
       missing: [],
-      resources: 1234,
+      resources,
       equal: { schema: 0, inference: 41, environment: 7, safety: 0, capacity: 0, cosmetic: 2 },
     },
     uses,
@@ -231,12 +233,16 @@ describe('differences', () => {
 
   test('are none', () => {
     expect(lines({})).toEqual([
-      'Staging and production do not differ',
+      'No difference between staging and production',
       '',
       '1,234 resources in both environments; equal values: 41 inference, 7 environment, 2 cosmetic',
       '',
       '',
     ]);
+  });
+
+  test('are not known where nothing is in both', () => {
+    expect(lines({ resources: 0 })[0]).toBe('Nothing is in both environments');
   });
 
   test('move no cursor', () => {

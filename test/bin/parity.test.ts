@@ -84,6 +84,11 @@ beforeAll(async () => {
     'staging.json': STAGING,
     'production.json': PRODUCTION,
     'changed.json': CHANGED,
+    'late.json': JSON.stringify({ ...PRODUCTION, takenAt: 1e300 }),
+    'deep.json': JSON.stringify(PRODUCTION).replace(
+      /"value":/,
+      `"value":${'['.repeat(5000)}1${']'.repeat(5000)},"rest":`,
+    ),
     'outputs.json': JSON.stringify(OUTPUTS),
   });
 });
@@ -114,7 +119,7 @@ describe('tocsin parity --offline', () => {
   test('passes where everything that differs is documented', async () => {
     expect(await compare('churn', offline('staging.json', 'production.json'))).toBe(EXIT.pass);
     expect(io.out().split('\n').slice(0, 8)).toEqual([
-      'Staging and production: 1 difference, 1 of them documented',
+      'Staging and production: 1 difference, documented',
       '',
       'capacity',
       '  staging      | production',
@@ -186,6 +191,13 @@ describe('tocsin parity --offline', () => {
     ['the same twice', 'churn', { offline: ['staging.json', 'staging.json'] }, /one of staging/],
     ['one snapshot', 'churn', { offline: ['staging.json'] }, /takes two snapshots, got 1/],
     ['no snapshot', 'churn', { offline: ['tocsin.yaml', 'staging.json'] }, /tocsin.yaml is not JSON/],
+    ['a day that is none', 'churn', { offline: ['staging.json', 'late.json'] }, /late.json: takenAt: /],
+    [
+      'a value that is nested too deeply',
+      'churn',
+      { offline: ['staging.json', 'deep.json'] },
+      /^snapshot .*deep.json: it is nested too deeply to be read$/,
+    ],
     ['no file', 'churn', { offline: ['none.json', 'staging.json'] }, /snapshot .*none.json: no such file/],
     [
       'another comparison',
@@ -338,7 +350,7 @@ describe('with the own credentials', () => {
 
   test('--local reads both, compares, and publishes nothing', async () => {
     expect(await compare('flights', { ...here(), local: true })).toBe(EXIT.pass);
-    expect(io.out()).toMatch(/^Staging and production do not differ\n/);
+    expect(io.out()).toMatch(/^No difference between staging and production\n/);
     expect(io.out()).toContain('equal by folding\n');
     expect(io.out()).toMatch(/^\{account\} +111122223333 +444455556666 /m);
     const actions = [...estates.staging.calls.keys(), ...estates.production.calls.keys()];
@@ -536,8 +548,9 @@ describe('tocsin parity role', () => {
       Action: 'sts:AssumeRole',
     });
     expect(io.out()).toContain('lambda:GetFunctionConfiguration');
-    expect(io.err()).toContain('aws cloudformation deploy --stack-name tocsin-parity-churn ');
+    expect(io.err()).toContain('aws cloudformation deploy --stack-name tocsin-parity-churn-production ');
     expect(io.err()).toContain('parity.churn.production.role');
+    expect(JSON.parse(io.out()).Resources.Reader.Properties.RoleName).toBe('tocsin-parity-churn-production');
   });
 
   test('names somebody else, and an external id', async () => {
@@ -550,7 +563,7 @@ describe('tocsin parity role', () => {
   });
 
   test.each<[string, Partial<RoleOptions>, RegExp]>([
-    ['no ARN', { trust: '*' }, /^--trust: expected the ARN of a role, got \*$/],
+    ['no ARN', { trust: '*' }, /^--trust: expected the ARN of a role, a user or an account, got \*$/],
     ['nobody to trust', { outputs: 'without.json' }, /without.json has no output ConfigParityRole$/],
     ['no outputs', { outputs: 'none.json' }, /none.json: no such file$/],
   ])('refuses %s', async (_, options, message) => {
@@ -583,6 +596,13 @@ describe('the command line', () => {
   ])('refuses %j', async (args, message) => {
     await failure(command(...args));
     expect(io.err()).toMatch(message);
+  });
+
+  test('takes no name for a kind', async () => {
+    const files = offline('staging.json', 'changed.json').offline;
+    await command('--fail-on', 'safety', 'churn', '--config', path('tocsin.yaml'), '--offline', ...files);
+    expect(process.exitCode).toBe(EXIT.pass);
+    process.exitCode = undefined;
   });
 
   test('takes kinds with commas, and one by one; options of commands below are theirs', async () => {
