@@ -93,6 +93,9 @@ describe('a value', () => {
       textsOf(compareOne('rules', { schedule: 'rate(60 minutes)' }, { schedule: 'rate(1 hour)' })),
     ).toEqual([]);
     expect(
+      textsOf(compareOne('rules', { schedule: 'cron(0 1 * * ? *)' }, { schedule: 'cron(0 2 * * ? *)' })),
+    ).toEqual(['rules.x.schedule']);
+    expect(
       textsOf(compareOne('functions', { environment: { EVERY: '60m' } }, { environment: { EVERY: '1h' } })),
     ).toEqual(['functions.x.environment.EVERY']);
   });
@@ -206,6 +209,10 @@ describe('a value', () => {
     ).toMatchObject([
       { text: 'models.x.containers[0].image', kind: 'cosmetic', severity: SEVERITY.cosmetic },
     ]);
+    const step = (image: string) => ({ definition: { image, imageDigest: 'sha256:1' } });
+    expect(compareOne('pipelines', step('a:1'), step('a:2')).differences).toMatchObject([
+      { text: 'pipelines.x.definition.image', kind: 'inference' },
+    ]);
     expect(compareOne('models', model('a:1', 'sha256:1'), model('a:2')).differences).toMatchObject([
       { text: 'models.x.containers[0].image', kind: 'inference' },
       { text: 'models.x.containers[0].imageDigest', kind: 'inference' },
@@ -308,6 +315,60 @@ describe('a list', () => {
       'parameters.x.value',
     ]);
   });
+});
+
+describe('a list without names', () => {
+  test('has as many items as there are in both', () => {
+    const explained = (...a: Json[]) => ({ explainer: { a } });
+    for (const [kind, of] of [
+      ['endpoints', explained],
+      ['parameters', (...value: Json[]) => ({ value })],
+    ] as const) {
+      for (const items of [
+        [{ b: 1 }, { b: 2 }],
+        ['one', 'two'],
+      ] as Json[][]) {
+        expect(textsOf(compareOne(kind, of(...items.slice(0, 1)), of(...items)))).toHaveLength(1);
+        expect(textsOf(compareOne(kind, of(...items), of(...items.slice(0, 1))))).toHaveLength(1);
+      }
+    }
+  });
+
+  test('within one whose order says nothing has none, either', () => {
+    const nested = (...items: Json[]) => ({ rule: { any: items } });
+    expect(textsOf(compareOne('alarms', nested(['a', 'b'], 'c'), nested('c', ['b', 'a'])))).toEqual([]);
+  });
+});
+
+test('several of one name keep their order where that says something', () => {
+  const model = (...images: string[]) => ({ containers: images.map((image) => ({ name: 'a', image })) });
+  expect(textsOf(compareOne('models', model('x:1', 'y:1'), model('y:1', 'x:1')))).toEqual([
+    'models.x.containers["a#2"].image',
+    'models.x.containers[a].image',
+  ]);
+});
+
+test('what somebody has numbered is not taken for what is numbered here', () => {
+  const targets = (third: number) => ({
+    targets: [
+      { name: 't', port: 1 },
+      { name: 't', port: 2 },
+      { name: 't#2', port: third },
+    ],
+  });
+  expect(textsOf(compareOne('rules', targets(3), targets(3)))).toEqual([]);
+  expect(textsOf(compareOne('rules', targets(3), targets(4)))).toEqual(['rules.x.targets["t#2"].port']);
+});
+
+test('differences are in the order of their texts', () => {
+  const both = (value: number) =>
+    ['a', 'a-b'].map((name) => resource('functions', name, { memoryMb: value }));
+  const comparison = compare(
+    snapshot('staging', { resources: both(1) }),
+    snapshot('production', { resources: both(2) }),
+    PARITY,
+  );
+  expect(textsOf(comparison)).toEqual(['functions.a-b.memoryMb', 'functions.a.memoryMb']);
 });
 
 test('the order of what is compared with numbers in a pattern of events says something', () => {
@@ -475,6 +536,58 @@ describe('what could not be read', () => {
   });
 });
 
+describe('what could not be read of a resource', () => {
+  test('says nothing of how often it is there, nor whether it is', () => {
+    const twice = [resource('functions', 'x', { a: 1 }, 'x-1'), resource('functions', 'x', { a: 1 }, 'x-2')];
+    for (const resources of [twice, [resource('functions', 'x', null)]]) {
+      const comparison = compare(
+        snapshot('staging', { resources }),
+        snapshot('production', {
+          resources: [resource('functions', 'x', null)],
+          unreadable: [unreadable('functions', 'x')],
+        }),
+        PARITY,
+      );
+      expect(comparison).toMatchObject({ differences: [], ambiguous: [], missing: [], resources: 0 });
+    }
+  });
+
+  test('is known by a name that both environments have', () => {
+    const comparison = compare(
+      snapshot('staging', { resources: [resource('functions', 'api-production', { a: 1 })] }),
+      snapshot('production', { unreadable: [unreadable('functions', 'api-production')] }),
+      PARITY,
+    );
+    expect(textsOf(comparison)).toEqual([]);
+  });
+
+  test('may be an item of a list whose name has that of the environment', () => {
+    const value = (name: string, weight: number) => ({ variants: [{ name, weight }] });
+    const comparison = compare(
+      snapshot('staging', {
+        resources: [resource('endpoints', 'x', value('a-staging', 1))],
+        unreadable: [unreadable('endpoints', 'x', 'variants', '[a-staging]', 'weight')],
+      }),
+      snapshot('production', { resources: [resource('endpoints', 'x', value('a-production', 2))] }),
+      PARITY,
+    );
+    expect(textsOf(comparison)).toEqual([]);
+  });
+
+  test('may be the name of an image', () => {
+    const model = (image: string) => ({ containers: [{ name: '0', image, imageDigest: 'sha256:1' }] });
+    const comparison = compare(
+      snapshot('staging', {
+        resources: [resource('models', 'x', model('a:1'))],
+        unreadable: [unreadable('models', 'x', 'containers', '[0]', 'image')],
+      }),
+      snapshot('production', { resources: [resource('models', 'x', model('a:2'))] }),
+      PARITY,
+    );
+    expect(textsOf(comparison)).toEqual([]);
+  });
+});
+
 describe('folding', () => {
   test('is told with how many values it made equal, and with examples', () => {
     const of = (side: Side) => ({
@@ -544,6 +657,71 @@ describe('folding', () => {
       differences: [],
       foldings: [{ as: '{old-production-scorer}', staging: 'sc-a', production: 'scorer-x', values: 1 }],
     });
+  });
+
+  test('by names of what is in a bus or a group, which others know it by', () => {
+    const both = (rule: string, value: string) => [
+      resource('rules', 'retrain', { state: 'ENABLED' }, rule),
+      resource('parameters', 'rule', { value }),
+    ];
+    const comparison = compare(
+      snapshot('staging', { resources: both('jobs/nightly-one', 'nightly-one') }),
+      snapshot('production', { resources: both('work/nightly-two', 'nightly-two') }),
+      PARITY,
+    );
+    expect(textsOf(comparison)).toEqual([]);
+  });
+
+  test('not by names of models, nor of what may be any of several', () => {
+    const both = (kind: ResourceKind, names: string[], value: string) => [
+      ...names.map((name) => resource(kind, 'delay', { a: 1 }, name)),
+      resource('parameters', 'which', { value }),
+    ];
+    for (const [kind, more] of [
+      ['models', []],
+      ['functions', ['another']],
+    ] as const) {
+      const comparison = compare(
+        snapshot('staging', { resources: both(kind, ['champion', ...more], 'champion') }),
+        snapshot('production', { resources: both(kind, ['challenger'], 'challenger') }),
+        PARITY,
+      );
+      expect(textsOf(comparison)).toEqual(['parameters.which.value']);
+    }
+  });
+
+  test('keeps apart what is one once it is folded', () => {
+    const parity = paritySchema.parse({
+      compare: { endpoints: ['x-{environment}'] },
+      staging: { names: ['staging', 'stg'] },
+    });
+    const one = { 'x-staging': 1, 'x-stg': 2 };
+    expect(textsOf(compareOne('parameters', one, { 'x-production': 1 }, parity))).toEqual([
+      'parameters.x.x-production',
+      'parameters.x.x-staging',
+      'parameters.x.x-stg',
+    ]);
+    // Within a list, where a whole item is one text.
+    expect(textsOf(compareOne('alarms', { a: [one] }, { a: [{ 'x-production': 2 }] }, parity))).toEqual([
+      'alarms.x.a',
+    ]);
+    const placeholder = (key: string) => ({ 'x-{environment}': 1, [key]: 2 });
+    const texts = textsOf(compareOne('parameters', placeholder('x-staging'), placeholder('x-live')));
+    expect(new Set(texts).size).toBe(2);
+  });
+
+  test('counts what it makes equal in lists, too', () => {
+    const words = (side: Side) => [`a-${HEADS[side].environment}`, 'b'];
+    const set = (side: Side) => ({ actions: { ok: words(side) } });
+    const sequence = (side: Side) => ({ value: words(side) });
+    for (const [kind, of, about] of [
+      ['alarms', set, 'safety'],
+      ['parameters', sequence, 'environment'],
+    ] as const) {
+      const { equal, foldings } = compareOne(kind, of('staging'), of('production'));
+      expect(equal).toMatchObject({ [about]: 2 });
+      expect(foldings).toMatchObject([{ as: '{environment}', values: 1 }]);
+    }
   });
 
   test('of generated ids counts where they are not the same', () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { Folder } from '../../../functions/config-parity/fold.ts';
+import { Folder, type Known } from '../../../functions/config-parity/fold.ts';
 import { paritySchema } from '../../../functions/config-parity/schema.ts';
 
 const STAGING = { account: '111111111111', region: 'eu-west-1' };
@@ -83,10 +83,84 @@ describe('what stands for what', () => {
     expect(folder.fold('production', 'FlightProdX-live').text).toBe('Flight{Environment}X-{environment}');
   });
 
+  test('takes the longest of names, however they are joined', () => {
+    const folder = folderOf({
+      compare: { functions: ['x-{environment}'] },
+      staging: { names: ['test_eu', 'test_eu-west'] },
+    });
+    for (const text of ['x-test_eu-west', 'x-test-eu-west', 'x-test_eu_west', 'x-test-eu']) {
+      expect(textOf(folder, text)).toBe('x-{environment}');
+    }
+  });
+
+  test('takes a name of one letter for a word of its own alone', () => {
+    const folder = folderOf({ staging: { names: ['s'] } });
+    expect(textOf(folder, 'flights-s')).toBe('flights-{environment}');
+    expect(textOf(folder, 'DNS')).toBe('DNS');
+  });
+
   test('does not mind the case of names that are not in lower case', () => {
     const folder = folderOf({ staging: { names: ['Stage'] } });
     expect(textOf(folder, 'x-Stage')).toBe(folder.fold('production', 'x-production').text);
+    expect(textOf(folder, 'STAGE_X')).toBe('{environment}_X');
   });
+
+  test('is what is its own: the same text may be another on the other side', () => {
+    const folder = folderOf();
+    expect(folder.fold('staging', 'x-staging').text).toBe('x-{environment}');
+    expect(folder.fold('production', 'x-staging').text).toBe('x-staging');
+  });
+});
+
+describe('names of what is compared', () => {
+  const learnt = (...known: Known[]): Folder => {
+    const folder = folderOf();
+    folder.learn(known);
+    return folder;
+  };
+
+  test('stand for each other where nothing else explains that they differ', () => {
+    const folder = learnt(
+      { name: 'scorer', staging: 'sc-a', production: 'scorer-x' },
+      { name: 'flights', staging: 'flights-staging', production: 'flights-production' },
+    );
+    expect(textOf(folder, 'arn:aws:lambda:x:y:function:sc-a')).toBe('arn:aws:lambda:x:y:function:{scorer}');
+    expect(folder.fold('production', 'scorer-x').text).toBe('{scorer}');
+    expect(textOf(folder, 'flights-staging')).toBe('flights-{environment}');
+  });
+
+  test('are whole', () => {
+    const folder = learnt({ name: 'scorer', staging: 'sc-a', production: 'scorer-x' });
+    for (const text of ['sc-a-2', 'my_sc-a', 'sc-ab']) expect(textOf(folder, text)).toBe(text);
+  });
+
+  test('stand for nothing where one stands for two', () => {
+    const folder = learnt(
+      { name: 'one', staging: 'scorer-a', production: 'scorer-x' },
+      { name: 'other', staging: 'scorer-a', production: 'scorer-y' },
+      { name: 'third', staging: 'loader-a', production: 'loader-x' },
+      { name: 'fourth', staging: 'loader-b', production: 'loader-x' },
+    );
+    for (const text of ['scorer-a', 'loader-a', 'loader-b']) expect(textOf(folder, text)).toBe(text);
+  });
+
+  test('are known from then on', () => {
+    const folder = folderOf();
+    expect(textOf(folder, 'sc-a')).toBe('sc-a');
+    folder.learn([{ name: 'scorer', staging: 'sc-a', production: 'scorer-x' }]);
+    expect(textOf(folder, 'sc-a')).toBe('{scorer}');
+  });
+});
+
+test.each([
+  ['x-staging', true],
+  ['arn:aws:sns:us-east-1:111111111111:x', true],
+  ['Staging', false],
+  ['eu-west-1', false],
+  ['subnet-0ab1c2d3e4f5a6b7c', false],
+  ['x-production', false],
+])('%s points to staging: %s', (text, expected) => {
+  expect(folderOf().namesStaging(text)).toBe(expected);
 });
 
 describe('what AWS makes up', () => {
@@ -136,6 +210,13 @@ describe('what AWS makes up', () => {
     expect(folder.fold('staging', text, { keepTimes: true }).text).toBe(text);
   });
 
+  test('is the time within a name only where it does not matter when that was made', () => {
+    const folder = folderOf();
+    const name = 'train-2026-11-22-10-30-15';
+    expect(folder.fold('staging', name).text).toBe('train-{id}');
+    expect(folder.fold('staging', name, { keepTimes: true }).text).toBe(name);
+  });
+
   test('is in the key of an object only where it does not matter which one it is', () => {
     const folder = folderOf();
     const fold = (text: string, keepTimes: boolean) => folder.fold('staging', text, { keepTimes }).text;
@@ -153,7 +234,9 @@ describe('what AWS makes up', () => {
 
   test('is a UUID by itself only where it is the name of a key', () => {
     const uuid = '1234abcd-12ab-34cd-56ef-1234567890ab';
-    expect(folderOf().fold('staging', uuid, { isKeyId: true })).toMatchObject({ text: '{id}', ids: [uuid] });
+    const folder = folderOf();
+    expect(folder.fold('staging', uuid, { isKeyId: true })).toMatchObject({ text: '{id}', ids: [uuid] });
+    expect(folder.fold('staging', uuid)).toMatchObject({ text: uuid, ids: [] });
   });
 });
 
