@@ -75,6 +75,7 @@ describe('a secret by its key', () => {
       'SAS_URL',
     ],
     ...['TEAMS_WEBHOOK_URL', 'KAFKA_KEYSTORE', 'pass'],
+    ...['LDAP_BIND_PW', 'DBPWD', 'userpass', 'SSHPASS', 'REDISAUTH', 'PRIVKEY', 'Passwort', 'contraseña'],
   ])('%s', (key) => {
     expect(sanitise({ [key]: 'tulip' }, 's')).toEqual({ [key]: expect.stringMatching(HASH) });
     expect(sanitise({ environment: { [key]: { any: ['tulip', 5, true, null, ''] } } }, 's')).toEqual({
@@ -122,6 +123,11 @@ describe('a secret by its key', () => {
     ['key', 'value'],
   ])('is not %s: %j', (key, value) => {
     expect(sanitise({ [key]: value }, 's')).toEqual({ [key]: value });
+  });
+
+  test.each(['DB_PASS_PROD', 'PASS_DB', 'mysqlPassOld'])('is %s, unless what passes is counted', (key) => {
+    expect(sanitise({ [key]: 'tulip' }, 's')).toEqual({ [key]: expect.stringMatching(HASH) });
+    expect(sanitise({ [key]: '0.5' }, 's')).toEqual({ [key]: '0.5' });
   });
 
   test('is no number only where the key says how much', () => {
@@ -230,6 +236,25 @@ describe('a secret by its looks', () => {
     expect(sanitise({ environment: { SETTING: secret } }, 's')).toEqual({
       environment: { SETTING: expect.stringMatching(HASH) },
     });
+  });
+
+  test.each([
+    'the password is Tulip77',
+    'Use the password "Tulip77" to log in',
+    'DB_PASSWORD Tulip77',
+    'secret: Tulip77',
+    'https://scores.example.com/api?code=Tulip77Tulip77',
+    'jdbc:oracle:thin:scott/tiger@//db:1521/x',
+  ])('%s', (text) => {
+    expect(sanitise({ description: text }, 's')).toEqual({ description: expect.stringMatching(HASH) });
+  });
+
+  test.each([
+    'the password is rotated every month',
+    'reads the secret arn:aws:secretsmanager:eu-west-1:111111111111:secret:db-AbCdEf',
+    'https://scores.example.com/api?key=flights&code=200',
+  ])('is not what is said of one: %s', (text) => {
+    expect(sanitise({ description: text }, 's')).toEqual({ description: text });
   });
 
   test('is also looked for in keys', () => {
