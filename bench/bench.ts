@@ -5,16 +5,17 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type HeatResult, race, type Spread, type Suite, type Target } from './harness.ts';
 import { holdout } from './holdout.ts';
+import { parity } from './parity.ts';
 import { quality } from './quality.ts';
 
 /*
- * `npm run bench -- quality|holdout [--runs 5] [--out FILE]`
+ * `npm run bench -- quality|holdout|parity [--runs 5] [--out FILE]`
  *
  * Runs whole processes, as users do, one at a time and in turn, so that a slow minute of the machine meets all
  * contestants alike. Tells medians.
  */
 
-const SUITES: Record<string, Suite> = { quality, holdout };
+const SUITES: Record<string, Suite> = { quality, holdout, parity };
 const ROOT = join(import.meta.dirname, '..');
 
 await main();
