@@ -26,6 +26,9 @@ const MOST_SHOWN = 100;
 const MOST_OF_VALUE = 240;
 const MOST_ALIKE = 40;
 
+/** Of what the other side has nothing of: what it is, not all that it says. */
+const MOST_OF_ONE_SIDED = 80;
+
 /** A terminal that is narrower shows the sides one below the other. */
 const LEAST_COLUMNS = 60;
 
@@ -246,7 +249,7 @@ function piecesOf(texts: Record<Side, string>, side: Side): Piece[] {
   const other = flat(texts[otherOf(side)]);
   if (own === ABSENT) return [{ text: own, format: 'dim' }];
   const format: Format = [...HIGHLIGHTS[side]];
-  if (other === ABSENT) return [{ text: clip(own, MOST_OF_VALUE), format }];
+  if (other === ABSENT) return [{ text: clip(own, MOST_OF_ONE_SIDED), format }];
   const { before, middle, behind } = partsOf(own, other);
   const isLong = own.length > MOST_OF_VALUE;
   const pieces: Piece[] = [

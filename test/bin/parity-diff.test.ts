@@ -197,7 +197,7 @@ describe('differences', () => {
       lines({ differences: [difference('a.b', 'schema', long(''), undefined)] }).filter((line) =>
         line.includes('before'),
       ),
-    ).toHaveLength(7);
+    ).toHaveLength(2);
   });
 
   test('behind what is kept of them are told', () => {
