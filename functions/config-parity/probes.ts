@@ -1,5 +1,5 @@
 import { clip, countOf } from '../shared/format.ts';
-import { isSame } from '../shared/prediction.ts';
+import { isSame, type Prediction } from '../shared/prediction.ts';
 import type { ProbeOutcome } from './comparison.ts';
 import { type ParityConfig, SIDES, type Side } from './schema.ts';
 import type { ProbeAnswers, Snapshot } from './snapshot.ts';
@@ -70,10 +70,32 @@ function linesOf(staging: ProbeAnswers, production: ProbeAnswers): Line[] {
   return staging.answers.flatMap((answer, index) => {
     const other = production.answers[index];
     if (other === undefined) return [];
-    return [
-      { golden: index + 1, staging: answer, production: other, recorded: staging.recorded[index] ?? null },
-    ];
+    const recorded = staging.recorded[index] ?? null;
+    // Two models that fail in the same way do not answer alike.
+    const isNothing = recorded === null && [answer, other].every(saysNothing);
+    const [one, another] = isNothing ? [NOTHING, NOTHING] : [answer, other];
+    return [{ golden: index + 1, staging: one, production: another, recorded }];
   });
+}
+
+const NOTHING: Answer = { error: 'an answer without a prediction' };
+
+const NO_NUMBER = /^[-+]?(?:nan|inf(?:inity)?)$/i;
+
+/** Whether an answer has nothing in it, or a number that is none. */
+function saysNothing(answer: Answer): boolean {
+  return 'prediction' in answer && (isEmpty(answer.prediction) || hasNoNumber(answer.prediction));
+}
+
+function isEmpty(prediction: Prediction): boolean {
+  if (typeof prediction === 'object' && prediction !== null) return Object.values(prediction).every(isEmpty);
+  return prediction === null || prediction === undefined || prediction === '';
+}
+
+function hasNoNumber(prediction: Prediction): boolean {
+  if (typeof prediction === 'object' && prediction !== null)
+    return Object.values(prediction).some(hasNoNumber);
+  return typeof prediction === 'string' && NO_NUMBER.test(prediction);
 }
 
 function judge(probe: string, lines: readonly Line[], tolerance: number): ProbeOutcome {
@@ -98,7 +120,7 @@ function judge(probe: string, lines: readonly Line[], tolerance: number): ProbeO
     ...(wrong.length === 0 ? [] : [`${shareText(wrong, lines)} answered alike, but not as it is recorded`]),
   ];
   const known = different.filter(({ recorded }) => recorded !== null);
-  const right = SIDES.filter((side) => known.length > 0 && known.every((line) => isRight(line, side)));
+  const right = SIDES.filter((side) => known.every((line) => isRight(line, side)));
   const [only] = right;
   const whose =
     right.length === 1 && only !== undefined

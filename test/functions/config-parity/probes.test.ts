@@ -38,6 +38,30 @@ describe('golden requests', () => {
     });
   });
 
+  test.each<{ prediction: unknown }>([
+    { prediction: null },
+    { prediction: '' },
+    { prediction: 'NaN' },
+    {
+      prediction: [
+        [1, 2],
+        [1, 'nan'],
+      ],
+    },
+    { prediction: { score: null } },
+    { prediction: [] },
+  ])('that both answer with $prediction are not answered, unless it is recorded', (nothing) => {
+    const answers = (recorded: typeof nothing | null) =>
+      answersOf([], [], { answers: [{ prediction: 1 }, nothing], recorded: [null, recorded] });
+    expect(judged(answers(null), answers(null))).toMatchObject({
+      outcome: 'inconclusive',
+      answered: 1,
+      why: '1 of 2 got no answer from staging (an answer without a prediction); 1 of 2 got no answer from production (an answer without a prediction)',
+    });
+    expect(judged(answers(null), answersOf([1, 2]))?.outcome).toBe('fail');
+    expect(judged(answers(nothing), answers(nothing))?.outcome).toBe('pass');
+  });
+
   test('that are answered differently', () => {
     expect(judged(answersOf([1, 2, 3]), answersOf([1, 2.5, 'no flight']))).toEqual({
       probe: 'delay',
@@ -84,6 +108,10 @@ describe('golden requests', () => {
     }).value;
     expect(judged(answersOf([10]), answersOf([10.9]), loose)?.outcome).toBe('pass');
     expect(judged(answersOf([10]), answersOf([10.9]))?.outcome).toBe('fail');
+    // Both are within it of what is recorded, and not of each other: neither of them alone is right.
+    expect(judged(answersOf([9.2], [10]), answersOf([10.9], [10]), loose)?.why).toBe(
+      '1 of 1 golden request is answered differently',
+    );
     // Both are within it of each other, and one is not of what is recorded.
     expect(judged(answersOf([10], [9.5]), answersOf([10.9], [9.5]), loose)).toMatchObject({
       outcome: 'fail',
