@@ -123,13 +123,10 @@ const KINDS: Readonly<Record<ResourceKind, Kinds>> = {
   tocsin: { '': 'safety', contracts: 'schema', functions: FUNCTION },
 };
 
-/** What a difference is about where a whole resource is in one environment only. */
-export function kindOfResource(kind: ResourceKind): DifferenceKind {
-  const kinds = KINDS[kind];
-  return typeof kinds === 'string' ? kinds : kinds[''];
-}
-
-/** What a difference at a path is about. The first segment is a kind of resource, the second its name. */
+/**
+ * What a difference at a path is about. The first segment is a kind of resource, the second its name; a path of no more is that
+ * of a whole resource, which one environment has not.
+ */
 export function kindOf(path: Path): DifferenceKind {
   let kinds: Kinds = KINDS[path[0] as ResourceKind];
   for (let at = 2; at < path.length && typeof kinds !== 'string'; at++) {

@@ -1,5 +1,5 @@
 import { canonicalJson, sha256 } from '../shared/identity.ts';
-import { isKeyId, isTime, keepsOrder, keepsTimes, kindOf, kindOfResource } from './classify.ts';
+import { isKeyId, isTime, keepsOrder, keepsTimes, kindOf } from './classify.ts';
 import type { Comparison, Difference, Folding, SideValue } from './comparison.ts';
 import { type Folded, Folder, type FoldOptions, type Known } from './fold.ts';
 import type { Json } from './json.ts';
@@ -245,7 +245,7 @@ function pathsOf(
       return [
         [kind, called, ...rest],
         // Its parts have the names that both environments know them by, which may be folded.
-        [kind, called, ...rest.map((segment) => foldSegment(folder, side, segment))],
+        [kind, called, ...rest.map((segment) => folder.fold(side, segment).text)],
         ...along.map((other) => [other, called]),
       ];
     }),
@@ -253,12 +253,6 @@ function pathsOf(
 }
 
 const ALONG = ['models', 'monitors'] as const;
-
-function foldSegment(folder: Folder, side: Side, segment: string): string {
-  return segment.startsWith('[')
-    ? itemOf(folder.fold(side, segment.slice(1, -1)).text)
-    : folder.fold(side, segment).text;
-}
 
 /** What is not known of a resource. Of models and monitors nothing is where nothing is of their endpoint. */
 function nodeOf(unknown: Unknown, kind: string, name: string): Unknown | undefined {
@@ -491,12 +485,7 @@ class Comparing {
     return { used: [...used], ids: ids.sort() };
   }
 
-  #differ(
-    a: Json | undefined,
-    b: Json | undefined,
-    path: Path,
-    kind: DifferenceKind = path.length === 2 ? kindOfResource(path[0] as ResourceKind) : kindOf(path),
-  ): void {
+  #differ(a: Json | undefined, b: Json | undefined, path: Path, kind: DifferenceKind = kindOf(path)): void {
     this.differences.push({
       path,
       text: formatPath(path),

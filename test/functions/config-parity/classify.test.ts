@@ -5,7 +5,6 @@ import {
   keepsOrder,
   keepsTimes,
   kindOf,
-  kindOfResource,
 } from '../../../functions/config-parity/classify.ts';
 import { type DifferenceKind, RESOURCE_KINDS } from '../../../functions/config-parity/schema.ts';
 
@@ -69,7 +68,7 @@ describe('the kind of a difference', () => {
   });
 
   test('of a whole thing is that of what it is for', () => {
-    expect(Object.fromEntries(RESOURCE_KINDS.map((kind) => [kind, kindOfResource(kind)]))).toEqual({
+    expect(Object.fromEntries(RESOURCE_KINDS.map((kind) => [kind, kindOf([kind, 'x'])]))).toEqual({
       endpoints: 'inference',
       models: 'inference',
       monitors: 'safety',
@@ -91,6 +90,7 @@ test.each<[string, boolean, boolean]>([
   ['tables.t.columns', true, true],
   ['tables.t.partitionKeys', true, true],
   ['functions.f.layers', true, true],
+  ['tocsin.t.functions[Gate].layers', true, true],
   ['parameters./p.value', false, true],
   ['pipelines.p.definition.Steps', true, false],
   ['pipelines.p.definition.Steps[T].Arguments.AppSpecification.ContainerArguments', false, true],
@@ -99,6 +99,9 @@ test.each<[string, boolean, boolean]>([
   ['parameters./p.value.features', false, true],
   ['rules.r.targets[t].input.steps', true, true],
   ['rules.r.targets', true, false],
+  ['rules.r.targets[t].more.command', false, true],
+  ['schedules.s.target.more.command', false, true],
+  ['endpoints.e.explainer.featureHeaders', false, true],
   ['rules.r.pattern.detail.delay[0].numeric', false, true],
   ['schedules.s.target.input.rows', false, true],
   ['schedules.s.target.input.rows', true, true],
@@ -125,6 +128,7 @@ test.each<[string, boolean]>([
 test('times are part of what decides predictions', () => {
   expect(keepsTimes(path('models.m.containers[0].modelData.uri'))).toBe(true);
   expect(keepsTimes(path('models.m.containers[0].environment.SCALER'))).toBe(true);
+  expect(keepsTimes(path('tables.t.serde.library'))).toBe(true);
   expect(keepsTimes(path('monitors.m.baseline.constraints'))).toBe(true);
   expect(keepsTimes(path('monitors.m.preprocessor'))).toBe(true);
   expect(keepsTimes(path('rules.r.targets[t].input.model'))).toBe(true);
@@ -137,5 +141,6 @@ test('times are part of what decides predictions', () => {
 test('keys are known by what their field is called', () => {
   expect(isKeyId(path('endpoints.e.kmsKey'))).toBe(true);
   expect(isKeyId(path('functions.f.environment.KMS_KEY_ID'))).toBe(true);
+  expect(isKeyId(path('functions.f.environment.SIGNING_KEY_ID'))).toBe(true);
   expect(isKeyId(path('functions.f.environment.TENANT'))).toBe(false);
 });
