@@ -208,6 +208,8 @@ describe('a difference that nobody has documented', () => {
       },
       { check: 'difference-cosmetic', outcome: 'warn', value: 1000 },
     ]);
+    const [worst] = bad({ parity: parityOf({ failOn: ['cosmetic'] }), differences });
+    expect(worst).toMatchObject({ outcome: 'fail', subject: differences[4000]?.text });
   });
 });
 
@@ -434,6 +436,11 @@ describe('what could not be read', () => {
     expect(finding?.help).toBe(
       `Let ${role} do lambda:GetFunctionConfiguration on it: tocsin parity role flight-delay --for production prints what it has to be.`,
     );
+  });
+
+  test('is named once, however much of it could not be read', () => {
+    const [finding] = bad({ staging: { unreadable: [denied('a'), denied('a', { path: ['models', 'a'] })] } });
+    expect(finding?.message).toMatch(/failed \(AccessDeniedException\) of a\.$/);
   });
 
   test('is a stack that there is not', () => {

@@ -147,6 +147,7 @@ describe('a relation', () => {
     ['production > staging', '1', '1.0', false],
     ['production >= staging', '1', '1.0', true],
     ['production<=staging', '2', 1, true],
+    ['production <= staging', '1h', 'PT60M', true],
     ['staging > production', 3, 2, true],
     ['staging < production', 3, 2, false],
     ['production >= staging', 'rate(60 minutes)', 'rate(1 day)', true],
