@@ -17,6 +17,8 @@ export interface Pair {
   parity: Parity;
   staging: Estate;
   production: Estate;
+  /** Whether calls go through all of the SDK but the wire, retries included (default: they do not, which is faster). */
+  sdk?: boolean;
 }
 
 /** The day of the comparison, in UTC. */
@@ -46,11 +48,12 @@ const golden: Golden = {
 export async function read(pair: Pair, side: Side): Promise<Snapshot> {
   const parts = new Map<string, string>();
   const workflow = new InProcessWorkflow({ id: 'run', sleep: async () => {} });
+  const clients = pair[side].clients({ sdk: pair.sdk ?? false });
   const assemble = await takeSnapshot(
     workflow,
     { parity: pair.parity, side },
     {
-      clients: () => pair[side].clients(),
+      clients: () => clients,
       parts: {
         put: async (key, text) => void parts.set(key, text),
         get: async (key) => parts.get(key) ?? '',

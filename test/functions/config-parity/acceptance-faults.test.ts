@@ -36,7 +36,7 @@ const findings = ({ verdict }: Ran, check: string) =>
 
 describe('throttling', () => {
   test('that ends is waited out: nothing is different, and nothing is missing', async () => {
-    const pair = fresh();
+    const pair = { ...fresh(), sdk: true };
     for (const action of healthyActions()) pair.production.fail(action, THROTTLED, { times: 5 });
     const ran = await run(pair);
     expect(ran.verdict.outcome).toBe('pass');
@@ -48,7 +48,7 @@ describe('throttling', () => {
   test.each(['lambda:GetFunctionConfiguration', 'cloudwatch:DescribeAlarms', 'sagemaker:DescribeEndpoint'])(
     'of %s that does not end is no difference, and nothing is equal',
     async (action) => {
-      const pair = fresh();
+      const pair = { ...fresh(), sdk: true };
       for (const { make } of SEEDED) make(pair.production.data);
       const broken = await run({ ...pair, production: failing(pair.production, action, THROTTLED) });
       expect(broken.verdict.outcome).toBe('fail');
@@ -62,7 +62,7 @@ describe('throttling', () => {
   );
 
   test('of everything is no verdict at all', async () => {
-    const pair = fresh();
+    const pair = { ...fresh(), sdk: true };
     pair.production.fail('*', THROTTLED);
     await expect(read(pair, 'production')).rejects.toThrow(GateDependencyError);
   });
@@ -356,11 +356,7 @@ describe('5,000 resources in 100 pages', () => {
     const { functions, pipelines } = pair.production.data;
     Object.assign(Object.values(functions)[1_717] ?? {}, { Timeout: 900 });
     delete pipelines[Object.keys(pipelines)[512] ?? ''];
-    const ran = await run({
-      ...pair,
-      staging: withoutSdk(pair.staging),
-      production: withoutSdk(pair.production),
-    });
+    const ran = await run(pair);
     expect(pair.staging.calls.get('tag:GetResources')).toBe(100);
     expect(differences(ran)).toEqual([
       'functions.seat-price-1717-features.timeoutSeconds',
@@ -373,9 +369,3 @@ describe('5,000 resources in 100 pages', () => {
     expect(perThing).toBeLessThan(2);
   });
 });
-
-/** The same account, whose clients do nothing that the SDK does: here it would take most of the time. */
-function withoutSdk(estate: Estate): Estate {
-  const clients = estate.clients({ sdk: false });
-  return Object.assign(Object.create(estate) as Estate, { clients: () => clients });
-}

@@ -62,7 +62,7 @@ const EQUALS: [string, WorldShape, Places][] = [
 
 describe('two large environments that are each other’s equal', () => {
   test.each(EQUALS)('%s: no difference is reported', async (_, shape, places) => {
-    const pair = pairOf(shape, places);
+    const pair = { ...pairOf(shape, places), sdk: true };
     pair.staging.pageSize = 7;
     const { staging, production, evaluation, verdict } = await run(pair);
     const { comparison } = evaluation;
