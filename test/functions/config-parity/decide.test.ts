@@ -77,6 +77,18 @@ describe('two environments that are equal', () => {
     });
   });
 
+  test('that a role may not be asked for say what it lacks', () => {
+    const probes = [
+      outcomeOf({
+        outcome: 'inconclusive',
+        why: '6 of 6 got no answer from production (AccessDeniedException)',
+      }),
+    ];
+    expect(judged({ probes }).findings[0]?.help).toBe(
+      'Let the role that reads that environment do sagemaker:InvokeEndpoint on it.',
+    );
+  });
+
   test('without probes say that nobody asked', () => {
     const { outcome, reason, notChecked } = judged();
     expect(outcome).toBe('pass');
