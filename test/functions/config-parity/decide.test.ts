@@ -384,6 +384,13 @@ describe('behaviour', () => {
     );
   });
 
+  test('is shown by three examples, though there are more', () => {
+    const examples = [1, 2, 3, 4].map((golden) => ({ golden, staging: 'a', production: 'b' }));
+    const [finding] = bad({ parity, probes: [{ ...failed, examples }] });
+    expect(finding?.message).toContain('and number 3 is a in staging and b in production. No setting');
+    expect(finding?.message).not.toContain('umber 4');
+  });
+
   test('that nobody could see is inconclusive', () => {
     const probes = [
       outcomeOf({ outcome: 'inconclusive', agreed: 1, answered: 1, why: 'nobody asked staging' }),

@@ -296,6 +296,20 @@ describe('a secret by its looks', () => {
     expect(sanitise({ SETTING: text }, 's')).toEqual({ SETTING: text });
   });
 
+  test('is not what says in Base64 what is set', () => {
+    const plain = base64('MODE=live; REGION=eu-west-1; WINDOW=90');
+    const secret = base64('MODE=live; PASSWORD=tulip; WINDOW=90');
+    expect(sanitise({ plain, secret }, 's')).toEqual({ plain, secret: expect.stringMatching(HASH) });
+  });
+
+  test('is what an ARN has in it, though it stands where a secret is looked up', () => {
+    const arn = 'arn:aws:secretsmanager:eu-west-1:111122223333:secret:';
+    expect(sanitise({ secret: `${arn}flights` }, 's')).toEqual({ secret: `${arn}flights` });
+    expect(sanitise({ secret: `${arn}AKIAIOSFODNN7EXAMPLE` }, 's')).toEqual({
+      secret: expect.stringMatching(HASH),
+    });
+  });
+
   test('is not the hash of code', () => {
     const code = Buffer.from(token(17, 32, MIXED)).toString('base64');
     expect(sanitise({ code, codeSha256: code, other: code }, 's')).toEqual({
@@ -349,6 +363,8 @@ describe('the hash', () => {
     expect(one).toMatch(/"sha256:[0-9a-f]{16}"/);
     expect(one).not.toContain('one');
     expect(one).not.toBe(JSON.stringify(sanitise(nested(300, 'two'), 's')));
+    const keys = (...names: string[]) => Object.fromEntries(names.map((name) => [name, 1]));
+    expect(sanitise(nested(300, keys('a', 'b')), 's')).toEqual(sanitise(nested(300, keys('b', 'a')), 's'));
     // Deeper than anything recursive can read.
     const deep = `${'['.repeat(100_000)}${']'.repeat(100_000)}`;
     expect(JSON.stringify(sanitise({ a: deep, b: JSON.parse(deep) as Json }, 's'))).toMatch(/sha256/);
