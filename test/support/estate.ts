@@ -14,7 +14,9 @@ import { STSClient } from '@aws-sdk/client-sts';
 import type { Clients } from '../../functions/config-parity/adapters/reading.ts';
 import { ACTIONS, type Account, awsError, type EstateData } from './estate-api.ts';
 
+/** What AWS says to who asks too often. */
 export const THROTTLED = () => awsError('ThrottlingException', 400, 'Rate exceeded');
+/** What AWS says to who may not. */
 export const DENIED = () => awsError('AccessDeniedException', 403, 'is not authorized to perform this');
 
 /** Whether a call is meant, by its input. */
@@ -61,7 +63,7 @@ export class Estate implements Account {
   readonly calls = new Map<string, number>();
   readonly mistakes: string[] = [];
   readonly listings: (readonly unknown[])[] = [];
-  #faults: Fault[] = [];
+  readonly #faults: Fault[] = [];
 
   constructor(account: string, region: string, data: EstateData) {
     this.account = account;
@@ -86,11 +88,6 @@ export class Estate implements Account {
   /** Does something to the account once, right after a call was answered. */
   after(action: string, effect: () => void, matches: Matcher = () => true): void {
     this.#faults.push({ action, matches, times: 1, after: effect });
-  }
-
-  /** Ends all faults. */
-  heal(): void {
-    this.#faults = [];
   }
 
   /** An independent copy, without its faults. */
