@@ -272,6 +272,11 @@ function nodeOf(unknown: Unknown, kind: string, name: string): Unknown | undefin
 // Values
 // ---------------------------------------------------------------------------------------------------------
 
+const KEEP_NAMES: FoldOptions = { keepNames: true };
+
+/** Of two texts either may have words in it that are names of something in one environment alone. */
+const FOLDINGS: readonly FoldOptions[] = [{}, KEEP_NAMES];
+
 class Comparing {
   readonly differences: Difference[] = [];
   readonly equal: Record<DifferenceKind, number> = {
@@ -393,11 +398,15 @@ class Comparing {
     const kind = kindOf(path);
     const raw = remove(a, b, canonicalSet);
     const crossed = raw.common.filter(([item]) => this.#pointsToStaging(item, path));
-    const folded = remove(raw.staging, raw.production, (item, side) => this.#canonical(side, item, path));
-    this.equal[kind] += raw.common.length - crossed.length + folded.common.length;
-    for (const [one, other] of folded.common) this.#note(one, other, path);
-    const staging = [...folded.staging, ...crossed.map(([item]) => item)];
-    const production = [...folded.production, ...crossed.map(([, item]) => item)];
+    const named = remove(raw.staging, raw.production, (item, side) => this.#canonical(side, item, path));
+    const plain = remove(named.staging, named.production, (item, side) =>
+      canonicalSet(this.#foldAll(side, item, path, KEEP_NAMES)),
+    );
+    const common = [...named.common, ...plain.common];
+    this.equal[kind] += raw.common.length - crossed.length + common.length;
+    for (const [one, other] of common) this.#note(one, other, path);
+    const staging = [...plain.staging, ...crossed.map(([item]) => item)];
+    const production = [...plain.production, ...crossed.map(([, item]) => item)];
     if (staging.length + production.length > 0) {
       this.#differ(sortedBy(staging, canonicalSet), sortedBy(production, canonicalSet), path);
     }
@@ -410,9 +419,10 @@ class Comparing {
       a.every((item, index) => {
         const other = b[index] as Json;
         if (canonicalJson(item) === canonicalJson(other)) return !this.#pointsToStaging(item, path);
-        return (
-          canonicalJson(this.#foldAll('staging', item, path)) ===
-          canonicalJson(this.#foldAll('production', other, path))
+        return FOLDINGS.some(
+          (how) =>
+            canonicalJson(this.#foldAll('staging', item, path, how)) ===
+            canonicalJson(this.#foldAll('production', other, path, how)),
         );
       });
     if (!isEqual) {
@@ -445,8 +455,9 @@ class Comparing {
   }
 
   #isSameText(a: string, b: string, path: Path): boolean {
-    const options = optionsOf(path);
-    if (this.#folder.fold('staging', a, options).text === this.#folder.fold('production', b, options).text) {
+    const textOf = (side: Side, text: string, how: FoldOptions) =>
+      this.#folder.fold(side, text, { ...optionsOf(path), ...how }).text;
+    if (FOLDINGS.some((how) => textOf('staging', a, how) === textOf('production', b, how))) {
       this.#note(a, b, path);
       return true;
     }
@@ -503,8 +514,8 @@ class Comparing {
     return { value: shown(value), ...(!isSame && { folded: shown(folded) }) };
   }
 
-  #foldAll(side: Side, value: Json, path: Path): Json {
-    const options = optionsOf(path);
+  #foldAll(side: Side, value: Json, path: Path, how: FoldOptions = {}): Json {
+    const options = { ...optionsOf(path), ...how };
     return mapTexts(value, (text) => this.#folder.fold(side, text, options).text);
   }
 

@@ -31,6 +31,8 @@ export interface FoldOptions {
   keepTimes?: boolean;
   /** The text is the name of a key: a UUID by itself is a generated one. */
   isKeyId?: boolean;
+  /** What was learnt stays: a name of one environment may be any word in the other. */
+  keepNames?: boolean;
 }
 
 /** What both environments call something, and what either of them does. */
@@ -64,7 +66,7 @@ export class Folder {
   /** Numbers of substitutions by a whole name, in either environment. */
   readonly #known: Record<Side, Map<string, number>> = { staging: new Map(), production: new Map() };
   /** By side and by how far to fold. */
-  readonly #folded = Array.from({ length: 8 }, () => new Map<string, Folded>());
+  readonly #folded = Array.from({ length: 16 }, () => new Map<string, Folded>());
 
   constructor(
     parity: Pick<ParityConfig, 'substitutions' | Side>,
@@ -131,12 +133,16 @@ export class Folder {
   }
 
   /**
-   * Whether a text of production points to staging: its account, what is declared of it, a name of what is its own, or a text
-   * that has its name in it. Its name by itself may be any word; its region has much that is nobody's.
+   * Whether a text of production points to staging: it is a name of what is staging's own, or the ARN of that, or it has its
+   * account, its name or what is declared of it. Its name by itself may be any word; its region has much that is nobody's.
    */
   namesStaging(text: string): boolean {
     if (text.length < 3) return false;
-    const { text: folded, used } = this.fold('staging', text);
+    const own = text.startsWith('arn:')
+      ? text.slice(Math.max(...[':', '/'].map((at) => text.lastIndexOf(at))) + 1)
+      : text;
+    if (this.#known.staging.has(own)) return true;
+    const { text: folded, used } = this.fold('staging', text, { keepNames: true });
     return (
       !/^\{environment\}$/i.test(folded) &&
       used.some((index) => index !== this.generated && this.substitutions[index]?.as !== '{region}')
@@ -144,22 +150,23 @@ export class Folder {
   }
 
   /** A text of one environment, with what stands for its variable parts. */
-  fold(side: Side, text: string, { keepTimes = false, isKeyId = false }: FoldOptions = {}): Folded {
-    const cache = this.#folded[(side === 'staging' ? 0 : 4) + (keepTimes ? 2 : 0) + (isKeyId ? 1 : 0)] as Map<
-      string,
-      Folded
-    >;
+  fold(side: Side, text: string, options: FoldOptions = {}): Folded {
+    const { keepTimes = false, isKeyId = false, keepNames = false } = options;
+    const flags = [side === 'production', keepTimes, isKeyId, keepNames];
+    const number = flags.reduce((sum, flag) => 2 * sum + (flag ? 1 : 0), 0);
+    const cache = this.#folded[number] as Map<string, Folded>;
     const known = cache.get(text);
     if (known !== undefined) return known;
-    const folded = this.#fold(side, text, keepTimes, isKeyId);
+    const folded = this.#fold(side, text, { keepTimes, isKeyId, keepNames });
     if (cache.size < MOST_CACHED) cache.set(text, folded);
     return folded;
   }
 
-  #fold(side: Side, text: string, keepTimes: boolean, isKeyId: boolean): Folded {
+  #fold(side: Side, text: string, { keepTimes, isKeyId, keepNames }: Required<FoldOptions>): Folded {
     const used = new Set<number>();
     const ids: string[] = [];
-    const replaced = this.#replaceNames(side, text, used, (rest) => this.#replaceLiterals(side, rest, used));
+    const literals = (rest: string) => this.#replaceLiterals(side, rest, used);
+    const replaced = keepNames ? literals(text) : this.#replaceNames(side, text, used, literals);
     const generated = (id: string) => {
       used.add(this.generated);
       ids.push(id);

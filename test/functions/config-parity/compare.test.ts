@@ -404,6 +404,46 @@ describe('a resource', () => {
     ]);
   });
 
+  test('may be called by a word that stands elsewhere, too, in one environment alone', () => {
+    const of = (side: Side, endpoint: string) => {
+      const values = { A: endpoint, B: `/flights/${side}/x`, C: `s3://b-${side}/flights/m` };
+      return snapshot(side, {
+        resources: [
+          resource('endpoints', 'flights', { a: 1 }, endpoint),
+          resource('functions', 'f', { environment: values }),
+          resource('alarms', 'a', { actions: { alarm: Object.values(values) } }),
+          resource('parameters', 'p', { value: Object.values(values) }),
+        ],
+      });
+    };
+    const names = { name: 'flights', staging: 'flights-test', production: 'flights' };
+    const parity = paritySchema.parse({ compare: { endpoints: [names] } });
+    expect(textsOf(compare(of('staging', 'flights-test'), of('production', 'flights'), parity))).toEqual([]);
+    expect(textsOf(compare(of('staging', 'flights-test'), of('production', 'flights-old'), parity))).toEqual(
+      [],
+    );
+  });
+
+  test('of staging is not what production has to name', () => {
+    const of = (side: Side, endpoint: string, value: string) =>
+      snapshot(side, {
+        resources: [
+          resource('endpoints', 'flights', { a: 1 }, endpoint),
+          resource('functions', 'f', { environment: { A: value } }),
+        ],
+      });
+    const names = { name: 'flights', staging: 'flights', production: 'flights-live' };
+    const parity = paritySchema.parse({ compare: { endpoints: [names] } });
+    const both = (value: string) =>
+      textsOf(compare(of('staging', 'flights', value), of('production', 'flights-live', value), parity));
+    expect(both('flights')).toEqual(['functions.f.environment.A']);
+    expect(both('arn:aws:sagemaker:eu-west-1:333333333333:endpoint/flights')).toEqual([
+      'functions.f.environment.A',
+    ]);
+    for (const value of ['s3://data/flights/x', 'late flights', 'flights-live'])
+      expect(both(value)).toEqual([]);
+  });
+
   test('with one name in both is not taken for another by what the name says', () => {
     expect(
       textsOf(names('functions', ['prod-model', 'production-x'], ['prod-model', 'production-x'])),
