@@ -4,9 +4,9 @@ import { createDrillHandler } from '../../../functions/rollback-drill/handler.ts
 import type { Environment } from '../../../functions/rollback-drill/schema.ts';
 import { GateDependencyError, GateInputError } from '../../../functions/shared/errors.ts';
 import { progressKey, progressSchema } from '../../../functions/shared/progress.ts';
-import { DurableService } from '../../support/durable-service.ts';
 import { stackEvent } from '../../support/events.ts';
 import { captureOutput, s3Error } from '../../support/fake-aws.ts';
+import { invokeDurably, invoking } from '../../support/invoke.ts';
 import { RollbackWorld } from '../../support/rollback.ts';
 
 const drill = (name: string, stack: string) => `  ${name}:
@@ -56,25 +56,9 @@ function createHandler(change: Partial<Environment> = {}) {
   });
 }
 
-function handlerOf(): (event: unknown) => Promise<unknown> {
-  const handle = createHandler();
-  return (event) =>
-    world.clock.until(handle(event, { awsRequestId: 'request-1', getRemainingTimeInMillis: () => 900_000 }));
-}
+const handlerOf = () => invoking(world.clock, createHandler());
 
-/** Its pauses are on the virtual clock, unlike those of one process. */
-function durably(event: unknown): Promise<unknown> {
-  type Handler = ConstructorParameters<typeof DurableService>[0];
-  const handle = createHandler({ WORKFLOW: 'durable' }) as Handler;
-  const service = new DurableService(
-    async (...invocation) => {
-      await world.clock.catchUp();
-      return handle(...invocation);
-    },
-    (ms) => world.clock.skip(ms),
-  );
-  return world.clock.until(service.run(event));
-}
+const durably = (event: unknown) => invokeDurably(world.clock, createHandler({ WORKFLOW: 'durable' }), event);
 
 const refused = (name: string) => ({
   drill: name,

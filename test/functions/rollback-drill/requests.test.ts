@@ -1,7 +1,6 @@
 import {
   InvokeEndpointCommand,
   type InvokeEndpointCommandInput,
-  ModelError,
   SageMakerRuntimeClient,
 } from '@aws-sdk/client-sagemaker-runtime';
 import { mockClient } from 'aws-sdk-client-mock';
@@ -15,6 +14,7 @@ import {
 } from '../../../functions/rollback-drill/adapters/requests.ts';
 import type { EndpointState } from '../../../functions/rollback-drill/endpoint.ts';
 import type { Slice, Who } from '../../../functions/rollback-drill/measurements.ts';
+import { answer, modelError } from '../../support/runtime.ts';
 import { VirtualClock } from '../../support/virtual-clock.ts';
 
 const START = Date.UTC(2026, 0, 5, 12);
@@ -29,21 +29,7 @@ beforeEach(() => {
 
 afterEach(() => runtime.restore());
 
-/** An answer of an endpoint. */
-const answer = (text: string, variant?: string) => ({
-  Body: Buffer.from(text) as never,
-  ...(variant !== undefined && { InvokedProductionVariant: variant }),
-});
-
 const inputs = () => runtime.commandCalls(InvokeEndpointCommand).map((one) => one.args[0].input);
-
-const modelError = (status?: number) =>
-  new ModelError({
-    message: 'Received server error from primary with message "secret of the model"',
-    ...(status !== undefined && { OriginalStatusCode: status }),
-    OriginalMessage: 'secret of the model',
-    $metadata: { httpStatusCode: 424 },
-  });
 
 test('each request is made once, with a connection of its own', async () => {
   const { config } = client();

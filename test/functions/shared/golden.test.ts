@@ -2,7 +2,6 @@ import { Readable } from 'node:stream';
 import { GetObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import {
   InvokeEndpointCommand,
-  ModelError,
   SageMakerRuntimeClient,
   SageMakerRuntimeServiceException,
 } from '@aws-sdk/client-sagemaker-runtime';
@@ -12,6 +11,7 @@ import { GateDependencyError, GateInputError } from '../../../functions/shared/e
 import { ask, readGolden } from '../../../functions/shared/golden.ts';
 import { sha256 } from '../../../functions/shared/identity.ts';
 import { FakeAws, s3Error } from '../../support/fake-aws.ts';
+import { answer, modelError } from '../../support/runtime.ts';
 
 const mockRuntime = () => mockClient(SageMakerRuntimeClient);
 let runtime: ReturnType<typeof mockRuntime>;
@@ -23,21 +23,7 @@ beforeEach(() => {
 
 afterEach(() => runtime.restore());
 
-/** An answer of an endpoint. */
-const answer = (text: string, variant?: string) => ({
-  Body: Buffer.from(text) as never,
-  ...(variant !== undefined && { InvokedProductionVariant: variant }),
-});
-
 const inputs = () => runtime.commandCalls(InvokeEndpointCommand).map((one) => one.args[0].input);
-
-const modelError = (status?: number) =>
-  new ModelError({
-    message: 'Received server error from primary with message "secret of the model"',
-    ...(status !== undefined && { OriginalStatusCode: status }),
-    OriginalMessage: 'secret of the model',
-    $metadata: { httpStatusCode: 424 },
-  });
 
 const serviceError = (name: string, status: number) =>
   new SageMakerRuntimeServiceException({
