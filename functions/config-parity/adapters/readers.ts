@@ -27,7 +27,8 @@ export const READERS: Readonly<Record<Exclude<ResourceKind, 'models' | 'monitors
   parameters: { batch: 200, read: readParameters },
   featureGroups: { batch: 100, read: readFeatureGroups },
   tables: { batch: 200, read: readTables },
-  pipelines: { batch: 100, read: readPipelines },
+  // A definition has up to 1 MB, and a part of a snapshot at most 32 MB.
+  pipelines: { batch: 25, read: readPipelines },
   rules: { batch: 100, read: readRules },
   schedules: { batch: 200, read: readSchedules },
   tocsin: { batch: 1, read: readTocsin },

@@ -1,7 +1,6 @@
 import { DescribePipelineCommand, type DescribePipelineCommandOutput } from '@aws-sdk/client-sagemaker';
 import { isGone } from '../../shared/sagemaker.ts';
-import { tryJson } from '../../shared/schema.ts';
-import type { Json } from '../json.ts';
+import { jsonOf } from '../json-text.ts';
 import type { Path } from '../path.ts';
 import { attempt, type Found, type Reading } from './reading.ts';
 import { readEach } from './things.ts';
@@ -55,7 +54,7 @@ function pipelineValue(pipeline: DescribePipelineCommandOutput): JsonObject {
     ParallelismConfiguration,
     ...more
   } = pipeline;
-  const definition = PipelineDefinition && ((tryJson(PipelineDefinition) as Json) ?? PipelineDefinition);
+  const definition = PipelineDefinition && jsonOf(PipelineDefinition);
   return {
     ...setOf({
       ...membersOf(more),

@@ -254,6 +254,11 @@ describe('a pipeline', () => {
     expect((await readAll()).resources[0]?.value).toEqual({});
   });
 
+  test('keeps every digit of its numbers', async () => {
+    mock.on(DescribePipelineCommand).resolves({ PipelineDefinition: '{"Seed":9007199254740993}' });
+    expect((await readAll()).resources[0]?.value).toEqual({ definition: { Seed: '9007199254740993' } });
+  });
+
   test('is not settled while it is deleted', async () => {
     mock.on(DescribePipelineCommand).resolves({ PipelineStatus: 'Deleting' });
     expect((await readAll()).unsettled).toEqual([
