@@ -1,7 +1,8 @@
 import { GateInputError } from '../shared/errors.ts';
-import { compare, unsurePaths } from './compare.ts';
+import { compare } from './compare.ts';
 import type { Comparison, DocumentedUse, ProbeOutcome } from './comparison.ts';
 import { usesOf } from './documented.ts';
+import { unsurePaths } from './pairing.ts';
 import type { Path } from './path.ts';
 import { judgeProbes } from './probes.ts';
 import type { Parity, Side } from './schema.ts';
