@@ -378,6 +378,7 @@ const documentedEntrySchema = strict({
   owner: z.string({ error: 'who answers for it' }).trim().min(1).describe('Who answers for it'),
   expires: z
     .string({ error: DAY })
+    .regex(/^\d{4}-\d{2}-\d{2}$/, { error: DAY, abort: true })
     .refine(isDay, `expected ${DAY}`)
     .describe('The last day on which it holds, in UTC'),
   test: testShape.describe('What has to hold all the same: one of relation, same, values, probe'),
