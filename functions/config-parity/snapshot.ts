@@ -36,6 +36,18 @@ export interface Unreadable {
 /** Why a stack was not read that tocsin.yaml names. */
 export const NO_STACK = 'there is no such stack';
 
+/** Why a model was not read that could be. */
+export const NOT_COMPARED = {
+  components: 'inference components are not compared',
+  override: 'models of single instance types are not compared',
+} as const;
+
+/** Why a selection of tocsin.yaml has nothing to compare. */
+export const NOTHING_SELECTED = {
+  stack: 'nothing in it is compared',
+  tags: 'nothing that is compared has them',
+} as const;
+
 /** Something that was changing while it was read. */
 export interface Unsettled {
   path: Path;

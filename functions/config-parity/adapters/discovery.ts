@@ -2,7 +2,7 @@ import { ListStackResourcesCommand, type StackResourceSummary } from '@aws-sdk/c
 import { GetResourcesCommand } from '@aws-sdk/client-resource-groups-tagging-api';
 import { mapLimit } from '../../shared/aws.ts';
 import { pairName, physicalName, RESOURCE_KINDS, type ResourceKind } from '../schema.ts';
-import { NO_STACK } from '../snapshot.ts';
+import { NO_STACK, NOTHING_SELECTED } from '../snapshot.ts';
 import { everyPage } from './pages.ts';
 import { type Attempt, attempt, CONCURRENCY, type Found, type Reading } from './reading.ts';
 import { ANY_GROUP, listSchedules } from './schedules.ts';
@@ -29,14 +29,14 @@ export async function discover(reading: Reading): Promise<Found[]> {
     const found = await foundInStack(reading, name, physical);
     const of = { path: ['stacks', name], physical, action: 'cloudformation:ListStackResources' };
     // What selects nothing in either environment would go for equal.
-    if (found?.length === 0) sink.unreadable({ ...of, why: 'nothing in it is compared' });
+    if (found?.length === 0) sink.unreadable({ ...of, why: NOTHING_SELECTED.stack });
     return found ?? [];
   });
   const tagged = await mapLimit(compare.tags, CONCURRENCY, async (tags) => {
     const physical = textOfTags(tags[reading.side]);
     const found = await foundByTags(reading, tags[reading.side]);
     const of = { path: ['tags', physical], physical, action: 'tag:GetResources' };
-    if (found?.length === 0) sink.unreadable({ ...of, why: 'nothing that is compared has them' });
+    if (found?.length === 0) sink.unreadable({ ...of, why: NOTHING_SELECTED.tags });
     return found ?? [];
   });
   return distinct([named(reading), inStacks.flat(), tagged.flat()]);

@@ -16,6 +16,7 @@ import {
 import { mapLimit } from '../../shared/aws.ts';
 import { isGone } from '../../shared/sagemaker.ts';
 import { itemOf, type Path } from '../path.ts';
+import { NOT_COMPARED } from '../snapshot.ts';
 import { everyPage } from './pages.ts';
 import { attempt, CONCURRENCY, DELETED, type Found, type Reading } from './reading.ts';
 import { type DeployedModel, readModels } from './sagemaker-models.ts';
@@ -384,23 +385,23 @@ function deploymentOf({
   });
 }
 
-/** The model of a variant, if any; what is not read is told. */
+/** The model of a variant, if any. Of models that are not read nobody knows whether they are equal. */
 function modelsOf({ sink }: Reading, endpoint: string, { definition, live }: Variant): DeployedModel[] {
   const { VariantName = '', ModelName, InstancePools = [] } = definition;
   const name = `${endpoint}/${VariantName}`;
+  const action = 'sagemaker:DescribeModel';
   const overrides = InstancePools.filter(({ ModelNameOverride }) => ModelNameOverride !== undefined);
   for (const { InstanceType } of overrides) {
-    sink.notRead({
-      subject: `model of ${name} on ${InstanceType}`,
-      why: 'of a variant with a model for each instance type only its own model is compared',
+    sink.unreadable({
+      path: ['models', name, 'overrides', itemOf(InstanceType ?? '')],
+      physical: name,
+      action,
+      why: NOT_COMPARED.override,
     });
   }
   if (ModelName !== undefined) return [{ name, physical: ModelName, images: live?.DeployedImages ?? [] }];
   if (overrides.length === 0) {
-    sink.notRead({
-      subject: `models of ${name}`,
-      why: 'they are inference components, which are not compared',
-    });
+    sink.unreadable({ path: ['models', name], physical: name, action, why: NOT_COMPARED.components });
   }
   return [];
 }

@@ -467,6 +467,18 @@ describe('what could not be read', () => {
     expect(finding?.help).toBe('Correct its name under compare in tocsin.yaml, or deploy it.');
   });
 
+  test.each([
+    ['inference components are not compared', /take the endpoint out of compare\.$/],
+    ['models of single instance types are not compared', /take the endpoint out of compare\.$/],
+    ['nothing in it is compared', /^Correct what compare selects/],
+    ['nothing that is compared has them', /^Correct what compare selects/],
+  ])('says what to do where %s', (why, help) => {
+    expect(bad({ staging: { unreadable: [denied('a', { why })] } })[0]).toMatchObject({
+      outcome: 'inconclusive',
+      help: expect.stringMatching(help),
+    });
+  });
+
   test('is bounded', () => {
     const unreadable = Array.from({ length: 300 }, (_, index) => denied('a', { action: `x:Get${index}` }));
     const findings = bad({ staging: { unreadable } });

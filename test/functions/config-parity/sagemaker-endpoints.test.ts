@@ -426,20 +426,22 @@ describe('the number of instances', () => {
   });
 });
 
-describe('models that are not compared', () => {
-  test('are told: inference components', async () => {
+describe('models that are not compared are not known to be equal', () => {
+  test('of inference components', async () => {
     describes({}, { ProductionVariants: [{ VariantName: 'main', InstanceType: 'ml.g5.xlarge' }] });
-    const { notRead, resources } = await read();
+    const { unreadable, resources } = await read();
     expect(resources.map(({ kind }) => kind)).toEqual(['endpoints']);
-    expect(notRead).toEqual([
+    expect(unreadable).toEqual([
       {
-        subject: 'models of flights/main',
-        why: 'they are inference components, which are not compared',
+        path: ['models', 'flights/main'],
+        physical: 'flights/main',
+        action: 'sagemaker:DescribeModel',
+        why: 'inference components are not compared',
       },
     ]);
   });
 
-  test('are told: one for each instance type', async () => {
+  test('of single instance types', async () => {
     describes(
       {},
       {
@@ -454,7 +456,7 @@ describe('models that are not compared', () => {
         ],
       },
     );
-    const { notRead, resources } = await read();
+    const { unreadable, resources } = await read();
     expect(resources[0]?.value).toMatchObject({
       variants: [
         {
@@ -465,10 +467,12 @@ describe('models that are not compared', () => {
         },
       ],
     });
-    expect(notRead).toEqual([
+    expect(unreadable).toEqual([
       {
-        subject: 'model of flights/main on ml.g5.xlarge',
-        why: 'of a variant with a model for each instance type only its own model is compared',
+        path: ['models', 'flights/main', 'overrides', '[ml.g5.xlarge]'],
+        physical: 'flights/main',
+        action: 'sagemaker:DescribeModel',
+        why: 'models of single instance types are not compared',
       },
     ]);
   });
