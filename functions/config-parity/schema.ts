@@ -53,7 +53,13 @@ const environmentOf = (word: string) =>
   strict({
     names: z
       .array(
-        z.string().regex(/^[A-Za-z0-9]([A-Za-z0-9_-]{0,30}[A-Za-z0-9])?$/, 'a word such as staging or prod'),
+        z
+          .string()
+          // A number of its own would fold whatever is counted.
+          .regex(
+            /^(?=.*[A-Za-z])[A-Za-z0-9]([A-Za-z0-9_-]{0,30}[A-Za-z0-9])?$/,
+            'a word such as staging or prod',
+          ),
       )
       .min(1)
       .max(8)
@@ -368,7 +374,11 @@ const documentedEntrySchema = strict({
     .min(1)
     .superRefine((text, context) => {
       try {
-        parsePattern(text);
+        const { segments } = parsePattern(text);
+        // It would cover whatever comes.
+        if (segments.every((segment) => segment === '**' || segment.test('') || segment.test('[]'))) {
+          context.addIssue({ code: 'custom', message: 'expected at least one word that is no wildcard' });
+        }
       } catch (error) {
         context.addIssue({ code: 'custom', message: (error as Error).message });
       }

@@ -99,6 +99,11 @@ describe('a comparison of tocsin.yaml', () => {
       'substitutions.0: staging and production are the same text',
     ],
     [
+      'an environment that is called by a number',
+      { compare: { functions: ['score-{environment}'] }, staging: { names: ['1'] } },
+      expect.stringContaining('staging.names.0: expected a word such as staging or prod'),
+    ],
+    [
       'a name of no environment',
       { compare: { functions: ['score'] } },
       expect.stringContaining(
@@ -186,6 +191,8 @@ describe('a documented difference', () => {
       /^0\.expires: expected a day such as 2027-01-31, got "tomorrow"$/,
     ],
     ['a path that is none', { path: 'models..delay' }, /^0\.path: .*is no path from its character 7 on/],
+    ['wildcards alone', { path: '**.*' }, /^0\.path: expected at least one word that is no wildcard/],
+    ['items of whatever list', { path: '**[*]' }, /^0\.path: expected at least one word/],
     ['no test', { test: {} }, /^0\.test: expected one of relation, same, values and probe, got none/],
     [
       'two tests',
