@@ -483,6 +483,11 @@ describe('a resource', () => {
     });
   });
 
+  test('that one environment alone was asked for, and has not, is not missing', () => {
+    const gone = snapshot('staging', { resources: [resource('functions', 'x', null)] });
+    expect(compare(gone, snapshot('production', {}), PARITY)).toMatchObject({ missing: [], differences: [] });
+  });
+
   test('that cannot be told from another is ambiguous', () => {
     const comparison = names('alarms', ['a-staging', 'staging-a', 'b'], ['a-production', 'b']);
     expect(comparison.ambiguous).toEqual([

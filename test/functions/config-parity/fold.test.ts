@@ -64,12 +64,15 @@ describe('what stands for what', () => {
         { staging: 'bucket', production: 'store' },
         { staging: 'staging-bucket', production: 'prod-store-7', as: 'bucket' },
         { staging: '10', production: '20' },
+        { staging: 'lake', production: 'pond' },
+        { staging: 'lake-raw', production: 'sea', as: 'raw' },
       ],
     });
     expect(textOf(folder, 's3://staging-bucket/x')).toBe('s3://{bucket}/x');
     expect(textOf(folder, 'my-bucket-staging')).toBe('my-{value}-{environment}');
     expect(folder.fold('production', 's3://prod-store-7/x').text).toBe('s3://{bucket}/x');
     expect(textOf(folder, 'a10b, 110')).toBe('a{value}b, 110');
+    expect(textOf(folder, 's3://lake-raw/lake')).toBe('s3://{raw}/{value}');
   });
 
   test('takes all names of an environment', () => {
@@ -183,6 +186,7 @@ describe('what AWS makes up', () => {
     // Somebody has chosen these.
     ['flight-subscription', 'flight-subscription'],
     ['flight-preprocess01', 'flight-preprocess01'],
+    ['my-flight-preprocess01', 'my-flight-preprocess01'],
     ['flight-MyModel2Rev3', 'flight-MyModel2Rev3'],
     ['Gate12345678-subscription', 'Gate12345678-subscription'],
     ['Model20261122', 'Model20261122'],
