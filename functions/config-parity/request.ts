@@ -98,15 +98,15 @@ type Deployment = Exclude<ParityTrigger, { parity: string }>;
 
 function isStartedBy(config: ParityConfig, trigger: Deployment): boolean {
   if ('stack' in trigger) return config.afterDeployOf.includes(trigger.stack);
-  if ('endpoint' in trigger) return ownEndpoints(config).includes(trigger.endpoint);
+  if ('endpoint' in trigger) return endpointsOf(config).includes(trigger.endpoint);
   return config.afterStage.some(
     ({ pipeline, stage }) => pipeline === trigger.pipeline && stage === trigger.stage,
   );
 }
 
-/** The endpoints in the account that the function is in: events of others do not reach it. */
-function ownEndpoints(config: ParityConfig): string[] {
-  return SIDES.filter((side) => config[side].role === undefined).flatMap((side) =>
+/** Endpoints of both environments: events of another account may be forwarded. */
+function endpointsOf(config: ParityConfig): string[] {
+  return SIDES.flatMap((side) =>
     config.compare.endpoints.map((pair) => physicalName(pair, side, config[side])),
   );
 }

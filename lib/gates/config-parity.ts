@@ -1,9 +1,16 @@
-import { Duration, Stack, Token } from 'aws-cdk-lib';
+import { Duration, Stack } from 'aws-cdk-lib';
 import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
-import { LONGEST_PARITY_MS, type Parity, physicalName, SIDES } from '../../functions/config-parity/schema.ts';
+import {
+  type EnvironmentConfig,
+  LONGEST_PARITY_MS,
+  type Parity,
+  physicalName,
+  SIDES,
+} from '../../functions/config-parity/schema.ts';
 import { EVENT_SOURCE } from '../../functions/shared/schema.ts';
 import { type Config, parityBundleOf } from '../config.ts';
+import type { Place } from '../shared/arn.ts';
 import { waitingFunction } from '../shared/engine.ts';
 import { patternsOf } from '../shared/event-patterns.ts';
 import type { EvidenceStore } from '../shared/evidence-store.ts';
@@ -88,20 +95,18 @@ export class ConfigParity extends Construct {
         parity: name,
       });
     }
-    this.gate.onDeployments(parities.flatMap(({ value }) => value.afterDeployOf));
+    this.gate.onDeployments(
+      parities.flatMap(({ value }) => value.afterDeployOf),
+      [{}, ...parities.flatMap(({ value }) => SIDES.map((side) => placeOf(value[side])))],
+    );
     this.#onEndpoints(parities);
     this.#onStages(parities);
   }
 
-  /** Events of other accounts and regions do not come here. */
+  /** Events of other accounts and regions come where somebody forwards them. */
   #onEndpoints(parities: readonly Parity[]): void {
-    const { region } = Stack.of(this);
-    const isElsewhere = (its: string | undefined) =>
-      its !== undefined && !Token.isUnresolved(region) && its !== region;
     const endpoints = parities.flatMap(({ value }) =>
-      SIDES.filter((side) => value[side].role === undefined && !isElsewhere(value[side].region)).flatMap(
-        (side) => value.compare.endpoints.map((pair) => physicalName(pair, side, value[side])),
-      ),
+      SIDES.flatMap((side) => value.compare.endpoints.map((pair) => physicalName(pair, side, value[side]))),
     );
     const patterns = patternsOf(endpoints, (EndpointName) => ({
       source: ['aws.sagemaker'],
@@ -129,4 +134,10 @@ export class ConfigParity extends Construct {
       });
     }
   }
+}
+
+/** Where an environment is, as far as that is not where Tocsin is. */
+function placeOf({ account, region, role }: EnvironmentConfig): Place {
+  const its = account ?? role?.split(':')[4];
+  return { ...(its !== undefined && { account: its }), ...(region !== undefined && { region }) };
 }

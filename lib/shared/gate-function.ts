@@ -33,7 +33,7 @@ import { type IQueue, Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import { buildSync } from 'esbuild';
 import { acknowledgeWildcards } from './acknowledge.ts';
-import { localArn } from './arn.ts';
+import { localArn, type Place } from './arn.ts';
 import { DUCKDB_MODULE } from './duckdb-layer.ts';
 import type { Notifications } from './notifications.ts';
 
@@ -202,15 +202,19 @@ export class GateFunction extends Construct {
     new Rule(this, id, { description, eventPattern, targets: [this.#target()] });
   }
 
-  /** Invokes it whenever one of these CloudFormation stacks was deployed: once, however many wait for that stack. */
-  onDeployments(stacks: readonly string[]): void {
+  /**
+   * Invokes it whenever one of these CloudFormation stacks was deployed: once, however many wait for that stack.
+   *
+   * @param places where they may be; events of another account or region come where somebody forwards them
+   */
+  onDeployments(stacks: readonly string[], places: readonly Place[] = [{}]): void {
     for (const stack of new Set(stacks)) {
-      const id = localArn(this, 'cloudformation', `stack/${stack}/`);
+      const ids = places.map((place) => localArn(this, 'cloudformation', `stack/${stack}/`, place));
       this.onEvents(`Deployed-${stack}`, `Deployments of the stack ${stack}`, {
         source: ['aws.cloudformation'],
         detailType: ['CloudFormation Stack Status Change'],
         detail: {
-          'stack-id': [{ prefix: id }],
+          'stack-id': [...new Set(ids)].map((prefix) => ({ prefix })),
           'status-details': { status: ['CREATE_COMPLETE', 'UPDATE_COMPLETE'] },
         },
       });

@@ -260,7 +260,7 @@ describe('triggers', () => {
     [
       'an endpoint of another account',
       eventOf('sagemaker-endpoint-in-service', { EndpointName: 'Delay-production' }),
-      [],
+      ['elsewhere'],
     ],
     [
       'an endpoint that is updated',
@@ -294,18 +294,16 @@ describe('triggers', () => {
     expect(new Set(found.flatMap(({ detail }) => detail.EndpointName)).size).toBe(240);
   });
 
-  test('endpoints of another region do not start it', () => {
-    const config = configOf(
-      'tocsin: 1\nparity:\n  delay: { production: { region: us-west-2 }, compare: { endpoints: ["delay-{environment}"] } }\n',
-      {},
-    );
-    const names = (env?: { region: string; account: string }) =>
-      Object.values(synthesize(config, env).findResources('AWS::Events::Rule')).map(
-        ({ Properties }) => Properties.EventPattern.detail.EndpointName,
-      );
-    expect(names({ region: REGION, account: ACCOUNT })).toEqual([['delay-staging']]);
-    // Not known before: events of other regions do not come anyway.
-    expect(names()).toEqual([['delay-staging', 'delay-production']]);
+  test('events of other accounts and regions are awaited, where somebody forwards them', () => {
+    const stack = (region: string, account: string, name: string) =>
+      `arn:aws:cloudformation:${region}:${account}:stack/${name}/6f1c8d0e`;
+    const deployedIn = (id: string) => eventOf('cloudformation-stack-updated', { 'stack-id': id }) as Event;
+    const matching = (event: Event) => patterns.filter((pattern) => matches(pattern, event)).length;
+    expect(matching(deployedIn(stack('us-west-2', '444455556666', 'training')))).toBe(1);
+    expect(matching(deployedIn(stack('us-east-1', ACCOUNT, 'training')))).toBe(1);
+    // Nobody reads there.
+    expect(matching(deployedIn(stack(REGION, '999999999999', 'training')))).toBe(0);
+    expect(matching(deployedIn(stack('us-west-2', '444455556666', 'serving')))).toBe(0);
   });
 });
 

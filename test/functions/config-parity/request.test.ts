@@ -65,12 +65,15 @@ describe('what an invocation asks for', () => {
     expect(namesOf(stackEvent('Training', 'CREATE_COMPLETE'))).toEqual(['delay']);
   });
 
-  test('every comparison of an endpoint that came into service, of the own account', () => {
+  test('every comparison of an endpoint that came into service, in whatever account', () => {
     expect(namesOf(endpointEvent('flight-delay-staging'))).toEqual(['delay', 'staged']);
     expect(namesOf(endpointEvent('flight-delay-production'))).toEqual(['delay', 'staged']);
     expect(namesOf(endpointEvent('fraud-stg'))).toEqual(['fraud']);
     expect(namesOf(endpointEvent('churn-1'))).toEqual(['fraud']);
-    for (const elsewhere of ['churn-2', 'fraud-production', 'fraud-staging', 'flight-delay']) {
+    // Forwarded.
+    expect(namesOf(endpointEvent('churn-2'))).toEqual(['fraud']);
+    expect(namesOf(endpointEvent('fraud-production'))).toEqual(['fraud']);
+    for (const elsewhere of ['fraud-staging', 'flight-delay']) {
       expect(namesOf(endpointEvent(elsewhere))).toEqual({
         ignored: `no comparison runs after the endpoint ${elsewhere} came into service`,
       });
