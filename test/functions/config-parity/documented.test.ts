@@ -108,7 +108,7 @@ describe('an entry', () => {
 
   test('is about what an earlier one is not about', () => {
     const [a, b] = [differenceOf(), differenceOf(INSTANCES, 1, 2, 'capacity')];
-    const uses = usesFor([entryOf(), entryOf({ path: '**' }), entryOf()], [a, b]);
+    const uses = usesFor([entryOf(), entryOf({ path: '**.*s*' }), entryOf()], [a, b]);
     expect(uses.map(({ covers }) => covers)).toEqual([[a.text], [b.text], []]);
     expect(uses[2]).toMatchObject({
       state: 'stale',
@@ -333,7 +333,9 @@ describe('what is not documented', () => {
   test('every difference is of at most one entry, and of one wherever a pattern matches it', () => {
     const segment = fc.constantFrom('a', 'b', 'c');
     const path = fc.array(segment, { minLength: 1, maxLength: 3 });
-    const pattern = fc.array(fc.constantFrom('a', 'b', 'c', '*', '**'), { minLength: 1, maxLength: 3 });
+    const pattern = fc
+      .array(fc.constantFrom('a', 'b', 'c', '*', '**'), { minLength: 1, maxLength: 3 })
+      .filter((segments) => segments.some((one) => !one.startsWith('*')));
     fc.assert(
       fc.property(
         fc.uniqueArray(path, { selector: (one) => one.join('.'), maxLength: 8 }),
