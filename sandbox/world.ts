@@ -12,6 +12,7 @@ import { SageMakerClient } from '@aws-sdk/client-sagemaker';
 import { SNSClient } from '@aws-sdk/client-sns';
 import { SQSClient } from '@aws-sdk/client-sqs';
 import { AssumeRoleCommand, STSClient } from '@aws-sdk/client-sts';
+import type { Finding } from '../functions/shared/verdict.ts';
 import type { Transcript } from './console.ts';
 import type { Outputs } from './deploy.ts';
 import { type Emulator, endOfLog, REGION, ROOT_CREDENTIALS } from './emulator.ts';
@@ -199,4 +200,17 @@ export function expect<T extends string | number | boolean | undefined>(
 ): void {
   if (got === expected) return;
   throw new SandboxError('story', `${what}: expected ${expected}, got ${got}`);
+}
+
+/**
+ * The finding of a check, which is to have come out as it is claimed.
+ *
+ * @throws SandboxError where there is none, or it has another outcome
+ */
+export function findingOf(findings: readonly Finding[], check: string, outcome: Finding['outcome']): Finding {
+  const found = findings.find((finding) => finding.check === check);
+  if (found?.outcome === outcome) return found;
+  throw new SandboxError('story', `The finding ${check} is to be ${outcome}, got ${found?.outcome}.`, {
+    output: findings.map((finding) => `${finding.check} ${finding.outcome}: ${finding.message}`).join('\n'),
+  });
 }

@@ -1,5 +1,5 @@
 import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { PutMetricAlarmCommand } from '@aws-sdk/client-cloudwatch';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
 import {
@@ -18,16 +18,15 @@ import {
   SIDES,
   type Side,
 } from '../../functions/config-parity/schema.ts';
-import { verdictFolder } from '../../functions/shared/evidence.ts';
 import { placeOf } from '../../functions/shared/schema.ts';
-import type { Finding, Verdict } from '../../functions/shared/verdict.ts';
+import type { Verdict } from '../../functions/shared/verdict.ts';
 import { loadConfig } from '../../lib/config.ts';
 import { REGION, ROOT_CREDENTIALS } from '../emulator.ts';
 import { SandboxError } from '../errors.ts';
 import { Inbox } from '../inbox.ts';
 import { ROOT } from '../paths.ts';
 import { inService, serveFlightDelays } from '../serving.ts';
-import { expect, type Story, type World } from '../world.ts';
+import { expect, findingOf, type Story, type World } from '../world.ts';
 
 /** The comparison of tocsin.yaml. */
 const PARITY = 'flight-delay';
@@ -286,22 +285,12 @@ async function proveExpired({ world }: Scene): Promise<void> {
   expect('the outcome', verdict.outcome, 'fail');
   transcript.holds('caught', 'what was documented has expired:');
   transcript.quote(findingOf(verdict.findings, 'documented-expired', 'fail').message);
-  expect('the folder of the evidence', verdict.gate, 'config-parity');
-  transcript.note('evidence', verdictFolder('config-parity', PARITY, verdict.id));
 }
 
 async function copyContracts(folder: string): Promise<void> {
   const { datasets } = loadConfig(join(ROOT, 'tocsin.yaml'));
   for (const { contract } of datasets) {
-    await mkdir(join(folder, contract, '..'), { recursive: true });
+    await mkdir(dirname(join(folder, contract)), { recursive: true });
     await copyFile(join(ROOT, contract), join(folder, contract));
   }
-}
-
-function findingOf(findings: readonly Finding[], check: string, outcome: Finding['outcome']): Finding {
-  const found = findings.find((finding) => finding.check === check);
-  if (found?.outcome === outcome) return found;
-  throw new SandboxError('story', `The finding ${check} is to be ${outcome}, got ${found?.outcome}.`, {
-    output: findings.map((finding) => `${finding.check} ${finding.outcome}: ${finding.message}`).join('\n'),
-  });
 }

@@ -17,7 +17,7 @@ import {
   type RollbackResult,
 } from '../../functions/rollback-drill/schema.ts';
 import { placeOf } from '../../functions/shared/schema.ts';
-import type { Finding, Verdict } from '../../functions/shared/verdict.ts';
+import type { Verdict } from '../../functions/shared/verdict.ts';
 import { loadConfig } from '../../lib/config.ts';
 import { seconds } from '../console.ts';
 import { REGION, ROOT_CREDENTIALS } from '../emulator.ts';
@@ -26,7 +26,7 @@ import { DATE_IN_UTC } from '../flights.ts';
 import { ROOT } from '../paths.ts';
 import { Procedure } from '../procedure.ts';
 import { inService, serveFlightDelays } from '../serving.ts';
-import { expect, type Story, type World } from '../world.ts';
+import { expect, findingOf, type Story, type World } from '../world.ts';
 
 /** The drill of tocsin.yaml. */
 const DRILL = 'flight-delay';
@@ -185,14 +185,6 @@ function proveSick({ transcript }: World, { outcome, findings }: Verdict, proced
   const serves = findingOf(findings, 'previous-model-serves', 'fail');
   transcript.holds('caught', 'what still serves:');
   transcript.quote(serves.message);
-}
-
-function findingOf(findings: readonly Finding[], check: string, outcome: Finding['outcome']): Finding {
-  const found = findings.find((finding) => finding.check === check);
-  if (found?.outcome === outcome) return found;
-  throw new SandboxError('story', `The finding ${check} is to be ${outcome}, got ${found?.outcome}.`, {
-    output: findings.map((finding) => `${finding.check} ${finding.outcome}: ${finding.message}`).join('\n'),
-  });
 }
 
 /** What the endpoint is, and what it answers. */
