@@ -95,7 +95,8 @@ function metricAlarm({
     period: Period,
     unit: Unit,
     evaluationPeriods: EvaluationPeriods,
-    datapointsToAlarm: DatapointsToAlarm,
+    // What it means where it is not set.
+    datapointsToAlarm: DatapointsToAlarm ?? EvaluationPeriods,
     lowSamples: EvaluateLowSampleCountPercentile,
     // Else over sliding ones.
     ...(clock !== undefined && { window: { type: 'wall clock', timezone: clock.Timezone } }),

@@ -145,6 +145,8 @@ describe('an alarm', () => {
       thresholdMetric: 'band',
       operator: 'GreaterThanUpperThreshold',
       evaluationPeriods: 1,
+      // As many as it looks at, where it is not set.
+      datapointsToAlarm: 1,
       missingData: 'missing',
       actionsEnabled: true,
     });
