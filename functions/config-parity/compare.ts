@@ -3,7 +3,8 @@ import { isKeyId, isTime, keepsOrder, keepsTimes, kindOf } from './classify.ts';
 import type { Comparison, Difference, Folding, SideValue } from './comparison.ts';
 import type { Folded, Folder, FoldOptions } from './fold.ts';
 import type { Json } from './json.ts';
-import { matchedBy, nodeOf, order, type Unknown, unknownOf } from './pairing.ts';
+import { order, sortedBy } from './order.ts';
+import { matchedBy, nodeOf, type Pairing, type Unknown, unknownOf } from './pairing.ts';
 import { formatPath, itemOf, type Path } from './path.ts';
 import { durationOf } from './quantities.ts';
 import { type DifferenceKind, type ParityConfig, SEVERITY, SIDES, type Side } from './schema.ts';
@@ -31,11 +32,20 @@ interface Matched<T> {
 
 type ObjectValue = { [key: string]: Json };
 
-/** Compares two environments. */
-export function compare(staging: Snapshot, production: Snapshot, parity: ParityConfig): Comparison {
-  const { folder, names, matched } = matchedBy({ staging, production }, parity);
+/**
+ * Compares two environments.
+ *
+ * @param pairing of the same snapshots, where the caller has it already
+ */
+export function compare(
+  staging: Snapshot,
+  production: Snapshot,
+  parity: ParityConfig,
+  pairing: Pairing = matchedBy({ staging, production }, parity),
+): Comparison {
+  const { folder, matched } = pairing;
   const comparing = new Comparing(folder);
-  const unknown = unknownOf({ staging, production }, names, folder);
+  const unknown = unknownOf({ staging, production }, pairing);
   const comparison: Pick<Comparison, 'ambiguous' | 'missing'> = { ambiguous: [], missing: [] };
   let resources = 0;
 
@@ -412,13 +422,6 @@ function withSortedLists(value: Json): Json {
   // Of a pattern of events: [">", 0, "<=", 5].
   const sorted = (key: string, inner: Json) => (key === 'numeric' ? inner : withSortedLists(inner));
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, sorted(key, inner)]));
-}
-
-function sortedBy<T>(items: readonly T[], key: (item: T) => string): T[] {
-  return items
-    .map((item) => [key(item), item] as const)
-    .sort(([a], [b]) => order(a, b))
-    .map(([, item]) => item);
 }
 
 /** Takes away what both lists have, as often as both have it. */

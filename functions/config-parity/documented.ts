@@ -52,7 +52,7 @@ export function usesOf(comparison: Comparison, parity: Parity, context: UseConte
   return entries.map(({ pattern, covers, takenBy, ...entry }, index) => {
     const idle = (): State => {
       if (takenBy !== undefined) {
-        const line = parity.documented === undefined ? DOCUMENTED_FILE : lineAt(parity.documented, [takenBy]);
+        const line = lineOfEntry(parity, takenBy);
         return { state: 'stale', why: `All that it is about ${line} documents before it.` };
       }
       if (unknown.some((path) => mayMatchWithin(pattern, path))) {
@@ -76,30 +76,29 @@ export function usesOf(comparison: Comparison, parity: Parity, context: UseConte
   });
 }
 
-/** Differences that no entry is about, or one that is not in force. */
-export function undocumentedOf({
-  comparison,
-  uses,
-}: {
+/** Differences, and what became of what is documented of them. */
+interface Looked {
   comparison: Comparison;
   uses: readonly DocumentedUse[];
-}): Difference[] {
-  const documented = new Set(
-    uses.filter(({ state }) => state === 'holds' || state === 'unknown').flatMap(({ covers }) => covers),
-  );
-  return comparison.differences.filter(({ text }) => !documented.has(text));
+}
+
+/** Differences that no entry is about, or one that is not in force. */
+export function undocumentedOf({ comparison, uses }: Looked): Difference[] {
+  return uncoveredOf({
+    comparison,
+    uses: uses.filter(({ state }) => state === 'holds' || state === 'unknown'),
+  });
 }
 
 /** Differences that no entry is about. */
-export function uncoveredOf({
-  comparison,
-  uses,
-}: {
-  comparison: Comparison;
-  uses: readonly DocumentedUse[];
-}): Difference[] {
+export function uncoveredOf({ comparison, uses }: Looked): Difference[] {
   const covered = new Set(uses.flatMap(({ covers }) => covers));
   return comparison.differences.filter(({ text }) => !covered.has(text));
+}
+
+/** Where an entry of parity.yaml stands: `parity.yaml:12`. */
+export function lineOfEntry({ documented }: Pick<Parity, 'documented'>, entry: number): string {
+  return documented === undefined ? DOCUMENTED_FILE : lineAt(documented, [entry]);
 }
 
 function isOneSided(difference: Difference): boolean {

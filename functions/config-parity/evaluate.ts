@@ -2,10 +2,10 @@ import { GateInputError } from '../shared/errors.ts';
 import { compare } from './compare.ts';
 import type { Comparison, DocumentedUse, ProbeOutcome } from './comparison.ts';
 import { usesOf } from './documented.ts';
-import { unsurePaths } from './pairing.ts';
+import { matchedBy, unsurePaths } from './pairing.ts';
 import type { Path } from './path.ts';
 import { judgeProbes } from './probes.ts';
-import type { Parity, Side } from './schema.ts';
+import { accountOf, type Parity, type Side } from './schema.ts';
 import type { Snapshot } from './snapshot.ts';
 
 /*
@@ -32,10 +32,12 @@ export interface Evaluation {
 export function evaluate(staging: Snapshot, production: Snapshot, parity: Parity, asOf: string): Evaluation {
   checkOrigin(staging, 'staging', parity);
   checkOrigin(production, 'production', parity);
-  const comparison = compare(staging, production, parity.value);
+  const snapshots = { staging, production };
+  const pairing = matchedBy(snapshots, parity.value);
+  const comparison = compare(staging, production, parity.value, pairing);
   const probes = judgeProbes(staging, production, parity.value);
   const unreadable: Path[] = [
-    ...unsurePaths(staging, production, parity.value),
+    ...unsurePaths(snapshots, pairing),
     ...[...comparison.ambiguous, ...comparison.missing].map(({ path }) => path),
   ];
   return { comparison, uses: usesOf(comparison, parity, { probes, unreadable, asOf }), probes, asOf };
@@ -54,10 +56,9 @@ function checkOrigin(snapshot: Snapshot, side: Side, { name, value }: Parity): v
       help: 'Give that of staging first, and that of production second.',
     });
   }
-  const { account, region, role } = value[side];
   for (const [what, expected, found] of [
-    ['account', account ?? role?.split(':')[4], snapshot.account],
-    ['region', region, snapshot.region],
+    ['account', accountOf(value[side]), snapshot.account],
+    ['region', value[side].region, snapshot.region],
   ]) {
     if (expected === undefined || expected === found) continue;
     throw new GateInputError(

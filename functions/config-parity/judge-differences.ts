@@ -1,7 +1,7 @@
 import { clip, countOf, formatNumber } from '../shared/format.ts';
 import type { Finding } from '../shared/verdict.ts';
 import type { Difference, DocumentedUse } from './comparison.ts';
-import { uncoveredOf } from './documented.ts';
+import { lineOfEntry, uncoveredOf } from './documented.ts';
 import { daysBetween, type Judging } from './judging.ts';
 import { DIFFERENCE_KINDS, type DifferenceKind, DOCUMENTED_FILE } from './schema.ts';
 import { differenceText, valuesText } from './words.ts';
@@ -23,9 +23,8 @@ const REASON = 300;
 export function judgeUndocumented(judging: Judging): void {
   const { failOn } = judging.parity.value;
   const isFailing = ({ kind }: Difference) => failOn.includes(kind);
-  const ranked = DIFFERENCE_KINDS.flatMap((kind) =>
-    uncoveredOf(judging.evaluation).filter((difference) => difference.kind === kind),
-  );
+  const byKind = Map.groupBy(uncoveredOf(judging.evaluation), ({ kind }) => kind);
+  const ranked = DIFFERENCE_KINDS.flatMap((kind) => byKind.get(kind) ?? []);
   const ordered = [...ranked.filter(isFailing), ...ranked.filter((difference) => !isFailing(difference))];
   for (const difference of ordered.slice(0, MOST)) addUndocumented(judging, difference);
   const rest = Map.groupBy(ordered.slice(MOST), ({ kind }) => kind);
@@ -80,7 +79,7 @@ export function judgeDocumented(judging: Judging): void {
 
 function judgeUse(judging: Judging, use: DocumentedUse): void {
   const { entry, path, owner, expires, covers, state, why } = use;
-  const line = judging.lineOfEntry(entry);
+  const line = lineOfEntry(judging.parity, entry);
   if (state === 'unknown' && covers.length === 0) {
     judging.skip(path, 'documented', `whether ${line} still holds is not known: ${withinSentence(why)}`);
     return;

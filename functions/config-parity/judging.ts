@@ -1,9 +1,8 @@
 import { clip } from '../shared/format.ts';
-import { lineAt } from '../shared/schema.ts';
 import type { Finding, NotChecked } from '../shared/verdict.ts';
 import type { Difference } from './comparison.ts';
 import type { Evaluation } from './evaluate.ts';
-import { DOCUMENTED_FILE, type Parity, type Side } from './schema.ts';
+import type { Parity, Side } from './schema.ts';
 import type { Snapshot } from './snapshot.ts';
 
 /*
@@ -50,12 +49,6 @@ export class Judging {
   /** The difference at a path. */
   differenceAt(text: string | undefined): Difference | undefined {
     return text === undefined ? undefined : this.#differences.get(text);
-  }
-
-  /** `parity.yaml:12` */
-  lineOfEntry(entry: number): string {
-    const { documented } = this.parity;
-    return documented === undefined ? DOCUMENTED_FILE : lineAt(documented, [entry]);
   }
 }
 

@@ -1,4 +1,5 @@
 import { Folder, type Known } from './fold.ts';
+import { order } from './order.ts';
 import type { Path } from './path.ts';
 import { logicalName, type ParityConfig, type ResourceKind, SIDES, type Side } from './schema.ts';
 import type { Resource, Snapshot } from './snapshot.ts';
@@ -15,9 +16,6 @@ export interface Unknown {
 
 /** What is known by way of its endpoint alone. */
 const ALONG = ['models', 'monitors'] as const;
-
-/** In ascending order of code units, wherever it runs. */
-export const order = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
 
 type Snapshots = Record<Side, Snapshot>;
 
@@ -83,10 +81,14 @@ interface MatchedResource {
 }
 
 /** Which resource is which, and what folds texts that have their names. */
-export function matchedBy(
-  snapshots: Snapshots,
-  parity: ParityConfig,
-): { folder: Folder; names: Names; matched: MatchedResource[] } {
+export interface Pairing {
+  folder: Folder;
+  names: Names;
+  matched: MatchedResource[];
+}
+
+/** Finds out which resource is which. */
+export function matchedBy(snapshots: Snapshots, parity: ParityConfig): Pairing {
   const folder = new Folder(parity, snapshots.staging, snapshots.production);
   // Names are what they are, whatever is learnt from them.
   const names = new Names(new Folder(parity, snapshots.staging, snapshots.production), snapshots);
@@ -131,19 +133,17 @@ function matchResources(snapshots: Snapshots, names: Names): MatchedResource[] {
 /**
  * Paths at and below which nothing could be compared, or only what was changing meanwhile; as differences would have them.
  */
-export function unsurePaths(staging: Snapshot, production: Snapshot, parity: ParityConfig): Path[] {
-  const snapshots = { staging, production };
-  const { folder, names } = matchedBy(snapshots, parity);
+export function unsurePaths(snapshots: Snapshots, pairing: Pairing): Path[] {
   return [
-    ...pathsOf(snapshots, names, folder, ({ unreadable }) => unreadable),
-    ...pathsOf(snapshots, names, folder, ({ unsettled }) => unsettled),
+    ...pathsOf(snapshots, pairing, ({ unreadable }) => unreadable),
+    ...pathsOf(snapshots, pairing, ({ unsettled }) => unsettled),
   ];
 }
 
 /** What nothing is known of in either environment, by the segments of its paths. */
-export function unknownOf(snapshots: Snapshots, names: Names, folder: Folder): Unknown {
+export function unknownOf(snapshots: Snapshots, pairing: Pairing): Unknown {
   const root: Unknown = { whole: false, below: new Map() };
-  for (const path of pathsOf(snapshots, names, folder, ({ unreadable }) => unreadable)) {
+  for (const path of pathsOf(snapshots, pairing, ({ unreadable }) => unreadable)) {
     let node = root;
     for (const segment of path) {
       const next = node.below.get(segment) ?? { whole: false, below: new Map() };
@@ -158,8 +158,7 @@ export function unknownOf(snapshots: Snapshots, names: Names, folder: Folder): U
 /** Paths of some entries of both snapshots, as both environments call them. */
 function pathsOf(
   snapshots: Snapshots,
-  names: Names,
-  folder: Folder,
+  { names, folder }: Pairing,
   entriesOf: (snapshot: Snapshot) => readonly { path: Path }[],
 ): Path[] {
   return SIDES.flatMap((side) =>

@@ -229,7 +229,7 @@ export const paritySchema = parityShape.check(({ value, issues }) => {
   }
   for (const side of SIDES) {
     const { role, account } = value[side];
-    if (role !== undefined && account !== undefined && role.split(':')[4] !== account) {
+    if (role !== undefined && account !== undefined && accountOf({ role }) !== account) {
       complain([side, 'role'], `expected a role of the account ${account}, got ${role}`);
     }
     if (value[side].externalId !== undefined && role === undefined) {
@@ -286,6 +286,14 @@ export type ParityConfig = z.output<typeof paritySchema>;
 
 /** One environment of it. */
 export type EnvironmentConfig = ParityConfig[Side];
+
+/** The account of an environment: as it is named, or that of its role; undefined where it is Tocsin's own. */
+export function accountOf({
+  account,
+  role,
+}: Pick<EnvironmentConfig, 'account' | 'role'>): string | undefined {
+  return account ?? role?.split(':')[4];
+}
 
 /** A comparison that knows the lines of its rules; paths begin below it. */
 export interface LocatedParity extends Located<ParityConfig> {

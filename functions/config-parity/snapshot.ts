@@ -3,6 +3,7 @@ import { GateInputError } from '../shared/errors.ts';
 import type { Prediction } from '../shared/prediction.ts';
 import { parseJson } from '../shared/schema.ts';
 import type { Json } from './json.ts';
+import { sortedBy } from './order.ts';
 import type { Path } from './path.ts';
 import { RESOURCE_KINDS, type ResourceKind, SIDES, type Side } from './schema.ts';
 import { isGenuine, sanitise } from './secrets.ts';
@@ -193,11 +194,7 @@ export function snapshotOf(
   parts: readonly SnapshotPart[],
 ): Snapshot {
   const all = <T>(of: (part: SnapshotPart) => readonly T[], key: (item: T) => string): T[] =>
-    parts
-      .flatMap(of)
-      .map((item) => [key(item), item] as const)
-      .sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
-      .map(([, item]) => item);
+    sortedBy(parts.flatMap(of), key);
   const id = (...words: readonly string[]) => words.join('\u0000');
   return {
     snapshot: 1,

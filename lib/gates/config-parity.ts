@@ -2,6 +2,7 @@ import { Duration, Stack } from 'aws-cdk-lib';
 import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
 import {
+  accountOf,
   type EnvironmentConfig,
   LONGEST_PARITY_MS,
   type Parity,
@@ -137,7 +138,8 @@ export class ConfigParity extends Construct {
 }
 
 /** Where an environment is, as far as that is not where Tocsin is. */
-function placeOf({ account, region, role }: EnvironmentConfig): Place {
-  const its = account ?? role?.split(':')[4];
-  return { ...(its !== undefined && { account: its }), ...(region !== undefined && { region }) };
+function placeOf(environment: EnvironmentConfig): Place {
+  const { region } = environment;
+  const account = accountOf(environment);
+  return { ...(account !== undefined && { account }), ...(region !== undefined && { region }) };
 }
