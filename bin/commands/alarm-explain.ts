@@ -13,7 +13,7 @@ import {
 import { GateInputError } from '../../functions/shared/errors.ts';
 import { formatDuration } from '../../functions/shared/format.ts';
 import type { Explanation, Given } from '../shared/alarm-picture.ts';
-import { EXIT, type ExitCode, type Io, printable, run, style } from '../shared/cli.ts';
+import { columnsOf, EXIT, type ExitCode, type Io, printable, run, style } from '../shared/cli.ts';
 import { parsePeriod, parseWhole } from '../shared/options.ts';
 
 export interface ExplainOptions {
@@ -103,8 +103,7 @@ async function explainAlarm(name: string | undefined, options: ExplainOptions, i
   if (options.json === true) {
     io.stdout.write(`${JSON.stringify(await plain(explanation, read?.name), null, 2)}\n`);
   } else {
-    // Some terminals say that they have no columns.
-    const columns = (io.stdout as { columns?: number }).columns || 80;
+    const columns = columnsOf(io.stdout);
     io.stdout.write(
       renderPicture(io.stdout, explanation, { columns, ...(read !== undefined && { name: read.name }) }),
     );

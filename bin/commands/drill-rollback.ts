@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { GateInputError } from '../../functions/shared/errors.ts';
-import { type ExitCode, type Io, run } from '../shared/cli.ts';
+import { columnsOf, type ExitCode, type Io, run } from '../shared/cli.ts';
 import { addRunOptions, type RunOptions } from '../shared/options.ts';
 import type { Clock } from '../shared/runs.ts';
 
@@ -77,9 +77,7 @@ export async function drillRollback(
         file: 'timeline.json',
         render: async (stream, text, where) => {
           const { parseTimeline, renderTimeline } = await import('../shared/rollback-picture.ts');
-          // Some terminals say that they have no columns.
-          const columns = (stream as { columns?: number }).columns || 80;
-          return renderTimeline(stream, parseTimeline(text, where), columns);
+          return renderTimeline(stream, parseTimeline(text, where), columnsOf(stream));
         },
       },
     },

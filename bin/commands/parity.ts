@@ -4,7 +4,7 @@ import { DIFFERENCE_KINDS, type DifferenceKind } from '../../functions/config-pa
 import type { Snapshot } from '../../functions/config-parity/snapshot.ts';
 import { GateInputError } from '../../functions/shared/errors.ts';
 import { formatTime } from '../../functions/shared/format.ts';
-import { EXIT, type ExitCode, type Io, run } from '../shared/cli.ts';
+import { columnsOf, EXIT, type ExitCode, type Io, run } from '../shared/cli.ts';
 import { addLocalOptions, addRunOptions, type RunOptions } from '../shared/options.ts';
 import type { LocalOptions } from '../shared/parity.ts';
 import type { Clock } from '../shared/runs.ts';
@@ -139,11 +139,6 @@ export async function parity(
     io,
     clock,
   );
-}
-
-/** Some terminals say that they have no columns. */
-function columnsOf(stream: Io['stdout']): number {
-  return (stream as { columns?: number }).columns || 80;
 }
 
 async function parityHere(

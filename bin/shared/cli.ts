@@ -123,6 +123,12 @@ export interface Cell {
 
 const MAX_CELL = 48;
 
+/** Columns of a terminal; of anything else 80. */
+export function columnsOf(stream: Writable): number {
+  // Some terminals say that they have none.
+  return (stream as { columns?: number }).columns || 80;
+}
+
 /** Rows as lines of aligned columns, two spaces apart, without trailing blanks. */
 export function table(stream: Writable, rows: readonly (readonly Cell[])[]): string[] {
   const shown = rows.map((cells) => cells.map((cell) => ({ ...cell, text: shorten(cell.text) })));
@@ -179,9 +185,8 @@ export async function withProgress<T>(
   let shown = false;
   const timer = setInterval(() => {
     shown = true;
-    // Some terminals say that they have no columns. A line that is wrapped would not be erased.
-    const columns = (stderr as { columns?: number }).columns || 80;
-    const text = printable(typeof what === 'string' ? what : what()).slice(0, columns - 12);
+    // A line that is wrapped would not be erased.
+    const text = printable(typeof what === 'string' ? what : what()).slice(0, columnsOf(stderr) - 12);
     stderr.write(`\r\u001b[K${text} … ${Math.round((Date.now() - started) / 1000)} s`);
   }, 1000);
   try {

@@ -6,6 +6,8 @@ import { type SnapshotDependencies, takeSnapshot } from '../../functions/config-
 import { GateDependencyError } from '../../functions/shared/errors.ts';
 import { goldenPlace, readGolden } from '../../functions/shared/golden.ts';
 import { InProcessWorkflow } from '../../functions/shared/in-process.ts';
+import { remembered } from '../../functions/shared/lambda.ts';
+import type { Golden } from '../../functions/shared/prediction.ts';
 import { placeOf } from '../../functions/shared/schema.ts';
 import { connectS3 } from './aws.ts';
 import { type Io, withProgress } from './cli.ts';
@@ -37,6 +39,13 @@ export async function readLive<S extends Side>(
     await whoami(own, environment);
     clients.set(environment, own);
   }
+  const readRequests = async (place: string) => {
+    const isOwn = placeOf(place).bucket === undefined;
+    const { DataBucket } = isOwn ? await readOutputs(outputs) : {};
+    return readGolden(s3, goldenPlace(place, DataBucket));
+  };
+  /** Readers by place: both environments are asked the same. */
+  const golden = new Map<string, () => Promise<Golden>>();
   const kept = new Map<string, string>();
   const phases = new Map<Side, string>();
   const dependencies = (side: Side): SnapshotDependencies => ({
@@ -49,10 +58,10 @@ export async function readLive<S extends Side>(
         return text;
       },
     },
-    golden: async (place) => {
-      const isOwn = placeOf(place).bucket === undefined;
-      const { DataBucket } = isOwn ? await readOutputs(outputs) : {};
-      return readGolden(s3, goldenPlace(place, DataBucket));
+    golden: (place) => {
+      const read = golden.get(place) ?? remembered(() => readRequests(place));
+      golden.set(place, read);
+      return read();
     },
     now: Date.now,
     report: async (phase) => void phases.set(side, phase),
