@@ -37,6 +37,11 @@ export async function bootstrap(emulator: Emulator, options: Options): Promise<v
   await cdk(emulator, emulator.directory, ['bootstrap', `aws://${ACCOUNT}/${REGION}`], options);
 }
 
+/** Where the outputs of the stack are, as the CLI reads them. */
+export function outputsFile({ directory }: Pick<Emulator, 'directory'>): string {
+  return join(directory, 'outputs.json');
+}
+
 /**
  * `cdk deploy` of the app as it is, but for {@link CONTEXT}.
  *
@@ -44,7 +49,7 @@ export async function bootstrap(emulator: Emulator, options: Options): Promise<v
  * @throws SandboxError with the end of what it printed
  */
 export async function deploy(emulator: Emulator, options: Options): Promise<Outputs> {
-  const file = join(emulator.directory, 'outputs.json');
+  const file = outputsFile(emulator);
   await cdk(
     emulator,
     ROOT,

@@ -4,7 +4,7 @@ import { constants } from 'node:os';
 import { join, relative } from 'node:path';
 import { type Arguments, helpText, parseArguments } from './arguments.ts';
 import { seconds, Transcript } from './console.ts';
-import { architecture, bootstrap, CONTEXT, deploy, type Outputs } from './deploy.ts';
+import { architecture, bootstrap, CONTEXT, deploy, type Outputs, outputsFile } from './deploy.ts';
 import { ACCOUNT, type Emulator, FAILURE_LOGS, REGION, startEmulator, stopEmulator } from './emulator.ts';
 import { EXIT, SandboxError } from './errors.ts';
 import { ENVIRONMENT_FILE, findKept, keepRunning, stopKept } from './kept.ts';
@@ -125,7 +125,7 @@ async function play({ keep, verbose, stories }: Arguments, signal: AbortSignal):
 
 /** Lets the CLI look over the deployment: only after all stories everything is there that tocsin.yaml speaks of. */
 async function lookOver(world: World): Promise<void> {
-  const outputs = join(world.directory, 'outputs.json');
+  const outputs = world.outputsFile;
   transcript.heading('The deployment, after all stories');
   await transcript.step(
     'tocsin doctor',
@@ -149,7 +149,7 @@ function notReal(ministack: string): string[] {
 
 async function leaveRunning(emulator: Emulator, outputs: Outputs, played: readonly string[]): Promise<void> {
   await keepRunning(emulator);
-  const file = join(emulator.directory, 'outputs.json');
+  const file = outputsFile(emulator);
   transcript.heading(`Left running: ${emulator.endpoint}`);
   transcript.raw(
     [

@@ -14,7 +14,7 @@ import { SQSClient } from '@aws-sdk/client-sqs';
 import { AssumeRoleCommand, STSClient } from '@aws-sdk/client-sts';
 import type { Finding } from '../functions/shared/verdict.ts';
 import type { Transcript } from './console.ts';
-import type { Outputs } from './deploy.ts';
+import { type Outputs, outputsFile } from './deploy.ts';
 import { type Emulator, endOfLog, REGION, ROOT_CREDENTIALS } from './emulator.ts';
 import { SandboxError } from './errors.ts';
 import { ROOT } from './paths.ts';
@@ -91,6 +91,11 @@ export class World {
     this.cloudwatch = new CloudWatchClient({ ...root, endpoint: emulator.cloudwatch });
     this.#sts = new STSClient(root);
     this.#logs = new CloudWatchLogsClient(root);
+  }
+
+  /** What the CLI takes as `--outputs`. */
+  get outputsFile(): string {
+    return outputsFile(this.emulator);
   }
 
   /**

@@ -279,7 +279,7 @@ function kept<T>(promise: Promise<T>): Promise<T> {
 
 /** Runs a drill as a person would. */
 async function runDrill(world: World, name: string, ...options: string[]): Promise<Verdict> {
-  const outputs = join(world.emulator.directory, 'outputs.json');
+  const outputs = world.outputsFile;
   const args = ['drill', 'alarm', name, ...options, '--outputs', outputs, '--json'];
   return JSON.parse(await world.tocsin(args)) as Verdict;
 }

@@ -321,13 +321,12 @@ async function championStays({ world, model }: Scene, { modelPackage }: Trained)
 
 /** Runs the canary as a person would, and reads in its verdict what became of its two runs. */
 async function runCanary({ world, canary }: Scene): Promise<void> {
-  const { transcript, directory, emulator } = world;
+  const { transcript, directory, outputsFile } = world;
   const known = await writeFlights(directory, '2001-01', { months: 4, rows: LEARNED });
   await uploadFlights(world, canary.value.dataset.uri, known);
-  const outputs = join(emulator.directory, 'outputs.json');
   const printed = await transcript.step(
     'tocsin canary',
-    () => world.tocsin(['canary', canary.name, '--outputs', outputs, '--json']),
+    () => world.tocsin(['canary', canary.name, '--outputs', outputsFile, '--json']),
     () => `${canary.name} passes: the deployed canary ran the pipeline twice`,
   );
   const { outcome, findings } = JSON.parse(printed) as Verdict;

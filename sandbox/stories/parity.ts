@@ -205,7 +205,7 @@ async function deploy(scene: Scene, value: string): Promise<void> {
 
 /** Compares as a person would, and reads the verdict. */
 async function compare({ world }: Scene, code: 0 | 1): Promise<Verdict & { result: ParityResult }> {
-  const outputs = join(world.emulator.directory, 'outputs.json');
+  const outputs = world.outputsFile;
   return world.transcript.step(
     'compared',
     async () =>
@@ -260,7 +260,7 @@ async function proveExpired({ world }: Scene): Promise<void> {
   await mkdir(folder);
   const files = SIDES.map((side) => join(folder, `${side}.json`));
   for (const [index, side] of SIDES.entries()) {
-    const outputs = join(world.emulator.directory, 'outputs.json');
+    const outputs = world.outputsFile;
     await world.tocsin([
       ...['parity', 'snapshot', PARITY, '--of', side, '--out', files[index] as string, '--outputs', outputs],
     ]);

@@ -150,7 +150,7 @@ async function setScene(world: World): Promise<Scene> {
 
 /** Runs the drill as a person would, and reads its verdict. */
 async function drill({ world }: Scene, code: 0 | 1 = 0): Promise<Verdict & { result: DrillResult }> {
-  const outputs = join(world.emulator.directory, 'outputs.json');
+  const outputs = world.outputsFile;
   return world.transcript.step(
     'drilled',
     async () => {
@@ -246,7 +246,7 @@ async function rollBackByHand(scene: Scene): Promise<void> {
   await inService(world, endpoint);
   const sick = await look(scene);
   expect('the bad model serves', isDeepStrictEqual(sick.predictions, found.predictions), false);
-  const outputs = join(world.emulator.directory, 'outputs.json');
+  const outputs = world.outputsFile;
   const started = performance.now();
   const args = ['rollback', endpoint, '--to', 'primary', '--yes', '--outputs', outputs, '--json'];
   const result = JSON.parse(await world.tocsin(args)) as RollbackResult;
