@@ -3,7 +3,14 @@ import type { Ambiguous, Comparison } from './comparison.ts';
 import { dayOf, daysBetween, type Judging } from './judging.ts';
 import type { Path } from './path.ts';
 import { type Pair, pairName, SIDES, type Side } from './schema.ts';
-import { NO_STACK, NOT_COMPARED, NOTHING_SELECTED, type Resource, type Unreadable } from './snapshot.ts';
+import {
+  NO_DATABASE,
+  NO_STACK,
+  NOT_COMPARED,
+  NOTHING_SELECTED,
+  type Resource,
+  type Unreadable,
+} from './snapshot.ts';
 
 /*
  * What could not be read or compared, and how old is what was. Pure.
@@ -71,6 +78,7 @@ function remedyOf({ parity }: Judging, side: Side, action: string, why: string, 
     return 'AWS throttled. Run it again, when less else is asked there.';
   }
   if (why === NO_STACK) return 'Correct its name under compare in tocsin.yaml, or deploy it.';
+  if (why === NO_DATABASE) return 'Name it under compare.tables in tocsin.yaml, as database.table.';
   if (isOneOf(NOTHING_SELECTED, why)) return 'Correct what compare selects in tocsin.yaml.';
   if (isOneOf(NOT_COMPARED, why)) {
     return 'Tocsin cannot tell whether they are equal: see to that by other means, and take the endpoint out of compare.';

@@ -37,6 +37,9 @@ export interface Unreadable {
 /** Why a stack was not read that tocsin.yaml names. */
 export const NO_STACK = 'there is no such stack';
 
+/** Why a table of a stack was not read. */
+export const NO_DATABASE = 'CloudFormation does not say in which database it is';
+
 /** Why a model was not read that could be. */
 export const NOT_COMPARED = {
   components: 'inference components are not compared',

@@ -2,7 +2,7 @@ import { ListStackResourcesCommand, type StackResourceSummary } from '@aws-sdk/c
 import { GetResourcesCommand } from '@aws-sdk/client-resource-groups-tagging-api';
 import { mapLimit } from '../../shared/aws.ts';
 import { pairName, physicalName, RESOURCE_KINDS, type ResourceKind } from '../schema.ts';
-import { NO_STACK, NOTHING_SELECTED } from '../snapshot.ts';
+import { NO_DATABASE, NO_STACK, NOTHING_SELECTED } from '../snapshot.ts';
 import { everyPage } from './pages.ts';
 import { type Attempt, attempt, CONCURRENCY, type Found, type Reading } from './reading.ts';
 import { ANY_GROUP, listSchedules } from './schedules.ts';
@@ -146,15 +146,22 @@ async function foundInStack(reading: Reading, name: string, stack: string): Prom
     const physical = memberName(kind, PhysicalResourceId);
     if (physical !== undefined) found.push({ kind, name: called, physical });
     else if (PhysicalResourceId === '') sink.add({ kind, name: called, physical: '', value: null });
-    else {
-      sink.notRead({
-        subject: `table ${PhysicalResourceId} of the stack ${stack}`,
-        why: 'CloudFormation does not say in which database it is: name it under compare.tables',
+    else if (!isNamedTable(reading, PhysicalResourceId)) {
+      sink.unreadable({
+        path: [kind, called],
+        physical: PhysicalResourceId,
+        action: 'glue:GetTable',
+        why: NO_DATABASE,
       });
     }
   }
   takeDownTypes(reading, `the stack ${stack}`, others);
   return found;
+}
+
+/** Whether tocsin.yaml names a table, in whatever database: it is read by that name. */
+function isNamedTable(reading: Reading, table: string): boolean {
+  return named(reading).some(({ kind, physical }) => kind === 'tables' && physical.endsWith(`.${table}`));
 }
 
 /** Lists what is in a stack; what is in it no more is left out. */

@@ -470,6 +470,7 @@ describe('what could not be read', () => {
   test.each([
     ['inference components are not compared', /take the endpoint out of compare\.$/],
     ['models of single instance types are not compared', /take the endpoint out of compare\.$/],
+    ['CloudFormation does not say in which database it is', /^Name it under compare\.tables/],
     ['nothing in it is compared', /^Correct what compare selects/],
     ['nothing that is compared has them', /^Correct what compare selects/],
   ])('says what to do where %s', (why, help) => {

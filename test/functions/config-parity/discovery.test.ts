@@ -160,22 +160,39 @@ describe('a stack', () => {
     expect(await found()).toEqual(['functions flights/Changing: changing']);
     expect(mocked.part).toEqual({
       resources: [{ kind: 'functions', name: 'flights/Failed', physical: '', value: null }],
-      unreadable: [],
+      unreadable: [
+        {
+          path: ['tables', 'flights/Table'],
+          physical: 'flights',
+          action: 'glue:GetTable',
+          why: 'CloudFormation does not say in which database it is',
+        },
+      ],
       unsettled: [
         { path: ['functions', 'flights/Changing'], physical: 'changing', status: 'UPDATE_IN_PROGRESS' },
       ],
       probes: [],
       notRead: [
         {
-          subject: 'table flights of the stack flights-staging',
-          why: 'CloudFormation does not say in which database it is: name it under compare.tables',
-        },
-        {
           subject: '2 AWS::IAM::Role, 1 AWS::S3::Bucket of the stack flights-staging',
           why: 'not compared by themselves',
         },
       ],
     });
+  });
+
+  test('has tables that are read by the names that tocsin.yaml gives them', async () => {
+    given({ stacks: ['flights-{environment}'], tables: ['lake_{environment}.flights'] });
+    stack(
+      member('AWS::Glue::Table', 'Table', 'flights'),
+      member('AWS::Glue::Table', 'Other', 'delays'),
+      member('AWS::Lambda::Function', 'Score', 'score'),
+    );
+    expect(await found()).toEqual([
+      'tables lake.flights: lake_staging.flights',
+      'functions flights/Score: score',
+    ]);
+    expect(mocked.part.unreadable.map(({ path }) => path)).toEqual([['tables', 'flights/Other']]);
   });
 
   test('may have stacks in it', async () => {
