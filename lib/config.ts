@@ -2,6 +2,7 @@ import { lstatSync, readFileSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join } from 'node:path';
 import * as z from 'zod';
 import { alarmDrillsSchema, type LocatedDrill, parseDrills } from '../functions/alarm-drill/schema.ts';
+import { type Readiness, readinessSchema } from '../functions/board/schema.ts';
 import {
   DOCUMENTED_FILE,
   documentedSchema,
@@ -45,6 +46,7 @@ import { checkDrills } from './drill-checks.ts';
 import { checkModels } from './model-checks.ts';
 import { checkDocumented, checkParity } from './parity-checks.ts';
 import type { Complain } from './place-checks.ts';
+import { checkReadiness } from './readiness-checks.ts';
 import { checkRollbackDrills } from './rollback-checks.ts';
 import { lockPolicyBytes, MAX_BUCKET_POLICY_BYTES } from './shared/lock-policy.ts';
 
@@ -121,6 +123,11 @@ export const configSchema = strict({
     .describe(
       'Comparisons of staging with production; differences that are meant to be stand in parity.yaml; by name',
     ),
+  readiness: readinessSchema
+    .default({})
+    .describe(
+      'What the release of a model waits for: the verdicts that close its five gaps, and how old they may be; by model, then by environment',
+    ),
 });
 
 /** A dataset of tocsin.yaml with its contract. */
@@ -144,6 +151,9 @@ export interface Config extends Evaluations {
   rollbackDrills: Map<string, LocatedRollbackDrill>;
   monitors: Map<string, LocatedMonitor>;
   parities: Map<string, Parity>;
+  readiness: Readiness;
+  /** Knows the lines of tocsin.yaml. */
+  located: Pick<Located<unknown>, 'locate'>;
   /** parity.yaml, with its path; absent where there is none. */
   documented?: Documented;
 }
@@ -187,12 +197,13 @@ export function loadConfig(file: string): Config {
   checkDrills({ ...located.value, loaded: datasets }, complain);
   checkRollbackDrills(located.value, complain);
   checkParity(located.value, complain);
+  checkReadiness(located.value, complain);
   if (documented !== undefined) {
     checkDocumented(documented.value.differences, parity, complainAt(documented, issues));
   }
   if (issues.length > 0) throw new ConfigError(issues);
 
-  const { notify, breakGlass, engine, workflow } = located.value;
+  const { notify, breakGlass, engine, workflow, readiness } = located.value;
   return {
     file,
     text,
@@ -206,6 +217,8 @@ export function loadConfig(file: string): Config {
     rollbackDrills: parseRollbackDrills({ file, text }),
     monitors: parseMonitors({ file, text }),
     parities: parseParities({ file, text, documented }),
+    readiness,
+    located,
     ...(documented !== undefined && { documented: { file: documented.file, text: documented.text } }),
   };
 }

@@ -209,9 +209,13 @@ async function judgeAndStore(
     'production.json': layeredJson(production),
     'comparison.json': layeredJson(comparison),
   });
-  const { gate, subject, id, outcome } = verdict;
+  const { gate, subject, id, outcome, reason, inputs } = verdict;
   const result = parityResultOf(verdict, comparison, verdictUri(store, verdict));
-  return { verdict: { gate, subject, id, outcome }, result, message: parityMessage(result, verdict) };
+  return {
+    verdict: { gate, subject, id, outcome, reason, inputs },
+    result,
+    message: parityMessage(result, verdict),
+  };
 }
 
 /** Key of the claim of whoever tells what came of a comparison. */

@@ -3,7 +3,8 @@ import { GateDependencyError, GateInputError } from '../shared/errors.ts';
 import { type Failed, tellFailure } from '../shared/failure.ts';
 import { followed } from '../shared/followed.ts';
 import { canonicalJson, sha256 } from '../shared/identity.ts';
-import { announceOnce, type Outlets, tellOnce } from '../shared/outlets.ts';
+import { type Outlets, tellOnce } from '../shared/outlets.ts';
+import { tellVerdict } from '../shared/telling.ts';
 import type { Ignored, Outcome } from '../shared/verdict.ts';
 import type { Workflow } from '../shared/workflow.ts';
 import {
@@ -354,11 +355,12 @@ async function judgeAndPublish(
     const evidence = evidenceUri(store, which);
     const told = resultOf(verdict, { package: subject.package.arn, approval, evidence });
     const about = { config: model.value, was: status };
-    await tellOnce(deps, `${folderOf(which)}notified.json`, () => verdictMessage(told, verdict, about));
-    await announceOnce(deps, `${folderOf(which)}announced.json`, {
-      detailType: EVALUATED,
-      detail: told,
-      resource: told.package,
+    await tellVerdict(deps, {
+      verdict,
+      run: workflow.id,
+      at: Date.now(),
+      message: () => verdictMessage(told, verdict, about),
+      announcement: { detailType: EVALUATED, detail: told, resource: told.package },
     });
     return told;
   });

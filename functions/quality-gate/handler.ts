@@ -10,8 +10,8 @@ import { CLIENT_OPTIONS } from '../shared/aws.ts';
 import { readBaseline } from '../shared/baseline.ts';
 import { readConfiguration } from '../shared/configuration.ts';
 import type { EngineLimits } from '../shared/engine/limits.ts';
-import { GateInputError } from '../shared/errors.ts';
-import { EvidenceStore, settle, verdictFolder } from '../shared/evidence.ts';
+import { GateDependencyError, GateInputError } from '../shared/errors.ts';
+import { EvidenceStore, parseVerdict, settle, verdictFolder } from '../shared/evidence.ts';
 import { formatBytes } from '../shared/format.ts';
 import { type InvocationContext, isEvent, remembered, withHelp } from '../shared/lambda.ts';
 import { COUNTERS, createLogger, createMetrics } from '../shared/observability.ts';
@@ -19,7 +19,14 @@ import { downloadObjects } from '../shared/s3.ts';
 import { parseValue } from '../shared/schema.ts';
 import { withWorkspace } from '../shared/workspace.ts';
 import { type Published, parsePublished } from './adapters/evidence.ts';
-import { type Outlets, publishRefusal, publishVerdict, tagUpload, type Upload } from './adapters/publish.ts';
+import {
+  type Outlets,
+  publishRefusal,
+  publishVerdict,
+  tagUpload,
+  tellUpload,
+  type Upload,
+} from './adapters/publish.ts';
 import { pinFolder, pinObject } from './adapters/s3.ts';
 import { idOf, inputsOf, judge, type QualityVerdict, type Question } from './gate.ts';
 import { isAccepted } from './messages.ts';
@@ -136,7 +143,10 @@ export function createHandler(
         versionId: upload.subject.versionId,
         accepted: isAccepted(published.result.outcome, request.config),
       };
-      if (!fresh) await tagUpload(s3, upload, result);
+      if (!fresh) {
+        await tagUpload(s3, upload, result);
+        await tellUpload(outlets, upload, await storedVerdict(folder), result);
+      }
 
       const { verdict, outcome, accepted } = result;
       const durationMs = Math.round(performance.now() - startedAt);
@@ -153,6 +163,13 @@ export function createHandler(
       }
       return result;
     });
+  }
+
+  async function storedVerdict(folder: string): Promise<QualityVerdict> {
+    const key = `${folder}verdict.json`;
+    const stored = await store.read(key);
+    if (stored === undefined) throw new GateDependencyError(`${store.uri(key)} has vanished`);
+    return parseVerdict<QualityVerdict>(stored.text, store.uri(key));
   }
 
   async function pin(request: GateRequest): Promise<Upload> {

@@ -1,9 +1,11 @@
 import * as z from 'zod';
 import { type EvidenceStore, prettyJson, verdictFolder } from './evidence.ts';
+import type { Judged } from './history.ts';
 import type { Message } from './message.ts';
-import { announceOnce, type Outlets, tellOnce } from './outlets.ts';
+import type { Outlets } from './outlets.ts';
 import type { RunReporting } from './run-handler.ts';
 import { parseJson } from './schema.ts';
+import { tellVerdict } from './telling.ts';
 import type { GateName, Outcome, Verdict } from './verdict.ts';
 import type { Workflow } from './workflow.ts';
 
@@ -33,7 +35,7 @@ export interface Conclusion<Result> extends Concluded {
 
 /** Of which run a verdict is, and what machines are told of it. */
 export interface Concluded {
-  verdict: StoredVerdict;
+  verdict: Judged;
   /** Of the event. */
   detailType: string;
   /** What the event is about: an ARN, or a name where there is none. */
@@ -110,12 +112,16 @@ export async function tellConcluded(
   message: () => Message,
   deps: ConcludeDependencies,
 ): Promise<void> {
-  const { gate, subject, id, outcome } = verdict;
-  const folder = verdictFolder(gate, subject, id);
-  await workflow.step('tell what came of it', async () => {
-    await tellOnce(deps, `${folder}notified.json`, message);
-    await announceOnce(deps, `${folder}announced.json`, { detailType, detail: result, resource });
-  });
+  const { outcome } = verdict;
+  await workflow.step('tell what came of it', () =>
+    tellVerdict(deps, {
+      verdict,
+      run: workflow.id,
+      at: deps.now(),
+      message,
+      announcement: { detailType, detail: result, resource },
+    }),
+  );
   await workflow.step('publish the result', async () => {
     await deps.store.create(publishedKey(verdict, workflow.id), prettyJson({ published: 1, result }));
     deps.record(name, { outcome, durationMs: deps.now() - startedAt });

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { GetObjectCommand, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
+import { GetObjectCommand, ListObjectsV2Command, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import * as z from 'zod';
-import { dependencyError, readBody, statusOf } from './aws.ts';
+import { call, dependencyError, readBody, statusOf } from './aws.ts';
 import { GateDependencyError, GateInputError } from './errors.ts';
 import { parseJson } from './schema.ts';
 import type { GateName, Verdict } from './verdict.ts';
@@ -104,6 +104,13 @@ export class EvidenceStore {
     return `s3://${this.#bucket}/${key}`;
   }
 
+  /** A page of the AWS console with the object: for people who are logged in. */
+  consoleLink(key: string): string {
+    const region = process.env.AWS_REGION ?? 'us-east-1';
+    const query = new URLSearchParams({ region, prefix: key });
+    return `https://${region}.console.aws.amazon.com/s3/object/${this.#bucket}?${query}`;
+  }
+
   /** Undefined where there is none. Errors as of {@link readText}. */
   read(key: string): Promise<StoredText | undefined> {
     return readText(this.#s3, this.#bucket, key);
@@ -123,7 +130,7 @@ export class EvidenceStore {
             Bucket: this.#bucket,
             Key: key,
             Body: text,
-            ContentType: 'application/json',
+            ContentType: key.endsWith('.html') ? 'text/html; charset=utf-8' : 'application/json',
             IfNoneMatch: '*',
             ...(metadata && { Metadata: metadata }),
           }),
@@ -136,6 +143,20 @@ export class EvidenceStore {
         throw dependencyError(`PutObject ${this.uri(key)}`, error);
       }
     }
+  }
+
+  /**
+   * The first keys below a prefix, in their order.
+   *
+   * @param limit at most 1,000: one page
+   * @throws GateDependencyError where S3 does not answer, or refuses
+   */
+  async list(prefix: string, limit: number): Promise<string[]> {
+    const { Contents = [] } = await call(
+      `ListObjectsV2 ${this.uri(prefix)}`,
+      this.#s3.send(new ListObjectsV2Command({ Bucket: this.#bucket, Prefix: prefix, MaxKeys: limit })),
+    );
+    return Contents.flatMap(({ Key }) => Key ?? []);
   }
 
   /**

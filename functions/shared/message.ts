@@ -8,6 +8,31 @@ export interface Message {
   text: string;
   /** What it is about (`dataset`, `model`) and `outcome` (`pass`, `fail`, `inconclusive`, `error`). */
   attributes: Record<string, string>;
+  /** The same for programs. */
+  document?: MessageDocument;
+}
+
+/** What programs are told that subscribe to the topic: JSON of a known shape. */
+export interface MessageDocument {
+  tocsin: 1;
+  /** Of the message. */
+  subject: string;
+  text: string;
+  gate: string;
+  /** What it is of: the name of a dataset, a model or a drill. */
+  about: string;
+  outcome: string;
+  /** Whether this is the first verdict that passes after others that did not. */
+  recovered: boolean;
+  /** Since when it has been as it was before this verdict; absent where this is the first one. */
+  before?: { outcome: string; since: string; runs: number };
+  reason: string;
+  /** Id of the verdict. */
+  verdict: string;
+  /** Where the report is: `s3://...`, and a page of the console. */
+  report: { uri: string; link: string };
+  /** The answer of the gate, as its event has it. */
+  result: unknown;
 }
 
 /*

@@ -21,7 +21,8 @@ export const PRIVATE_BUCKET = {
 } satisfies BucketProps;
 
 /**
- * One bucket with all evidence: `evidence/<gate>/<subject>/<verdict>/...` and `baselines/<dataset>/current.json`.
+ * One bucket with all evidence: `evidence/<gate>/<subject>/<verdict>/...`, when there was which
+ * (`history/<gate>/<subject>/...`), the board, and `baselines/<dataset>/current.json`.
  * Versioned, so that a baseline that was replaced can be had back.
  */
 export class EvidenceStore extends Construct {
@@ -62,8 +63,8 @@ export class EvidenceStore extends Construct {
    * @param options `baselines`: whether it reads them, too; only people write them
    */
   connect(gate: GateFunction, folder: string, { baselines = false } = {}): void {
-    const evidence = `evidence/${folder}/*`;
-    const readable = [evidence, ...(baselines ? ['baselines/*'] : [])];
+    const own = [`evidence/${folder}/*`, `history/${folder}/*`];
+    const readable = [...own, ...(baselines ? ['baselines/*'] : [])];
     const objects = (pattern: string) => this.bucket.arnForObjects(pattern);
     gate.environment('EVIDENCE_BUCKET', this.bucket.bucketName);
     gate.allow({
@@ -71,7 +72,7 @@ export class EvidenceStore extends Construct {
       resources: readable.map(objects),
       wildcards: 'Its own evidence, and every baseline where it measures drift: one object for each dataset.',
     });
-    gate.allow({ actions: ['s3:PutObject'], resources: [objects(evidence)] });
+    gate.allow({ actions: ['s3:PutObject'], resources: own.map(objects) });
     allowList(gate, this.bucket.bucketArn, readable);
   }
 

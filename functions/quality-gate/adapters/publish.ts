@@ -4,12 +4,12 @@ import type { SageMakerClient } from '@aws-sdk/client-sagemaker';
 import type { SNSClient } from '@aws-sdk/client-sns';
 import { type ObjectAddress, s3Uri } from '../../shared/address.ts';
 import type { GateInputError } from '../../shared/errors.ts';
-import { announce } from '../../shared/eventbridge.ts';
 import { type EvidenceStore, verdictFolder } from '../../shared/evidence.ts';
 import { verdictId } from '../../shared/identity.ts';
 import type { ObjectVersion } from '../../shared/s3.ts';
 import { QUALITY_VALUES } from '../../shared/schema.ts';
 import { notify } from '../../shared/sns.ts';
+import { tellVerdict } from '../../shared/telling.ts';
 import { TOCSIN_VERSION } from '../../shared/version.ts';
 import type { QualityVerdict } from '../gate.ts';
 import { refusalMessage, resultOf, verdictMessage } from '../messages.ts';
@@ -53,7 +53,7 @@ export async function publishVerdict(
   verdict: QualityVerdict,
   folder: string,
 ): Promise<Published> {
-  const { env, sns, events, sagemaker, store } = outlets;
+  const { sagemaker, store } = outlets;
   const { request, data, marker, subject } = upload;
   const result = resultOf(verdict, request.config, {
     uri: request.uri,
@@ -62,16 +62,7 @@ export async function publishVerdict(
   });
 
   await tagUpload(outlets.s3, upload, result);
-  await store.once(`${folder}notified.json`, async () => ({
-    messageId: await notify(sns, env.TOPIC_ARN, verdictMessage(result, verdict, request.config)),
-  }));
-  await store.once(`${folder}announced.json`, async () => ({
-    eventId: await announce(events, env.EVENT_BUS, {
-      detailType: result.accepted ? ACCEPTED : REJECTED,
-      detail: result,
-      resource: objectArn(env, subject),
-    }),
-  }));
+  await tellUpload(outlets, upload, verdict, result);
   const { onAccept } = request.config;
   const pipelineExecution =
     result.accepted && onAccept !== undefined ? await startPipeline(sagemaker, onAccept, result) : undefined;
@@ -83,6 +74,29 @@ export async function publishVerdict(
     objects: objects.map(({ key, versionId, etag }) => ({ key, versionId, etag })),
     ...(pipelineExecution !== undefined && { pipelineExecution }),
   };
+}
+
+/**
+ * Tells people and machines what an upload was judged to be: once for each version, and also where the same bytes were
+ * judged before.
+ */
+export async function tellUpload(
+  outlets: Outlets,
+  { request, subject }: Upload,
+  verdict: QualityVerdict,
+  result: GateResult,
+): Promise<void> {
+  await tellVerdict(outlets, {
+    verdict,
+    run: `${result.uri} ${subject.versionId}`,
+    at: Date.now(),
+    message: () => verdictMessage(result, verdict, request.config),
+    announcement: {
+      detailType: result.accepted ? ACCEPTED : REJECTED,
+      detail: result,
+      resource: objectArn(outlets.env, subject),
+    },
+  });
 }
 
 /**

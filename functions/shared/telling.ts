@@ -1,0 +1,67 @@
+import type { Announcement } from './eventbridge.ts';
+import { type EvidenceStore, prettyJson, verdictFolder } from './evidence.ts';
+import { entryOf, historyKey, type Judged, readHistory, streakOf } from './history.ts';
+import type { Message } from './message.ts';
+import { announceOnce, type Outlets, tellOnce } from './outlets.ts';
+import type { Verdict } from './verdict.ts';
+import { messageOfVerdict } from './verdict-message.ts';
+
+/*
+ * The end of every verdict: people and machines are told of it, and it is history. All of that once for each run, however
+ * often it is tried; and of a verdict that was the last one already, nobody is told again.
+ */
+
+/** A verdict that is stored, and what is said of it. */
+export interface Telling {
+  verdict: Judged;
+  /** Names the run, the same however often it is tried: what happens once for each. */
+  run: string;
+  /** Milliseconds since 1970. */
+  at: number;
+  message: () => Message;
+  announcement: Announcement;
+}
+
+/** Where the report of a verdict is. */
+export function reportKey({ gate, subject, id }: Pick<Verdict, 'gate' | 'subject' | 'id'>): string {
+  return `${verdictFolder(gate, subject, id)}report.html`;
+}
+
+/**
+ * Tells people and machines of a verdict, and writes down that there was one.
+ *
+ * The same inputs give the same verdict, so a verdict may come back: after another one it is told again, since the world
+ * has changed back.
+ *
+ * @throws GateDependencyError where something could not be told or written
+ */
+export async function tellVerdict(outlets: Outlets, telling: Telling): Promise<void> {
+  const { store } = outlets;
+  const { verdict, message, announcement } = telling;
+  const entry = entryOf(verdict, telling.run, telling.at);
+  const history = await readHistory(store, verdict);
+  if (history.some(({ run, verdict: id }) => run === entry.run && id === entry.verdict)) return;
+  const [previous] = history;
+  if (previous?.verdict !== entry.verdict) {
+    const before = history.some(({ verdict: id }) => id === entry.verdict);
+    const folder = verdictFolder(verdict.gate, verdict.subject, verdict.id);
+    const name = (what: string) => `${folder}${what}${before ? `-${entry.run}` : ''}.json`;
+    await tellOnce(outlets, name('notified'), () =>
+      messageOfVerdict(message(), {
+        verdict,
+        result: announcement.detail,
+        report: reportOf(store, verdict),
+        streak: streakOf(history),
+      }),
+    );
+    await announceOnce(outlets, name('announced'), announcement);
+  }
+  // The last: what is in the history was told.
+  await store.create(historyKey(entry), prettyJson(entry));
+}
+
+/** Where people find a report. */
+function reportOf(store: EvidenceStore, verdict: Judged): { uri: string; link: string } {
+  const key = reportKey(verdict);
+  return { uri: store.uri(key), link: store.consoleLink(key) };
+}
