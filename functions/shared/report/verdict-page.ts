@@ -48,6 +48,8 @@ const MEANING: Record<Outcome, string> = {
   inconclusive: 'The data cannot tell.',
 };
 
+/** As many are open; the others unfold, so that the pictures are not far. */
+const SHOWN = 6;
 /** More findings than these are counted, not listed: they are in verdict.json. Passed ones are folded. */
 const LISTED = 80;
 const PASSED = 120;
@@ -157,7 +159,7 @@ function findingsSection(findings: readonly Finding[]): Html {
   const passed = findings.filter(({ outcome }) => outcome === 'pass');
   const more = open.length - LISTED;
   return html`<section><h2>Findings</h2>
-${open.length > 0 ? list(open.slice(0, LISTED)) : html`<p>Nothing was found wrong.</p>`}${more > 0 && html`<p>And ${more} more, in verdict.json.</p>`}
+${open.length > 0 ? list(open.slice(0, SHOWN)) : html`<p>Nothing was found wrong.</p>`}${open.length > SHOWN && html`<details><summary>${open.length - SHOWN} more that did not pass</summary>${list(open.slice(SHOWN, LISTED))}${more > 0 && html`<p>And ${more} more, in verdict.json.</p>`}</details>`}
 ${
   passed.length > 0 &&
   html`<details><summary>${countOf(passed.length, 'check')} passed</summary>${list(passed.slice(0, PASSED))}${passed.length > PASSED && html`<p>And ${passed.length - PASSED} more, in verdict.json.</p>`}</details>`
@@ -166,26 +168,18 @@ ${
 }
 
 function list(findings: readonly Finding[]): Html {
-  return html`<ul class="findings">${findings.map(findingItem)}</ul>`;
+  return html`<ul class="findings">${findings.map((finding, index) => findingItem(finding, finding.help !== findings[index - 1]?.help))}</ul>`;
 }
 
-function findingItem({
-  outcome,
-  message,
-  check,
-  subject,
-  allowed,
-  observed,
-  rule,
-  samples,
-  help,
-}: Finding): Html {
+/** @param advise whether its next step is another than that of the one above */
+function findingItem(finding: Finding, advise: boolean): Html {
+  const { outcome, message, check, subject, allowed, observed, rule, samples, help } = finding;
   return html`<li class="${outcome}">${badge(outcome)} <span>${clip(message, TEXT)}</span>
 <p class="soft"><span class="mono">${check}</span> on ${clip(subject, TEXT)}: allowed ${clip(allowed, TEXT)}, observed ${clip(observed, TEXT)}${rule !== undefined && html` (<span class="mono">${lineOf(rule)}</span>)`}</p>${
     samples !== undefined &&
     samples.length > 0 &&
     html`<p class="soft">For example ${samples.map((sample, index) => html`${index > 0 && '; '}${sample.file !== undefined && `${sample.file} `}row ${sample.row}${sample.value !== undefined && html`: <span class="mono">${sample.value}</span>`}`)}</p>`
-  }${help !== undefined && html`<p class="help">What now: ${clip(help, TEXT)}</p>`}</li>
+  }${advise && help !== undefined && html`<p class="help">What now: ${clip(help, TEXT)}</p>`}</li>
 `;
 }
 
