@@ -48,52 +48,63 @@ const MEANING: Record<Outcome, string> = {
   inconclusive: 'The data cannot tell.',
 };
 
-/** As many are open; the others unfold, so that the pictures are not far. */
-const SHOWN = 6;
-/** More findings than these are counted, not listed: they are in verdict.json. Passed ones are folded. */
-const LISTED = 80;
-const PASSED = 120;
-/** Characters of any one text of a finding. */
-const TEXT = 500;
+/** How much of the findings there is room for. */
+interface Room {
+  /** Findings that did not pass; as many of them are open as `open` says, so that the pictures are not far. */
+  listed: number;
+  open: number;
+  passed: number;
+  /** Characters of any one text. */
+  text: number;
+}
+
+/** From what is usual to what fits whatever it says; what is left out is counted, and in verdict.json. */
+const USUAL: Room = { listed: 80, open: 6, passed: 120, text: 500 };
+const NARROW: Room = { listed: 30, open: 6, passed: 20, text: 250 };
+const LEAST: Room = { listed: 6, open: 6, passed: 0, text: 100 };
 
 /** No report is larger, in bytes: it is read on a phone at night. */
 export const MAX_REPORT_BYTES = 300_000;
 
 /**
- * The report of a verdict as one HTML document of at most {@link MAX_REPORT_BYTES}: sections that do not fit are left out,
- * the last first, and it says so. A picture that cannot be drawn costs nobody the verdict.
+ * The report of a verdict as one HTML document of at most {@link MAX_REPORT_BYTES}: first fewer findings are listed, then
+ * sections are left out, the last first, and it says so. A picture that cannot be drawn costs nobody the verdict.
  *
  * @param verdict with all its findings, in any order
  * @param describe what the gate says of it
  */
 export function renderReport(verdict: Verdict, describe: () => VerdictPage): string {
-  let described: VerdictPage;
-  try {
-    described = describe();
-  } catch (error) {
-    const heading = `${capital(verdict.gate.replaceAll('-', ' '))} ${verdict.subject}`;
-    const why = `They could not be drawn: ${messageOf(error)}`;
-    return verdictPage(verdict, {
-      heading,
-      facts: [],
-      sections: [{ title: 'Pictures', body: html`<p>${why}</p>` }],
-    });
-  }
+  const described = attempt(verdict, describe);
   const sections = described.sections.filter((section) => section !== undefined);
-  const left: string[] = [];
-  for (;;) {
+  const candidates = [
+    { room: USUAL, kept: sections.length },
+    ...sections.map((_, index) => ({ room: NARROW, kept: sections.length - index })),
+    { room: LEAST, kept: 0 },
+  ];
+  let text = '';
+  for (const { room, kept } of candidates) {
+    const left = sections.slice(kept).map(({ title }) => title);
     const note: Section[] =
       left.length === 0
         ? []
         : [{ title: 'Left out', body: html`<p>There was no room for: ${left.join(', ')}.</p>` }];
-    const text = verdictPage(verdict, { ...described, sections: [...sections, ...note] });
-    const last = Buffer.byteLength(text) > MAX_REPORT_BYTES ? sections.pop() : undefined;
-    if (last === undefined) return text;
-    left.unshift(last.title);
+    text = verdictPage(verdict, { ...described, sections: [...sections.slice(0, kept), ...note] }, room);
+    if (Buffer.byteLength(text) <= MAX_REPORT_BYTES) break;
+  }
+  return text;
+}
+
+function attempt(verdict: Verdict, describe: () => VerdictPage): VerdictPage {
+  try {
+    return describe();
+  } catch (error) {
+    const heading = `${capital(verdict.gate.replaceAll('-', ' '))} ${verdict.subject}`;
+    const why = `They could not be drawn: ${messageOf(error)}`;
+    return { heading, facts: [], sections: [{ title: 'Pictures', body: html`<p>${why}</p>` }] };
   }
 }
 
-function verdictPage(verdict: Verdict, { heading, facts, sections }: VerdictPage): string {
+function verdictPage(verdict: Verdict, { heading, facts, sections }: VerdictPage, room: Room): string {
   const { outcome, reason, findings, notChecked, id, gate, tocsin } = verdict;
   const { word } = WORDS[outcome];
   return page({
@@ -103,7 +114,7 @@ function verdictPage(verdict: Verdict, { heading, facts, sections }: VerdictPage
 <p class="reason ${outcome}"><span>${clip(reason, 2_000)}</span></p>
 <p class="soft">${MEANING[outcome]} ${summaryOf(findings, notChecked)}</p>`,
     main: [
-      findingsSection(sortFindings(findings)),
+      findingsSection(sortFindings(findings), room),
       sections.map(
         (section) =>
           section !== undefined &&
@@ -111,7 +122,7 @@ function verdictPage(verdict: Verdict, { heading, facts, sections }: VerdictPage
 ${section.body}</section>
 `,
       ),
-      notCheckedSection(notChecked),
+      notCheckedSection(notChecked, room),
       html`<section><h2>What this verdict is bound to</h2>
 ${factList([...facts, ['Verdict', html`<span class="mono">${id}</span>`]])}</section>`,
     ],
@@ -154,42 +165,42 @@ function summaryOf(findings: readonly Finding[], notChecked: readonly NotChecked
   return `${countOf(findings.length, 'check')}${parts.length > 0 ? `: ${parts.join(', ')}` : ''}${not}.`;
 }
 
-function findingsSection(findings: readonly Finding[]): Html {
+function findingsSection(findings: readonly Finding[], room: Room): Html {
   const open = findings.filter(({ outcome }) => outcome !== 'pass');
   const passed = findings.filter(({ outcome }) => outcome === 'pass');
-  const more = open.length - LISTED;
+  const more = open.length - room.listed;
   return html`<section><h2>Findings</h2>
-${open.length > 0 ? list(open.slice(0, SHOWN)) : html`<p>Nothing was found wrong.</p>`}${open.length > SHOWN && html`<details><summary>${open.length - SHOWN} more that did not pass</summary>${list(open.slice(SHOWN, LISTED))}${more > 0 && html`<p>And ${more} more, in verdict.json.</p>`}</details>`}
+${open.length > 0 ? list(open.slice(0, room.open), room) : html`<p>Nothing was found wrong.</p>`}${open.length > room.open && html`<details><summary>${open.length - room.open} more that did not pass</summary>${list(open.slice(room.open, room.listed), room)}${more > 0 && html`<p>And ${more} more, in verdict.json.</p>`}</details>`}
 ${
   passed.length > 0 &&
-  html`<details><summary>${countOf(passed.length, 'check')} passed</summary>${list(passed.slice(0, PASSED))}${passed.length > PASSED && html`<p>And ${passed.length - PASSED} more, in verdict.json.</p>`}</details>`
+  html`<details><summary>${countOf(passed.length, 'check')} passed</summary>${list(passed.slice(0, room.passed), room)}${passed.length > room.passed && html`<p>And ${passed.length - room.passed} more, in verdict.json.</p>`}</details>`
 }</section>
 `;
 }
 
-function list(findings: readonly Finding[]): Html {
-  return html`<ul class="findings">${findings.map((finding, index) => findingItem(finding, finding.help !== findings[index - 1]?.help))}</ul>`;
+function list(findings: readonly Finding[], room: Room): Html {
+  return html`<ul class="findings">${findings.map((finding, index) => findingItem(finding, finding.help !== findings[index - 1]?.help, room))}</ul>`;
 }
 
 /** @param advise whether its next step is another than that of the one above */
-function findingItem(finding: Finding, advise: boolean): Html {
+function findingItem(finding: Finding, advise: boolean, { text: most }: Room): Html {
   const { outcome, message, check, subject, allowed, observed, rule, samples, help } = finding;
-  return html`<li class="${outcome}">${badge(outcome)} <span>${clip(message, TEXT)}</span>
-<p class="soft"><span class="mono">${check}</span> on ${clip(subject, TEXT)}: allowed ${clip(allowed, TEXT)}, observed ${clip(observed, TEXT)}${rule !== undefined && html` (<span class="mono">${lineOf(rule)}</span>)`}</p>${
+  return html`<li class="${outcome}">${badge(outcome)} <span>${clip(message, most)}</span>
+<p class="soft"><span class="mono">${check}</span> on ${clip(subject, most)}: allowed ${clip(allowed, most)}, observed ${clip(observed, most)}${rule !== undefined && html` (<span class="mono">${lineOf(rule)}</span>)`}</p>${
     samples !== undefined &&
     samples.length > 0 &&
     html`<p class="soft">For example ${samples.map((sample, index) => html`${index > 0 && '; '}${sample.file !== undefined && `${sample.file} `}row ${sample.row}${sample.value !== undefined && html`: <span class="mono">${sample.value}</span>`}`)}</p>`
-  }${advise && help !== undefined && html`<p class="help">What now: ${clip(help, TEXT)}</p>`}</li>
+  }${advise && help !== undefined && html`<p class="help">What now: ${clip(help, most)}</p>`}</li>
 `;
 }
 
-function notCheckedSection(notChecked: readonly NotChecked[]): Html | false {
+function notCheckedSection(notChecked: readonly NotChecked[], { listed, text }: Room): Html | false {
   if (notChecked.length === 0) return false;
   return html`<section><h2>Not checked</h2>
 ${tableOf(
   'What was not checked, and why',
   ['subject', 'check', 'why'],
-  notChecked.slice(0, LISTED).map(({ subject, check, why }) => [clip(subject, TEXT), check, clip(why, TEXT)]),
-)}${notChecked.length > LISTED && html`<p>And ${notChecked.length - LISTED} more, in verdict.json.</p>`}</section>
+  notChecked.slice(0, listed).map(({ subject, check, why }) => [clip(subject, text), check, clip(why, text)]),
+)}${notChecked.length > listed && html`<p>And ${notChecked.length - listed} more, in verdict.json.</p>`}</section>
 `;
 }
