@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { html, raw, textOf } from '../../../../functions/shared/report/html.ts';
+import { type Content, html, raw, textOf } from '../../../../functions/shared/report/html.ts';
 
 describe('markup', () => {
   it('escapes every value, in text and in attributes', () => {
@@ -12,7 +12,7 @@ describe('markup', () => {
   });
 
   it('keeps markup as it is, joins lists, and leaves out what is absent', () => {
-    const parts = [html`<b>1</b>`, 2, undefined, null, false, ['<', raw('<i></i>')]];
+    const parts: Content[] = [html`<b>1</b>`, 2, undefined, null, false, ['<', raw('<i></i>')]];
     expect(textOf(html`<p>${parts}</p>`)).toBe('<p><b>1</b>2&lt;<i></i></p>');
     expect(textOf(0)).toBe('0');
   });
