@@ -5,13 +5,11 @@ import type {
   DocumentedUse,
   Folding,
   ProbeOutcome,
-  SideValue,
 } from '../../functions/config-parity/comparison.ts';
 import type { Evaluation } from '../../functions/config-parity/evaluate.ts';
-import type { Json } from '../../functions/config-parity/json.ts';
 import { DIFFERENCE_KINDS, type Severity, SIDES, type Side } from '../../functions/config-parity/schema.ts';
-import { isSecret, otherOf } from '../../functions/config-parity/words.ts';
-import { clip, countOf } from '../../functions/shared/format.ts';
+import { sideBySide } from '../../functions/config-parity/side-by-side.ts';
+import { countOf } from '../../functions/shared/format.ts';
 import { parseJson } from '../../functions/shared/schema.ts';
 import { charactersOf, type Format, integer, printable, style, table, widthOf } from './cli.ts';
 
@@ -22,13 +20,6 @@ import { charactersOf, type Format, integer, printable, style, table, widthOf } 
 /** Differences that are shown; of a wrong selection there can be thousands. */
 const MOST_SHOWN = 100;
 
-/** Characters that are shown of a value, and of what is alike before and behind the part that differs. */
-const MOST_OF_VALUE = 240;
-const MOST_ALIKE = 40;
-
-/** Of what the other side has nothing of: what it is, not all that it says. */
-const MOST_OF_ONE_SIDED = 80;
-
 /** A terminal that is narrower shows the sides one below the other. */
 const LEAST_COLUMNS = 60;
 
@@ -37,7 +28,6 @@ const LEAST_LEFT = 12;
 
 const INDENT = '  ';
 const BETWEEN = ' | ';
-const ABSENT = '(absent)';
 
 const SEVERITIES = {
   critical: ['bold', 'red'],
@@ -199,90 +189,12 @@ function rankOf({ difference }: { difference: Difference }): number {
 // Both values
 // ---------------------------------------------------------------------------------------------------------
 
-/** Words and numbers, and every other character by itself: what differs is shown in whole words. */
-const TOKENS = /[\p{L}\p{N}_]+|[^\p{L}\p{N}_]/gu;
-
+/** What both have in common is dim, and the rest stands out. */
 function sidesOf(difference: Difference): Pick<Shown, 'sides' | 'note'> {
-  const texts = textsOf(foldedOf(difference.staging), foldedOf(difference.production));
-  return {
-    sides: { staging: piecesOf(texts, 'staging'), production: piecesOf(texts, 'production') },
-    note: noteOn(difference, texts),
-  };
-}
-
-/** What two values that look the same differ in. */
-function noteOn(difference: Difference, texts: Record<Side, string>): string | undefined {
-  const raw = textsOf(difference.staging.value, difference.production.value);
-  const owner = SIDES.find((side) => difference[side].folded !== undefined);
-  if (raw.staging === raw.production && owner !== undefined) {
-    return `${clip(flat(raw.staging), MOST_OF_VALUE)} in both, and it names ${owner}`;
-  }
-  return texts.staging === texts.production ? 'they differ behind what is kept of them' : undefined;
-}
-
-function foldedOf({ value, folded }: SideValue): Json | undefined {
-  return folded === undefined ? value : folded;
-}
-
-/** Both values as texts: as short as they can be told apart. */
-function textsOf(staging: Json | undefined, production: Json | undefined): Record<Side, string> {
-  const isTold = plain(staging) !== plain(production);
-  const text = isTold ? plain : literal;
-  const [one, other] = [text(staging), text(production)];
-  const short = (side: string) => (isSecret(side) ? `${side.slice(0, 'sha256:'.length + 4)}…` : side);
-  return short(one) === short(other)
-    ? { staging: one, production: other }
-    : { staging: short(one), production: short(other) };
-}
-
-function plain(value: Json | undefined): string {
-  return typeof value === 'string' && value !== '' && value !== ABSENT ? value : literal(value);
-}
-
-function literal(value: Json | undefined): string {
-  return value === undefined ? ABSENT : JSON.stringify(value);
-}
-
-/** What one side says: what both have in common is dim, and the rest stands out. */
-function piecesOf(texts: Record<Side, string>, side: Side): Piece[] {
-  const own = flat(texts[side]);
-  const other = flat(texts[otherOf(side)]);
-  if (own === ABSENT) return [{ text: own, format: 'dim' }];
-  const format: Format = [...HIGHLIGHTS[side]];
-  if (other === ABSENT) return [{ text: clip(own, MOST_OF_ONE_SIDED), format }];
-  const { before, middle, behind } = partsOf(own, other);
-  const isLong = own.length > MOST_OF_VALUE;
-  const pieces: Piece[] = [
-    { text: isLong && before.length > MOST_ALIKE ? `…${lastOf(before)}` : before, format: 'dim' },
-    { text: clip(middle, MOST_OF_VALUE - 2 * MOST_ALIKE), format },
-    { text: isLong ? clip(behind, MOST_ALIKE) : behind, format: 'dim' },
-  ];
-  return pieces.filter(({ text }) => text !== '');
-}
-
-function flat(text: string): string {
-  return printable(text).replaceAll('\n', '\\n');
-}
-
-/** The end of a text, without half a character. */
-function lastOf(text: string): string {
-  return text.slice(1 - MOST_ALIKE).replace(/^[\udc00-\udfff]/, '');
-}
-
-/** A text as what it has in common with another before and behind the part that differs. */
-function partsOf(own: string, other: string): { before: string; middle: string; behind: string } {
-  const [mine, theirs] = [own.match(TOKENS) ?? [], other.match(TOKENS) ?? []];
-  const shorter = Math.min(mine.length, theirs.length);
-  let first = 0;
-  while (first < shorter && mine[first] === theirs[first]) first++;
-  let last = 0;
-  while (last < shorter - first && mine.at(-1 - last) === theirs.at(-1 - last)) last++;
-  const end = mine.length - last;
-  return {
-    before: mine.slice(0, first).join(''),
-    middle: mine.slice(first, end).join(''),
-    behind: mine.slice(end).join(''),
-  };
+  const { sides, note } = sideBySide(difference, printable);
+  const lookOf = (side: Side): Piece[] =>
+    sides[side].map(({ text, differs }) => ({ text, format: differs ? [...HIGHLIGHTS[side]] : 'dim' }));
+  return { sides: { staging: lookOf('staging'), production: lookOf('production') }, note };
 }
 
 // ---------------------------------------------------------------------------------------------------------

@@ -35,6 +35,48 @@ export function judgeProbes(staging: Snapshot, production: Snapshot, parity: Par
   });
 }
 
+/** A golden request, and what became of it. */
+export interface GoldenLine {
+  /** Its number, from 1. */
+  golden: number;
+  /**
+   * `alike`: both answered the same, and as it is recorded, where it is; `wrong`: the same, and not as it is recorded;
+   * `different`; `silent`: not both answered.
+   */
+  state: 'alike' | 'different' | 'wrong' | 'silent';
+  /** Answers in a few characters, which tell them apart. */
+  staging: string;
+  production: string;
+  recorded?: string;
+  /** Those of the answers that are one number. */
+  numbers: Partial<Record<Side | 'recorded', number>>;
+}
+
+/** What became of each golden request of a probe of tocsin.yaml; none where the answers cannot be compared. */
+export function goldenLines(
+  staging: Snapshot,
+  production: Snapshot,
+  probe: string,
+  { probes }: Pick<ParityConfig, 'probes'>,
+): GoldenLine[] {
+  const [one, other] = [answersOf(staging, probe), answersOf(production, probe)];
+  const tolerance = probes[probe]?.tolerance;
+  if (one === undefined || other === undefined || tolerance === undefined) return [];
+  if (incomparable(one, other) !== undefined) return [];
+  return linesOf(one, other).map((line) => ({
+    ...exampleOf(line),
+    state: stateOf(line, tolerance),
+    numbers: Object.fromEntries(
+      ([...SIDES, 'recorded'] as const).flatMap((which) => {
+        const answer = line[which];
+        return answer !== null && 'prediction' in answer && Number.isFinite(answer.prediction)
+          ? [[which, answer.prediction]]
+          : [];
+      }),
+    ),
+  }));
+}
+
 function answersOf({ probes }: Snapshot, probe: string): ProbeAnswers | undefined {
   return probes.find((one) => one.probe === probe);
 }
@@ -98,29 +140,34 @@ function hasNoNumber(prediction: Prediction): boolean {
   return typeof prediction === 'string' && NO_NUMBER.test(prediction);
 }
 
-function judge(probe: string, lines: readonly Line[], tolerance: number): ProbeOutcome {
-  const isAlike = ({ staging, production }: Line) =>
-    'prediction' in staging &&
-    'prediction' in production &&
-    isSame(staging.prediction, production.prediction, tolerance);
-  const isRight = ({ recorded, ...line }: Line, side: Side) => {
-    const answer = line[side];
-    return (
-      recorded === null ||
-      ('prediction' in answer && isSame(answer.prediction, recorded.prediction, tolerance))
-    );
-  };
-  const answered = lines.filter((line) => SIDES.every((side) => 'prediction' in line[side]));
-  const different = answered.filter((line) => !isAlike(line));
-  const alike = answered.filter(isAlike);
+function isRight({ recorded, ...line }: Line, side: Side, tolerance: number): boolean {
+  const answer = line[side];
+  return (
+    recorded === null || ('prediction' in answer && isSame(answer.prediction, recorded.prediction, tolerance))
+  );
+}
+
+function stateOf(line: Line, tolerance: number): GoldenLine['state'] {
+  const { staging, production } = line;
+  if (!('prediction' in staging && 'prediction' in production)) return 'silent';
+  if (!isSame(staging.prediction, production.prediction, tolerance)) return 'different';
   // Two answers may be within the tolerance of each other, and only one of them within that of what is recorded.
-  const wrong = alike.filter((line) => !SIDES.every((side) => isRight(line, side)));
+  return SIDES.every((side) => isRight(line, side, tolerance)) ? 'alike' : 'wrong';
+}
+
+function judge(probe: string, lines: readonly Line[], tolerance: number): ProbeOutcome {
+  const byState = Map.groupBy(lines, (line) => stateOf(line, tolerance));
+  const {
+    different = [],
+    wrong = [],
+    alike = [],
+  }: Partial<Record<GoldenLine['state'], Line[]>> = Object.fromEntries(byState);
   const disagreeing = [
     ...(different.length === 0 ? [] : [`${shareText(different, lines)} answered differently`]),
     ...(wrong.length === 0 ? [] : [`${shareText(wrong, lines)} answered alike, but not as it is recorded`]),
   ];
   const known = different.filter(({ recorded }) => recorded !== null);
-  const right = SIDES.filter((side) => known.every((line) => isRight(line, side)));
+  const right = SIDES.filter((side) => known.every((line) => isRight(line, side, tolerance)));
   const [only] = right;
   const whose =
     right.length === 1 && only !== undefined
@@ -132,8 +179,8 @@ function judge(probe: string, lines: readonly Line[], tolerance: number): ProbeO
     probe,
     outcome,
     asked: lines.length,
-    agreed: alike.length - wrong.length,
-    answered: answered.length,
+    agreed: alike.length,
+    answered: alike.length + different.length + wrong.length,
     why: outcome === 'pass' ? alikeText(lines) : [...disagreeing, ...whose, ...silent].join('; '),
     examples: [...different, ...wrong].slice(0, MOST_EXAMPLES).map(exampleOf),
   };
