@@ -38,6 +38,7 @@ svg .f-pass{fill:var(--pass)}svg .f-fail{fill:var(--fail)}svg .f-inconclusive,sv
 .legend{display:flex;flex-wrap:wrap;gap:.25rem 1rem;font-size:.85rem;margin:.35rem 0 0;padding:0;list-style:none}.legend svg{display:inline-block;width:1.4rem;height:.8rem;vertical-align:-.05rem}
 .table{overflow-x:auto}table{border-collapse:collapse;font-size:.9rem;width:100%}th,td{text-align:left;vertical-align:top;padding:.3rem .6rem .3rem 0;min-width:6rem;overflow-wrap:break-word;border-bottom:1px solid var(--line)}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}caption{text-align:left;font-weight:600;padding:.25rem 0}
+table.pair{table-layout:fixed}table.pair tbody th{border:0;padding-bottom:0}mark{background:var(--fill-b);color:var(--ink);border-bottom:2px solid var(--b)}
 dl.facts{display:grid;grid-template-columns:minmax(6rem,max-content) minmax(0,1fr);gap:.15rem 1rem;font-size:.9rem}dt{color:var(--soft)}dd{margin:0}
 details{margin:.5rem 0}summary{cursor:pointer}footer{margin-top:3rem;border-top:1px solid var(--line);padding-top:.5rem;font-size:.85rem;color:var(--soft)}
 .hidden{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
