@@ -46,9 +46,12 @@ export interface Plot {
 export interface LegendItem {
   /** Classes of its sample: `s-a` strokes, `f-a` fills. */
   className: string;
-  kind: 'line' | 'area' | 'dot';
+  kind: 'line' | 'area' | Shape;
   text: string;
 }
+
+/** What a mark looks like, so that no reader has to tell colours apart; `ring` is a dot with a stroke, and a fill of its own. */
+export type Shape = 'dot' | 'ring' | 'triangle' | 'diamond' | 'square';
 
 /** Where things are drawn. */
 export interface Frame {
@@ -124,9 +127,30 @@ function legendItem({ className, kind, text }: LegendItem): Html {
   const sample = {
     line: html`<path class="line ${className}" d="M0 4H20"/>`,
     area: html`<rect class="${className}" width="20" height="8"/>`,
-    dot: html`<circle class="${className}" cx="10" cy="4" r="4"/>`,
+    dot: mark('dot', 10, 4, className),
+    ring: mark('ring', 10, 4, className),
+    triangle: mark('triangle', 10, 4, className),
+    diamond: mark('diamond', 10, 4, className),
+    square: mark('square', 10, 4, className),
   }[kind];
   return html`<li><svg viewBox="0 0 20 8" aria-hidden="true">${sample}</svg> ${text}</li>`;
+}
+
+/** A mark around a place, `size` pixels from its middle to its edge. */
+export function mark(shape: Shape, x: number, y: number, className: string, size = 4): Html {
+  const path = (d: string) => html`<path class="${className}" d="${d}"/>`;
+  switch (shape) {
+    case 'dot':
+      return html`<circle class="${className}" cx="${px(x)}" cy="${px(y)}" r="${size}"/>`;
+    case 'ring':
+      return html`<circle class="line ${className}" cx="${px(x)}" cy="${px(y)}" r="${px(size - 1)}"/>`;
+    case 'triangle':
+      return path(`M${px(x - size)} ${px(y + size * 0.8)}h${px(2 * size)}L${px(x)} ${px(y - size)}z`);
+    case 'diamond':
+      return path(`M${px(x)} ${px(y - size)}l${size} ${size}l${-size} ${size}l${-size} ${-size}z`);
+    case 'square':
+      return path(`M${px(x - size)} ${px(y - size)}h${2 * size}v${2 * size}h${-2 * size}z`);
+  }
 }
 
 function ticksOf(
