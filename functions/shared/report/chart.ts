@@ -83,7 +83,12 @@ export function spread(values: readonly number[], margin = 0): [number, number] 
 
 /** A figure with a plot in it. */
 export function plot(of: Plot): Html {
-  const { title, note, description, width = 340, height = 210, left = 44, right = 10, legend = [] } = of;
+  return figure(of, drawing(of));
+}
+
+/** The drawing of a plot without its figure, for figures of several. */
+export function drawing(of: Plot): Html {
+  const { title, description, width = 340, height = 210, left = 44, right = 10 } = of;
   const frame: Frame = {
     left,
     right: width - right,
@@ -98,17 +103,14 @@ export function plot(of: Plot): Html {
   frame.y = (value) => px(y(value));
   const xs = ticksOf(of.x, x, 5);
   const ys = ticksOf(of.y, y, 5);
-  return figure(
-    { title, note, legend },
-    html`<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${`${title}. ${description}`}">
+  return html`<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${`${title}. ${description}`}">
 <path class="grid" d="${ys.map(({ at }) => `M${frame.left} ${frame.y(at)}H${frame.right}`).join('')}"/>
 ${ys.map(({ at, name }) => html`<text class="soft" x="${frame.left - 5}" y="${px(frame.y(at) + 3.5)}" text-anchor="end">${name}</text>`)}
 ${xs.map(({ at, name }) => html`<text class="soft" x="${frame.x(at)}" y="${frame.bottom + 14}" text-anchor="middle">${name}</text>`)}
 <text class="soft" x="${px((frame.left + frame.right) / 2)}" y="${height - 5}" text-anchor="middle">${of.x.label}</text>
 <text class="soft" transform="translate(11 ${px((frame.top + frame.bottom) / 2)})rotate(-90)" text-anchor="middle">${of.y.label}</text>
 ${of.draw(frame)}
-<path class="axis" d="M${frame.left} ${frame.bottom}H${frame.right}"/></svg>`,
-  );
+<path class="axis" d="M${frame.left} ${frame.bottom}H${frame.right}"/></svg>`;
 }
 
 /** A figure around any drawing; `wide` ones get a row of their own, in which they can be scrolled on a small screen. */
