@@ -43,42 +43,33 @@ for (const stream of [process.stdout, process.stderr]) {
 
 const io: Io = { stdout: process.stdout, stderr: process.stderr };
 const program = new Command('tocsin')
-  .description(
-    'Make silent ML failures loud: judge data before a model learns from it, and models before anybody relies on them.',
-  )
+  .description('Make silent ML failures loud.')
   .version(TOCSIN_VERSION)
+  .usage('COMMAND [options]')
+  .helpCommand(false)
   .exitOverride()
   // Options behind a command are its own, also where the one above has some of the same name.
   .enablePositionalOptions()
   .showHelpAfterError('(add --help for what is expected)')
-  .addHelpText(
-    'after',
-    `
-Examples:
-  tocsin contract init flights.parquet --out contracts/flights.yaml
-  tocsin check flights.parquet --contract contracts/flights.yaml
-  tocsin evaluate --model flight-delay --holdout 2001-05.parquet --predictions predictions.csv
-  tocsin alarm explain --fires '>= 0.2' --m 2 --n 3 --series '0.1 0.1 _ 0.3x5'
-  tocsin parity flight-delay
-  tocsin rollback churn --to primary
-  tocsin doctor --outputs cdk-outputs.json`,
-  );
-for (const command of [
-  checkCommand,
-  profileCommand,
-  contractCommand,
-  baselineCommand,
-  evaluateCommand,
-  canaryCommand,
-  drillCommand,
-  parityCommand,
-  rollbackCommand,
-  alarmCommand,
-  doctorCommand,
-]) {
-  program.addCommand(command(io));
+  .addHelpText('after', '\nFor options, exit codes and examples: tocsin COMMAND --help');
+// In the order of the help, which has one line for each, so that all of them fit one screen.
+for (const [command, summary] of [
+  [checkCommand, 'judge a dataset by its contract'],
+  [evaluateCommand, 'judge a model by its predictions on a holdout'],
+  [canaryCommand, 'run a training pipeline on a known dataset'],
+  [drillCommand, 'drill an alarm, or a rollback on staging'],
+  [parityCommand, 'compare staging with production'],
+  [rollbackCommand, 'roll an endpoint back, in an incident'],
+  [contractCommand, 'write a contract, or find its mistakes'],
+  [baselineCommand, 'manage what drift is measured from'],
+  [profileCommand, 'show what a dataset looks like'],
+  [alarmCommand, 'show what an alarm does to a series of values'],
+  [doctorCommand, 'verify machine, configuration and deployment'],
+] as const) {
+  program.addCommand(command(io).summary(summary));
 }
 for (const command of commandsOf(program)) command.copyInheritedSettings(program);
+program.configureHelp({ subcommandTerm: (command) => command.name() });
 
 try {
   await program.parseAsync();
