@@ -6,6 +6,7 @@ import { followed } from '../shared/followed.ts';
 import { clip, formatShare } from '../shared/format.ts';
 import { goldenPlace } from '../shared/golden.ts';
 import { sha256, verdictId } from '../shared/identity.ts';
+import { renderReport } from '../shared/report/verdict-page.ts';
 import type { Ignored } from '../shared/verdict.ts';
 import { TOCSIN_VERSION } from '../shared/version.ts';
 import { type Patience, partOf, type Workflow } from '../shared/workflow.ts';
@@ -19,6 +20,7 @@ import { drillMessage, drillRefusalMessage, drillResultOf } from './messages.ts'
 import { begin, prepare } from './preflight-workflow.ts';
 import { runProcedure } from './procedure-workflow.ts';
 import { type DrillRecord, fingerprintsKey, namesOf, procedureEndKey, recordKey } from './record.ts';
+import { rollbackPage } from './report.ts';
 import type { DrillRequest } from './request.ts';
 import { forget, readRecord, restore, UNPROVED, withdraw } from './restore-workflow.ts';
 import {
@@ -435,6 +437,8 @@ async function judgeAndPublish(
     const folder = verdictFolder(judged.gate, judged.subject, judged.id);
     // Here, where it is: it is too large for what is kept of a step.
     await deps.store.create(`${folder}timeline.json`, timelineJson(timeline));
+    const page = renderReport(judged, () => rollbackPage(judged, measured, timeline, drill));
+    await deps.store.create(`${folder}report.html`, page);
     return {
       verdict: judged,
       result: drillResultOf(judged, { measurements: measured, timeline, drill }, ''),

@@ -17,7 +17,7 @@ const PROOF = 10;
 export const SHARE_TOLERANCE = 1e-6;
 
 /** Shorter pauses between slices are none: an invocation ends, and the next one begins. Milliseconds. */
-const PAUSE_MS = 10_000;
+export const PAUSE_MS = 10_000;
 
 /** Counts of requests by who answered them. */
 export type Tally = Record<Who, number>;
