@@ -4,8 +4,10 @@ import { Command, CommanderError } from 'commander';
 import { TOCSIN_VERSION } from '../functions/shared/version.ts';
 import { alarmCommand } from './commands/alarm.ts';
 import { baselineCommand } from './commands/baseline.ts';
+import { boardCommand } from './commands/board.ts';
 import { canaryCommand } from './commands/canary.ts';
 import { checkCommand } from './commands/check.ts';
+import { addCompletion } from './commands/completion.ts';
 import { contractCommand } from './commands/contract.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { drillCommand } from './commands/drill.ts';
@@ -13,6 +15,7 @@ import { evaluateCommand } from './commands/evaluate.ts';
 import { parityCommand } from './commands/parity.ts';
 import { profileCommand } from './commands/profile.ts';
 import { rollbackCommand } from './commands/rollback.ts';
+import { statusCommand } from './commands/status.ts';
 import { EXIT, type Io } from './shared/cli.ts';
 import { giveNotice } from './shared/interrupt.ts';
 import { nodeComplaint } from './shared/node.ts';
@@ -54,6 +57,8 @@ const program = new Command('tocsin')
   .addHelpText('after', '\nFor options, exit codes and examples: tocsin COMMAND --help');
 // In the order of the help, which has one line for each, so that all of them fit one screen.
 for (const [command, summary] of [
+  [statusCommand, 'show how the five gaps of each model stand'],
+  [boardCommand, 'open the board, with the reports'],
   [checkCommand, 'judge a dataset by its contract'],
   [evaluateCommand, 'judge a model by its predictions on a holdout'],
   [canaryCommand, 'run a training pipeline on a known dataset'],
@@ -69,6 +74,7 @@ for (const [command, summary] of [
   program.addCommand(command(io).summary(summary));
 }
 for (const command of commandsOf(program)) command.copyInheritedSettings(program);
+addCompletion(program);
 program.configureHelp({ subcommandTerm: (command) => command.name() });
 
 try {

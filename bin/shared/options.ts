@@ -120,7 +120,7 @@ function parseCount(text: string): number {
 }
 
 /** `90s`, `10m`, `1h`: milliseconds. */
-function parseDuration(text: string): number {
+export function parseDuration(text: string): number {
   const match = /^(\d+(?:\.\d+)?)(s|m|h)$/.exec(text.trim());
   const value = Number(match?.[1]) * { s: 1e3, m: 60e3, h: 3600e3 }[(match?.[2] ?? 's') as 's' | 'm' | 'h'];
   if (!(value > 0 && value <= 86_400e3)) {
