@@ -6,6 +6,7 @@ import { followed } from '../shared/followed.ts';
 import { clip, formatTime } from '../shared/format.ts';
 import { sha256, verdictId } from '../shared/identity.ts';
 import { tellOnce } from '../shared/outlets.ts';
+import { renderReport } from '../shared/report/verdict-page.ts';
 import type { Ignored } from '../shared/verdict.ts';
 import { TOCSIN_VERSION } from '../shared/version.ts';
 import { partOf, type Workflow } from '../shared/workflow.ts';
@@ -26,6 +27,7 @@ import {
   LEFTOVERS_HELP,
   leftoversMessage,
 } from './messages.ts';
+import { alarmPage } from './report.ts';
 import type { DrillRequest } from './request.ts';
 import { climb } from './rounds-workflow.ts';
 import {
@@ -401,7 +403,10 @@ async function judgeAndPublish(
     workflow,
     {
       verdict,
-      files: { 'measurements.json': measured },
+      files: {
+        'measurements.json': measured,
+        'report.html': renderReport(verdict, () => alarmPage(verdict, measured, drill)),
+      },
       resultOf: (evidence) =>
         drillResultOf(verdict, { drill: drill.name, alarm: drill.value.alarm, evidence }),
       messageOf: (result) => drillMessage(result, verdict),

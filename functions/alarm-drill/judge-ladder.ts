@@ -49,7 +49,7 @@ export function grainMs(alarm: MetricAlarm): number {
 }
 
 /** Whether an alarm has another threshold, another direction or another strictness than intended. */
-function isMisconfigured(alarm: MetricAlarm, { value: { intended } }: LocatedDrill): boolean {
+export function isMisconfigured(alarm: MetricAlarm, { value: { intended } }: LocatedDrill): boolean {
   const { comparison, threshold } = intended.fires;
   const distance = Math.abs(alarm.threshold - threshold);
   return (
@@ -647,18 +647,24 @@ function matched(
   transitions: readonly Transition[],
   receipts: readonly Receipt[],
 ): { found: Receipt[]; lost: Transition[] } {
-  const sorted = receipts.toSorted((a, b) => a.changedAt - b.changedAt || a.receivedAt - b.receivedAt);
   const found: Receipt[] = [];
   const lost: Transition[] = [];
   for (const transition of transitions) {
-    const receipt = sorted.find(
-      ({ state, changedAt }) =>
-        state === transition.to && Math.abs(changedAt - transition.at) <= SAME_MOMENT_MS,
-    );
+    const receipt = receiptOf(transition, receipts);
     if (receipt === undefined) lost.push(transition);
     else found.push(receipt);
   }
   return { found, lost };
+}
+
+/** The first receipt that tells of a transition, in whatever order they came; undefined where none does. */
+export function receiptOf(transition: Transition, receipts: readonly Receipt[]): Receipt | undefined {
+  return receipts
+    .toSorted((a, b) => a.changedAt - b.changedAt || a.receivedAt - b.receivedAt)
+    .find(
+      ({ state, changedAt }) =>
+        state === transition.to && Math.abs(changedAt - transition.at) <= SAME_MOMENT_MS,
+    );
 }
 
 /** `rung 2x`, `rungs 1.05x and 2x` */

@@ -576,7 +576,7 @@ function furtherTimes(alarm: MetricAlarm, drill: LocatedDrill, rounds: readonly 
 }
 
 /** How many times the intended threshold an alarm has; null where it fires the other way, or none come to it. */
-function configuredTimes(alarm: MetricAlarm, drill: LocatedDrill): number | null {
+export function configuredTimes(alarm: MetricAlarm, drill: LocatedDrill): number | null {
   if (firesUpwards(alarm) !== isUpwards(drill)) return null;
   const times = timesOf(drill, alarm.threshold);
   return times > 0 && Number.isFinite(times) ? times : null;

@@ -1,0 +1,461 @@
+import { scaleLinear, scaleLog } from 'd3-scale';
+import { clip, countOf, formatDuration, formatNumber, listOf } from '../shared/format.ts';
+import { figure, type LegendItem, mark, plot, px, spread, threshold } from '../shared/report/chart.ts';
+import { type Content, type Html, html } from '../shared/report/html.ts';
+import { type MetricAlarm, readsMetric, thresholdText } from './alarm.ts';
+import { expectationAt, timesOf, valueAt } from './intended.ts';
+import { isMisconfigured } from './judge-ladder.ts';
+import { configuredTimes, observationsOf } from './ladder.ts';
+import type { Facts, Measurements } from './measurements.ts';
+import type { LocatedDrill } from './schema.ts';
+
+/*
+ * Small pictures of a drill: where the alarm begins to fire against where it is meant to, how long that took, how long its
+ * messages took, and what its metric was like before. Pure.
+ */
+
+/** What was tried once: so many times what is intended. */
+export interface Step {
+  /** `1.05x`, or the phase: `over` */
+  id: string;
+  times: number;
+  /** `0.21` */
+  value: string;
+  expects: 'quiet' | 'loud';
+  /** Null: it shows nothing, or was not drilled; `why` says so. */
+  did: 'fired' | 'stayed quiet' | null;
+  why: string;
+  /** Until it fired, milliseconds. */
+  afterMs: number | null;
+  /** For how long it drifted, milliseconds. */
+  watchedMs: number;
+}
+
+/** More steps than these are marks without words, but for those that say where the alarm fires, and those that are wrong. */
+const NAMED = 16;
+
+/** Rows of the picture of times. */
+const TIMED = 16;
+
+/** Metrics whose past is drawn. */
+const METRICS = 4;
+
+/** Units of the drawing that a step with its words takes. */
+const ROW = 29;
+
+/** Between the words at the left, of two lines. */
+const ASIDE = 30;
+
+/** Everything that was tried, of all rounds or phases, quiet to loud; rungs of the ladder that were not, too. */
+export function stepsOf({ rounds, phases }: Measurements, drill: LocatedDrill): Step[] {
+  const { value } = drill;
+  const drilled = rounds
+    .flatMap(observationsOf)
+    .flatMap(({ rung, flaw, loud, afterMs, phases: of }): Step[] =>
+      rung.times === null || rung.value === null || rung.expects === 'silence'
+        ? []
+        : [
+            {
+              id: rung.id,
+              times: rung.times,
+              value: formatNumber(rung.value, value.intended.fires.threshold),
+              expects: rung.expects,
+              did: flaw !== null ? null : loud ? 'fired' : 'stayed quiet',
+              why: flaw ?? '',
+              afterMs,
+              watchedMs: of.driftEnd - of.onset,
+            },
+          ],
+    );
+  const known = new Set(drilled.map(({ times }) => times));
+  const omitted = (rounds.length > 0 ? value.ladder : [])
+    .filter((times) => !known.has(times))
+    .map(
+      (times): Step => ({
+        id: `${times}x`,
+        times,
+        value: formatNumber(valueAt(drill, times), value.intended.fires.threshold),
+        expects: expectationAt(drill, times),
+        did: null,
+        why: 'not drilled',
+        afterMs: null,
+        watchedMs: 0,
+      }),
+    );
+  const real = phases.flatMap(
+    ({ phase, value: sent, drift, startedAt, endedAt, transitions, state }): Step[] => {
+      if (phase === 'healthy') return [];
+      const { threshold: limit } = value.intended.fires;
+      const intended = value.traffic?.intended ?? limit;
+      const times =
+        drift !== undefined ? drift.sent / intended : sent !== undefined ? timesOf(drill, sent) : 0;
+      if (!(times > 0 && Number.isFinite(times))) return [];
+      const fired = transitions.find(({ to }) => to === 'ALARM');
+      return [
+        {
+          id: phase,
+          times,
+          value: formatNumber(drift?.sent ?? sent ?? 0, intended),
+          expects: phase === 'under' ? 'quiet' : 'loud',
+          did: fired !== undefined || state === 'ALARM' ? 'fired' : 'stayed quiet',
+          why: '',
+          afterMs: fired === undefined ? null : Math.max(0, fired.at - startedAt),
+          watchedMs: endedAt - startedAt,
+        },
+      ];
+    },
+  );
+  return [...drilled, ...omitted, ...real].toSorted((a, b) => a.times - b.times);
+}
+
+/** Whether a step did what an alarm that is as intended does. */
+export function isRight({ did, expects }: Step): boolean {
+  return did === (expects === 'loud' ? 'fired' : 'stayed quiet');
+}
+
+/** Between which steps the alarm begins to fire; null where that is not known. */
+function bracketOf(steps: readonly Step[]): { quiet: Step; loud: Step } | null {
+  const quiet = steps.findLast(({ did }) => did === 'stayed quiet');
+  const loud = steps.find(({ did }) => did === 'fired');
+  return quiet === undefined || loud === undefined || quiet.times >= loud.times ? null : { quiet, loud };
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// Where it fires
+// ---------------------------------------------------------------------------------------------------------
+
+/** The ladder: what fired and what stayed quiet on one axis of multiples, with what is intended and what is really so. */
+export function ladderFigure(steps: readonly Step[], facts: Facts, drill: LocatedDrill): Html | false {
+  if (steps.length === 0) return false;
+  const { fires } = drill.value.intended;
+  const bracket = bracketOf(steps);
+  const configured = asConfigured(facts, drill);
+  const named = namedOf(steps, bracket);
+  const height = Math.max(8 * ROW, (named.length + 1) * ROW) + 36;
+  const [top, bottom] = [24, height - 26];
+  const axis = 126;
+  const all = [1, ...steps.map(({ times }) => times), ...(configured === null ? [] : [configured.times])];
+  const [low, high] = [Math.min(...all), Math.max(...all)];
+  // A ladder of one rung has a height, too.
+  const room = Math.max((high / low) ** 0.06, high / low < 1.2 ? 1.1 : 1);
+  const y = scaleLog([low / room, high * room], [bottom, top]);
+
+  const fact = (times: number, name: string, text: string) => ({ y: px(y(times)), name, text });
+  const really =
+    bracket === null
+      ? []
+      : [
+          fact(
+            Math.sqrt(bracket.quiet.times * bracket.loud.times),
+            'really fires',
+            `${bracket.quiet.value} to ${bracket.loud.value}`,
+          ),
+        ];
+  const asides = apart(
+    [
+      ...really,
+      fact(1, 'intended', thresholdText(fires)),
+      ...(configured === null ? [] : [fact(configured.times, 'configured', configured.text)]),
+    ],
+    ASIDE,
+    [top + 6, bottom - 6],
+  );
+  const labels = apart(
+    named.map((step) => ({ y: px(y(step.times)), step })),
+    ROW,
+    [top + 4, bottom - 4],
+  );
+  const drawing = html`<svg viewBox="0 0 340 ${height}" role="img" aria-label="${ladderText(steps, bracket, configured?.text, drill)}">
+<text class="soft" x="${axis}" y="12" text-anchor="middle">louder ↑</text>
+<path class="axis" d="M${axis} ${top}V${bottom}"/>
+${
+  bracket !== null &&
+  html`<rect class="f-fill-b" x="${axis - 7}" y="${px(y(bracket.loud.times))}" width="14" height="${px(Math.max(y(bracket.quiet.times) - y(bracket.loud.times), 2))}"/>
+<path class="line thin s-b" d="M${axis - 9} ${px(y(bracket.loud.times))}h18M${axis - 9} ${px(y(bracket.quiet.times))}h18"/>`
+}
+<path class="line dash s-a" d="M${axis - 22} ${px(y(1))}h44"/>
+${configured !== null && html`<path class="line thin s-ink" d="M${axis - 22} ${px(y(configured.times))}h44"/>`}
+${asides.map(
+  ({ y: from, at, name, text }) =>
+    html`<path class="grid" d="M${axis - 40} ${at}L${axis - 24} ${from}"/><text x="${axis - 43}" y="${at - 2}" text-anchor="end" font-weight="600">${name}</text><text x="${axis - 43}" y="${at + 11}" text-anchor="end">${clip(text, 16)}</text>`,
+)}
+${labels.map(({ y: from, at, step }) => html`<path class="grid" d="M${axis + 8} ${from}L${axis + 28} ${at}"/>${labelOf(step, axis + 32, at)}`)}
+${steps.map((step) => markOf(step, axis, px(y(step.times))))}
+<text class="soft" x="${axis}" y="${height - 6}" text-anchor="middle">times what is intended</text></svg>`;
+  return figure(
+    {
+      title: 'Where it fires',
+      note:
+        bracket === null
+          ? 'Where it begins to fire is not known.'
+          : `It begins to fire between ${bracket.quiet.value} and ${bracket.loud.value}; it is meant to at ${thresholdText(fires)}.`,
+      legend: [
+        ...MARKS.filter((one) => steps.some(({ did }) => did === one.did)).map(({ item }) => item),
+        { className: 'dash s-a', kind: 'line', text: 'intended' },
+        ...(bracket === null
+          ? []
+          : [{ className: 'f-fill-b', kind: 'area' as const, text: 'begins to fire in here' }]),
+      ],
+    },
+    drawing,
+  );
+}
+
+/** What a step did is told by its shape, and whether that is right by colour and sign. */
+const MARKS: readonly { did: Step['did']; item: LegendItem }[] = [
+  { did: 'fired', item: { className: 'f-soft', kind: 'triangle', text: 'fired' } },
+  { did: 'stayed quiet', item: { className: 'f-card s-soft', kind: 'ring', text: 'stayed quiet' } },
+  { did: null, item: { className: 'f-soft', kind: 'dot', text: 'shows nothing' } },
+];
+
+/** Where the alarm is configured to fire, where that is not what is intended; null: as intended, or unknown. */
+function asConfigured({ alarm }: Facts, drill: LocatedDrill): { times: number; text: string } | null {
+  if (alarm?.kind !== 'metric' || drill.value.mode === 'traffic' || !isMisconfigured(alarm, drill))
+    return null;
+  const times = configuredTimes(alarm, drill);
+  return times === null ? null : { times, text: thresholdText(alarm) };
+}
+
+/** Those that get words: all of few; of many those around the bracket, those that are wrong, and the ends. */
+function namedOf(steps: readonly Step[], bracket: ReturnType<typeof bracketOf>): Step[] {
+  if (steps.length <= NAMED) return [...steps];
+  const rank = (step: Step, index: number) => {
+    if (step === bracket?.quiet || step === bracket?.loud) return 0;
+    if (index === 0 || index === steps.length - 1) return 1;
+    return isRight(step) ? 3 : 2;
+  };
+  const chosen = steps
+    .map((step, index) => ({ step, rank: rank(step, index) }))
+    .toSorted((a, b) => a.rank - b.rank)
+    .slice(0, NAMED)
+    .map(({ step }) => step);
+  return steps.filter((step) => chosen.includes(step));
+}
+
+/** Places as near to where they belong as they can be, at least `gap` apart, between two bounds; in their order from below. */
+function apart<T extends { y: number }>(
+  items: readonly T[],
+  gap: number,
+  [top, bottom]: readonly [number, number],
+): (T & { at: number })[] {
+  const sorted = items.map((item) => ({ ...item, at: item.y })).toSorted((a, b) => b.y - a.y);
+  let limit = bottom;
+  for (const item of sorted) {
+    item.at = Math.min(item.at, limit);
+    limit = item.at - gap;
+  }
+  limit = top;
+  for (const item of sorted.toReversed()) {
+    item.at = px(Math.max(item.at, limit));
+    limit = item.at + gap;
+  }
+  return sorted;
+}
+
+function labelOf(step: Step, x: number, y: number): Html {
+  return html`<text x="${x}" y="${y - 2}"><tspan font-weight="600">${clip(step.id, 14)}</tspan><tspan class="soft" dx="6">${clip(step.value, 16)}</tspan></text><text x="${x}" y="${y + 11}">${didText(step)}</text>`;
+}
+
+/** `✓ fired after 8 s`, `✗ stayed quiet` */
+function didText(step: Step): Html {
+  const { did, why, afterMs } = step;
+  if (did === null) return html`<tspan class="soft">? ${clip(why, 30)}</tspan>`;
+  const right = isRight(step);
+  const when =
+    did === 'fired' ? (afterMs === null ? ' throughout' : ` after ${formatDuration(afterMs)}`) : '';
+  return html`<tspan class="${right ? 'f-pass' : 'f-fail'}" font-weight="600">${right ? '✓' : '✗'}</tspan> ${did}${when}`;
+}
+
+function markOf(step: Step, x: number, y: number): Html {
+  const { did } = step;
+  if (did === null) return mark('dot', x, y, 'f-soft', 3);
+  const colour = isRight(step) ? 'pass' : 'fail';
+  return did === 'fired'
+    ? mark('triangle', x, y, `f-${colour}`, 6)
+    : mark('ring', x, y, `f-card s-${colour}`, 5.5);
+}
+
+function ladderText(
+  steps: readonly Step[],
+  bracket: ReturnType<typeof bracketOf>,
+  configured: string | undefined,
+  { value }: LocatedDrill,
+): string {
+  const which = (wanted: Step['did'], text: string) => {
+    const some = steps.filter(({ did }) => did === wanted).map(({ id }) => id);
+    return some.length === 0 ? [] : [`${text} at ${listOf(some.slice(0, 30))}`];
+  };
+  const did = [
+    ...which('fired', 'fired'),
+    ...which('stayed quiet', 'stayed quiet'),
+    ...which(null, 'nothing was seen'),
+  ].join('; ');
+  const really =
+    bracket === null
+      ? 'Where it begins to fire is not known'
+      : `It begins to fire between ${bracket.quiet.value} and ${bracket.loud.value}`;
+  const set = configured === undefined ? '' : `, and is configured to at ${configured}`;
+  return `Where the alarm fires. ${really}; it is meant to at ${thresholdText(value.intended.fires)}${set}. It ${did}.`;
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// How long it took
+// ---------------------------------------------------------------------------------------------------------
+
+/** Of every rung that is to fire, the time from its first drifting data point to ALARM. */
+export function delayFigure(steps: readonly Step[], drill: LocatedDrill): Html | false {
+  const { within } = drill.value.intended;
+  const loud = steps.filter(({ expects, did }) => expects === 'loud' && did !== null);
+  if (loud.length === 0) return false;
+  const shown = loud.slice(0, TIMED);
+  const ends = shown.map(({ afterMs, watchedMs }) => afterMs ?? watchedMs);
+  const x = scaleLinear([0, Math.max(within * 1.1, ...ends) * 1.02], [62, 328]);
+  const height = 56 + 26 * shown.length;
+  const bottom = height - 30;
+  const rows = shown.map((step, index) => {
+    const y = 34 + 26 * index;
+    const end = px(x(step.afterMs ?? step.watchedMs));
+    const fired = step.afterMs !== null;
+    const late = step.afterMs !== null && step.afterMs > within;
+    const text =
+      step.afterMs !== null
+        ? formatDuration(step.afterMs)
+        : step.did === 'fired'
+          ? 'in ALARM throughout'
+          : `not in ${formatDuration(step.watchedMs)}`;
+    const left = end > 250;
+    return html`<text x="56" y="${y + 4}" text-anchor="end" font-weight="600">${clip(step.id, 9)}</text>
+<path class="line ${fired ? (late ? 's-fail' : 's-pass') : 's-soft dash'}" d="M62 ${y}H${end}"/>${fired && mark('triangle', end, y, late ? 'f-fail' : 'f-pass', 6)}
+<text x="${left ? end - 9 : end + 10}" y="${left ? y - 6 : y + 4}"${left && html` text-anchor="end"`}>${text}</text>`;
+  });
+  const told = shown
+    .map(({ id, afterMs }) => `${id} ${afterMs === null ? 'no ALARM' : formatDuration(afterMs)}`)
+    .join(', ');
+  const more = loud.length - shown.length;
+  return figure(
+    {
+      title: 'How long it takes to fire',
+      note: `From the first data point that drifts; at most ${formatDuration(within)} is intended.${more > 0 ? ` ${countOf(more, 'rung')} more not drawn.` : ''}`,
+    },
+    html`<svg viewBox="0 0 340 ${height}" role="img" aria-label="${`How long it takes to fire, at most ${formatDuration(within)} is intended: ${told}.`}">
+<path class="axis" d="M62 20V${bottom}H328"/>
+<path class="line dash s-a" d="M${px(x(within))} 20V${bottom}"/>
+<text x="${px(x(within))}" y="13" text-anchor="${x(within) > 280 ? 'end' : 'middle'}">within ${formatDuration(within)}</text>
+${rows}
+${durationTicks(x.domain()[1] ?? within, 5).map(({ at, name }) => html`<text class="soft" x="${px(x(at))}" y="${bottom + 14}" text-anchor="middle">${name}</text>`)}</svg>`,
+  );
+}
+
+const STEPS_S = [
+  1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 21_600, 43_200, 86_400, 172_800,
+];
+
+/** Round times from 0 to `endMs`, at most `most` and one. */
+export function durationTicks(endMs: number, most: number): { at: number; name: string }[] {
+  const wanted = endMs / most / 1000;
+  const seconds = STEPS_S.find((step) => step >= wanted) ?? Math.ceil(wanted / 86_400) * 86_400;
+  return Array.from({ length: Math.floor(endMs / 1000 / seconds) + 1 }, (_, index) => {
+    const at = index * seconds * 1000;
+    return { at, name: index === 0 ? '0' : formatDuration(at) };
+  });
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// How long messages took, and what the metric was like
+// ---------------------------------------------------------------------------------------------------------
+
+/** Dots of one row. */
+const DOTS = 400;
+
+/** The hops of every message that arrived: from the change of state to the topic, and to the queue. */
+export function hopsFigure({ rounds, deliveries }: Measurements): Html | false {
+  const receipts = [
+    ...rounds.flatMap(({ results }) => results.flatMap((result) => result.receipts)),
+    ...deliveries.flatMap(({ receipt }) => receipt ?? []),
+  ].toSorted((a, b) => a.changedAt - b.changedAt || a.receivedAt - b.receivedAt);
+  if (receipts.length === 0) return false;
+  // Clocks of services differ by a little.
+  const topic = receipts.map(({ changedAt, notifiedAt }) => Math.max(0, notifiedAt - changedAt));
+  const queue = receipts.map(({ changedAt, receivedAt }) => Math.max(0, receivedAt - changedAt));
+  const last = Math.max(...topic, ...queue);
+  const x = scaleLinear([0, Math.max(last, 1)], [96, 322]);
+  const row = (values: readonly number[], y: number, name: string, mark: (at: number) => Html) =>
+    html`<path class="grid" d="M96 ${y}H330"/><text x="84" y="${y - 1}" text-anchor="end" font-weight="600">${name}</text><text class="soft" x="84" y="${y + 12}" text-anchor="end">≤ ${formatDuration(Math.max(...values))}</text>
+${[...new Set(values.slice(0, DOTS).map((value) => px(x(value))))].map(mark)}`;
+  return figure(
+    {
+      title: 'How long a message takes',
+      note: `${countOf(receipts.length, 'message')} that arrived, from the change of state.`,
+    },
+    html`<svg viewBox="0 0 340 150" role="img" aria-label="${`How long a message takes from the change of state, of ${receipts.length}: at the topic after at most ${formatDuration(Math.max(...topic))}, in the queue after at most ${formatDuration(Math.max(...queue))}.`}">
+${row(topic, 36, 'at the topic', (at) => mark('diamond', at, 36, 'f-a', 5))}
+${row(queue, 86, 'in the queue', (at) => mark('square', at, 86, 'f-d'))}
+<path class="axis" d="M96 112H330"/>
+${[0, 0.5, 1].map((share) => html`<text class="soft" x="${px(96 + share * 226)}" y="127" text-anchor="${share === 0 ? 'start' : share === 1 ? 'end' : 'middle'}">${share === 0 ? '0' : formatDuration(Math.round(Math.max(last, 1) * share))}</text>`)}
+<text class="soft" x="209" y="145" text-anchor="middle">since the alarm changed its state</text></svg>`,
+  );
+}
+
+/** What the metrics of the alarm were like before the drill, against its threshold and the intended one. */
+export function pastFigures({ alarm, metrics }: Facts, drill: LocatedDrill): Html[] {
+  if (alarm?.kind !== 'metric') return [];
+  return Object.entries(metrics)
+    .filter(([, { recent }]) => recent.length > 0)
+    .slice(0, METRICS)
+    .map(([id, { recent, metric }]) => pastFigure(alarm, { id, recent, name: metric.name }, drill));
+}
+
+function pastFigure(
+  alarm: MetricAlarm,
+  { id, recent, name }: { id: string; recent: readonly { at: number; value: number }[]; name: string },
+  drill: LocatedDrill,
+): Html {
+  const query = alarm.queries.find((one) => one.id === id);
+  const statistic = query !== undefined && readsMetric(query) ? query.statistic : '';
+  // What an expression makes of it is held against the threshold, not the metric itself.
+  const watched = alarm.returns === id;
+  const intended = drill.value.intended.fires.threshold;
+  const wrong = watched && alarm.threshold !== intended;
+  const values = recent.map(({ value }) => value);
+  const newest = Math.max(...recent.map(({ at }) => at));
+  const limits = watched ? [intended, ...(wrong ? [alarm.threshold] : [])] : [];
+  const [min, max] = [Math.min(...values), Math.max(...values)];
+  return plot({
+    title: `${clip(name, 60)} before the drill`,
+    note: `${statistic === '' ? '' : `${clip(statistic, 30)} of `}${countOf(recent.length, 'data point')}, the newest.`,
+    description: `From ${formatNumber(min)} to ${formatNumber(max)}${watched ? `; the alarm is meant to fire at ${thresholdText(drill.value.intended.fires)}${wrong ? ` and is configured to at ${thresholdText(alarm)}` : ''}` : ''}.`,
+    height: 180,
+    left: 52,
+    x: {
+      label: 'before the newest',
+      domain: [Math.min(...recent.map(({ at }) => at)) - newest, 0],
+      names: pastTicks(newest - Math.min(...recent.map(({ at }) => at))),
+    },
+    y: { label: '', domain: spread([...values, ...limits], 0.08), ticks: 4 },
+    draw: (frame): Content => [
+      recent.map(({ at, value }) => mark('dot', frame.x(at - newest), frame.y(value), 'f-c', 1.8)),
+      watched && threshold(frame, { y: intended }, 's-a'),
+      wrong &&
+        html`<path class="line thin s-ink" d="M${frame.left} ${frame.y(alarm.threshold)}H${frame.right}"/>`,
+    ],
+    legend: [
+      { className: 'f-c', kind: 'dot', text: 'data point' },
+      ...(watched
+        ? [
+            {
+              className: 'dash s-a',
+              kind: 'line' as const,
+              text: `intended: ${thresholdText(drill.value.intended.fires)}`,
+            },
+          ]
+        : []),
+      ...(wrong
+        ? [{ className: 'thin s-ink', kind: 'line' as const, text: `configured: ${thresholdText(alarm)}` }]
+        : []),
+    ],
+  });
+}
+
+function pastTicks(lengthMs: number): { at: number; name: string }[] {
+  return durationTicks(lengthMs, 4).map(({ at, name }) => ({ at: -at, name: at === 0 ? '0' : `−${name}` }));
+}
