@@ -153,11 +153,19 @@ async function parityHere(
   const verdict = verdictOf(staging, production, evaluation, parity, sourcesOf(parity));
   if (options.out !== undefined) {
     const { layeredJson } = await import('../../functions/config-parity/layered.ts');
+    const { parityPage } = await import('../../functions/config-parity/report.ts');
+    const { renderReport } = await import('../../functions/shared/report/verdict-page.ts');
     const { writeWhole } = await import('../shared/files.ts');
-    const files = { staging, production, comparison: evaluation, verdict };
-    for (const [file, content] of Object.entries(files)) {
-      await writeWhole(join(options.out, `${file}.json`), layeredJson(content), file);
-    }
+    const files = {
+      'staging.json': layeredJson(staging),
+      'production.json': layeredJson(production),
+      'comparison.json': layeredJson(evaluation),
+      'report.html': renderReport(verdict, () =>
+        parityPage(verdict, evaluation, { staging, production }, parity),
+      ),
+      'verdict.json': layeredJson(verdict),
+    };
+    for (const [file, text] of Object.entries(files)) await writeWhole(join(options.out, file), text, file);
   }
   if (options.json === true) io.stdout.write(`${JSON.stringify({ ...verdict, ...evaluation }, null, 2)}\n`);
   else {

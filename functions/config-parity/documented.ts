@@ -147,7 +147,7 @@ function probed(name: string, probes: readonly ProbeOutcome[]): State {
 }
 
 /** A test, in words that follow a comma. */
-function testText({ relation, same, values, probe }: DocumentedEntry['test']): string {
+export function testText({ relation, same, values, probe }: DocumentedEntry['test']): string {
   if (relation !== undefined) return relation;
   if (same?.after !== undefined) return `the same after the last "${same.after}"`;
   if (same?.before !== undefined) return `the same before the first "${same.before}"`;

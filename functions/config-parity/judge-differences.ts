@@ -14,7 +14,7 @@ import { differenceText, valuesText } from './words.ts';
 const MOST = 200;
 
 /** Days before the end of an entry from which on it warns. */
-const SOON = 14;
+export const EXPIRES_SOON_DAYS = 14;
 
 /** Characters of a reason, where it is quoted. */
 const REASON = 300;
@@ -133,7 +133,7 @@ const TELL: Record<DocumentedUse['state'], (use: DocumentedUse, told: Told, left
     help: 'Mend what keeps the test from saying anything.',
   }),
   holds: ({ owner, expires, why }, { what, line, reason }, left) => ({
-    ...(left <= SOON
+    ...(left <= EXPIRES_SOON_DAYS
       ? {
           check: 'documented-expires-soon',
           outcome: 'warn',

@@ -16,6 +16,7 @@ import { remembered } from '../shared/lambda.ts';
 import type { Message } from '../shared/message.ts';
 import type { Outlets } from '../shared/outlets.ts';
 import type { Golden } from '../shared/prediction.ts';
+import { renderReport } from '../shared/report/verdict-page.ts';
 import type { RunReporting } from '../shared/run-handler.ts';
 import type { Ignored } from '../shared/verdict.ts';
 import { TOCSIN_VERSION } from '../shared/version.ts';
@@ -26,6 +27,7 @@ import { sourcesOf, verdictOf } from './identity.ts';
 import { dayOf } from './judging.ts';
 import { layeredJson } from './layered.ts';
 import { parityMessage, parityRefusalMessage, parityResultOf } from './messages.ts';
+import { parityPage } from './report.ts';
 import type { ParityRequest } from './request.ts';
 import {
   PARITY_FINISHED,
@@ -208,6 +210,9 @@ async function judgeAndStore(
     'staging.json': layeredJson(staging),
     'production.json': layeredJson(production),
     'comparison.json': layeredJson(comparison),
+    'report.html': renderReport(verdict, () =>
+      parityPage(verdict, comparison, { staging, production }, parity),
+    ),
   });
   const { gate, subject, id, outcome, reason, inputs } = verdict;
   const result = parityResultOf(verdict, comparison, verdictUri(store, verdict));
