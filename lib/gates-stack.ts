@@ -1,7 +1,10 @@
 import { CfnOutput, Duration, Stack, type StackProps } from 'aws-cdk-lib';
 import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import type { Construct } from 'constructs';
+import { BOARD_PAGE } from '../functions/board/schema.ts';
+import { Board } from './board.ts';
 import type { Config } from './config.ts';
+import { GatesDashboard } from './dashboard.ts';
 import { AlarmDrill, longestDrill } from './gates/alarm-drill.ts';
 import { ConfigParity, LONGEST_PARITY } from './gates/config-parity.ts';
 import { DriftMonitor } from './gates/drift-monitor.ts';
@@ -47,6 +50,13 @@ export class GatesStack extends Stack {
     const dataBucket = config.datasets.length > 0 ? this.#addQualityGate(base) : undefined;
     if (config.monitors.size > 0) this.#addDriftMonitor(base);
 
+    this.#addRuns(base, dataBucket);
+    this.#addBoard(base);
+  }
+
+  /** What outlives an invocation. */
+  #addRuns(base: Base, dataBucket: IBucket | undefined): void {
+    const { config, evidence } = base;
     const longest = longestRun(config);
     if (longest === undefined) return;
     const work = new WorkBucket(this, 'Work', { longest, evidence });
@@ -60,6 +70,13 @@ export class GatesStack extends Stack {
     if (config.drills.size > 0) this.#addAlarmDrill(shared);
     if (config.rollbackDrills.size > 0) this.#addRollbackDrill(shared);
     if (config.parities.size > 0) this.#addConfigParity(shared);
+  }
+
+  /** The last: it looks at all that there is. */
+  #addBoard(base: Base): void {
+    new Board(this, 'Board', base);
+    this.#output('BoardPage', base.evidence.bucket.s3UrlForObject(BOARD_PAGE), 'Open it with: tocsin board');
+    new GatesDashboard(this, 'Dashboard', base);
   }
 
   /** @returns the bucket that it creates, where a dataset names none */

@@ -1,6 +1,8 @@
 /** Tocsin's constructs, for use in another CDK app. */
 
+export { Board, type BoardProps } from './board.ts';
 export { type Config, type Dataset, type EngineConfig, loadConfig } from './config.ts';
+export { GatesDashboard, type GatesDashboardProps } from './dashboard.ts';
 export { AlarmDrill, type AlarmDrillProps } from './gates/alarm-drill.ts';
 export { ConfigParity, type ConfigParityProps } from './gates/config-parity.ts';
 export { DriftMonitor, type DriftMonitorProps } from './gates/drift-monitor.ts';

@@ -3,7 +3,7 @@ import { GateInputError } from '../shared/errors.ts';
 import { listOf } from '../shared/format.ts';
 import type { HistoryPoint } from '../shared/history.ts';
 import { nextRun } from './schedule.ts';
-import { type BoardRow, GAP_TITLES, GAPS, type Requirement } from './schema.ts';
+import { type BoardRow, GAP_TITLES, GAPS, HAPPENS, type Requirement, requirementSchema } from './schema.ts';
 import { type GapStand, gapsOf, type Observed, type Stand, standOf } from './standing.ts';
 
 /*
@@ -42,7 +42,7 @@ const standSchema = z.object({
   ...standing,
   gate: z.string(),
   subject: z.string(),
-  section: z.string(),
+  section: requirementSchema.shape.section,
   name: z.string(),
   title: z.string(),
   /** Where it stands: `tocsin.yaml:31`. */
@@ -235,9 +235,6 @@ export interface BoardCounts {
   /** By gap. */
   gaps: Record<(typeof GAPS)[number], { overdue: number; failing: number }>;
 }
-
-/** What happens when somebody registers or uploads something is overdue of nobody's doing. */
-const HAPPENS = ['models', 'datasets'];
 
 /** What a board amounts to in numbers. A requirement of several rows counts once. */
 export function countsOf({ rows }: Board): BoardCounts {

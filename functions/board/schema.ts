@@ -116,6 +116,16 @@ export const environmentSchema = z.object({
 
 export type Environment = z.output<typeof environmentSchema>;
 
+/** Sections whose verdicts come when somebody registers or uploads something: what is in any other runs by itself, or by hand. */
+export const HAPPENS: readonly Requirement['section'][] = ['models', 'datasets'];
+
+/** S3 tells that an object was created: an entry of the history. */
+export const historyEventSchema = z.object({
+  source: z.literal('aws.s3'),
+  'detail-type': z.literal('Object Created'),
+  detail: z.object({ object: z.object({ key: z.string() }) }),
+});
+
 /** Where the board is in the evidence bucket, as a page and as JSON. */
 export const BOARD_PAGE = 'board/index.html';
 export const BOARD_JSON = 'board/board.json';

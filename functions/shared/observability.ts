@@ -1,11 +1,9 @@
 import { Logger } from '@aws-lambda-powertools/logger';
 import { Metrics, MetricUnit } from '@aws-lambda-powertools/metrics';
+import { METRIC_NAMESPACE } from './schema.ts';
 import type { GateName } from './verdict.ts';
 
-/** CloudWatch namespace of all metrics of Tocsin. */
-const NAMESPACE = 'Tocsin';
-
-/** Metrics of a gate and their units; each has the dimensions `gate` and that of its subject. */
+/** Metrics of a gate and their units; each has the dimensions `gate` and that of its subject, and again `gate` alone. */
 const UNITS = {
   Passed: MetricUnit.Count,
   Failed: MetricUnit.Count,
@@ -20,8 +18,11 @@ const UNITS = {
 
 type Measure = keyof typeof UNITS;
 
+/** Metrics of the board; each has the dimension `gate` (`board`), and those of a gap `gap`, too. */
+const BOARD_METRICS = ['Rebuilt', 'Overdue', 'OverdueDrills', 'Failing', 'NotReady'] as const;
+
 /** Structured JSON logs. Give it names, ids and counts: no sample values, no secrets. */
-export function createLogger(gate: GateName): Logger {
+export function createLogger(gate: GateName | 'board'): Logger {
   return new Logger({ serviceName: `tocsin-${gate}` });
 }
 
@@ -34,16 +35,39 @@ export function createMetrics(
   gate: GateName,
   dimension: 'dataset' | 'model' | 'canary' | 'drill' | 'rollback' | 'parity' | 'monitor' = 'dataset',
 ): (subject: string, measures: Partial<Record<Measure, number | undefined>>) => void {
-  const metrics = new Metrics({ namespace: NAMESPACE });
-  // Without this each metric would have the dimension `service` too, and alarms would have to know it.
-  metrics.clearDefaultDimensions();
+  const metrics = emptyMetrics();
   return (subject, measures) => {
     metrics.addDimensions({ gate, [dimension]: subject });
+    // Of all that the gate judges: one alarm and one line of a dashboard for each gate, however many subjects it has.
+    metrics.addDimensions({ gate });
     for (const [name, value] of Object.entries(measures) as [Measure, number | undefined][]) {
       if (value !== undefined) metrics.addMetric(name, UNITS[name], value);
     }
     metrics.publishStoredMetrics();
   };
+}
+
+/** Returns the function that writes metrics of the board, or of one gap on it. */
+export function createBoardMetrics(): (
+  gap: string | undefined,
+  measures: Partial<Record<(typeof BOARD_METRICS)[number], number | undefined>>,
+) => void {
+  const metrics = emptyMetrics();
+  return (gap, measures) => {
+    metrics.addDimensions({ gate: 'board', ...(gap !== undefined && { gap }) });
+    for (const name of BOARD_METRICS) {
+      const value = measures[name];
+      if (value !== undefined) metrics.addMetric(name, MetricUnit.Count, value);
+    }
+    metrics.publishStoredMetrics();
+  };
+}
+
+function emptyMetrics(): Metrics {
+  const metrics = new Metrics({ namespace: METRIC_NAMESPACE });
+  // Without this each metric would have the dimension `service` too, and alarms would have to know it.
+  metrics.clearDefaultDimensions();
+  return metrics;
 }
 
 /** The metric that counts verdicts of an outcome. */

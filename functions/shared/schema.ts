@@ -314,13 +314,15 @@ export type TextBundle = z.output<typeof textBundleSchema>;
 // Variables that the environments of several functions have
 // ---------------------------------------------------------------------------------------------------------
 
-/** Of whatever judges: its configuration, its evidence, and whom it tells. */
+/** Of whatever judges: its configuration, its evidence, whom it tells, and the runbook that it names. */
 export const judgingEnvironment = {
   CONFIG_BUCKET: z.string().min(1),
   CONFIG_KEY: z.string().min(1),
   EVIDENCE_BUCKET: z.string().min(1),
   TOPIC_ARN: z.string().startsWith('arn:'),
   EVENT_BUS: z.string().min(1).default('default'),
+  CHAT_TOPIC_ARN: z.string().startsWith('arn:').optional(),
+  RUNBOOK: z.string().min(1).optional(),
 };
 
 /** Of whatever runs as a workflow. */
@@ -334,6 +336,9 @@ export const workflowEnvironment = {
 // ---------------------------------------------------------------------------------------------------------
 // Names in AWS
 // ---------------------------------------------------------------------------------------------------------
+
+/** CloudWatch namespace of what gates and the board count. */
+export const METRIC_NAMESPACE = 'Tocsin';
 
 /** Source of every event that Tocsin emits. */
 export const EVENT_SOURCE = 'tocsin';

@@ -89,7 +89,7 @@ export class DriftMonitor extends Construct {
    * Missing data stays missing: an alarm on data that no longer comes is INSUFFICIENT_DATA, and says so. Taken for good, it
    * would stay green for ever once the monitor is dead.
    */
-  #addAlarm({ name, value }: LocatedMonitor, { topic }: Notifications): void {
+  #addAlarm({ name, value }: LocatedMonitor, notifications: Notifications): void {
     const { alarm: wanted, endpoint, dataset, measure, minRecords, schedule } = value;
     if (wanted === undefined) return;
     const seconds = secondsOf(schedule);
@@ -99,7 +99,8 @@ export class DriftMonitor extends Construct {
       alarmDescription:
         `Tocsin drift monitor ${name}: what the endpoint ${endpoint} is asked has drifted from the baseline of ${dataset}, ` +
         `a feature by ${measure} ${wanted.threshold} or more; the metric Drift says which. INSUFFICIENT_DATA: nothing was ` +
-        `compared, because fewer than ${minRecords} records came, or because the monitor does not run; its log says why.`,
+        `compared, because fewer than ${minRecords} records came, or because the monitor does not run; its log says why. ` +
+        `Runbook: ${notifications.runbook('drift-monitor')}`,
       metric: new Metric({
         namespace: DRIFT_NAMESPACE,
         metricName: LARGEST_DRIFT_METRIC,
@@ -113,8 +114,8 @@ export class DriftMonitor extends Construct {
       evaluationPeriods: wanted.evaluationPeriods,
       treatMissingData: TreatMissingData.MISSING,
     });
-    alarm.addAlarmAction(new SnsAction(topic));
-    alarm.addInsufficientDataAction(new SnsAction(topic));
+    alarm.addAlarmAction(new SnsAction(notifications.topic));
+    alarm.addInsufficientDataAction(new SnsAction(notifications.topic));
     this.alarms.set(name, alarm);
   }
 }

@@ -66,6 +66,6 @@ export function waitingFunction(
 }
 
 /** What functions run on. */
-function architectureOf({ architecture }: Pick<EngineConfig, 'architecture'>): Architecture {
+export function architectureOf({ architecture }: Pick<EngineConfig, 'architecture'>): Architecture {
   return architecture === 'arm64' ? Architecture.ARM_64 : Architecture.X86_64;
 }

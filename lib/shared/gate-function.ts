@@ -298,14 +298,21 @@ export class GateFunction extends Construct {
 
   #addAlarms(): void {
     const { name, unjudged, notifications } = this.#props;
-    const alarm = (id: string, metric: IMetric, threshold: number, periods: number, description: string) => {
+    const alarm = (
+      id: string,
+      metric: IMetric,
+      threshold: number,
+      periods: number,
+      section: 'dead-letters' | 'errors' | 'throttles',
+      description: string,
+    ) => {
       new Alarm(this, id, {
         metric,
         threshold,
         evaluationPeriods: periods,
         comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
         treatMissingData: TreatMissingData.NOT_BREACHING,
-        alarmDescription: `Tocsin ${name}: ${description}`,
+        alarmDescription: `Tocsin ${name}: ${description} Runbook: ${notifications.runbook(section)}`,
       }).addAlarmAction(new SnsAction(notifications.topic));
     };
     const period = Duration.minutes(5);
@@ -314,6 +321,7 @@ export class GateFunction extends Construct {
       this.deadLetters.metricApproximateNumberOfMessagesVisible({ period, statistic: 'Maximum' }),
       1,
       1,
+      'dead-letters',
       `an event ended in the dead-letter queue, so it was not judged: ${unjudged}. Read the message and the logs, mend the cause, then invoke the alias with the event again.`,
     );
     // One failed attempt is retried; three in a quarter of an hour are an event with no attempt left, or a fault
@@ -323,6 +331,7 @@ export class GateFunction extends Construct {
       this.alias.metricErrors({ period: Duration.minutes(15), statistic: 'Sum' }),
       3,
       1,
+      'errors',
       'at least 3 attempts failed within 15 minutes. Read the logs of the function.',
     );
     // A burst may wait; what is throttled for a quarter of an hour needs more concurrency.
@@ -331,6 +340,7 @@ export class GateFunction extends Construct {
       this.alias.metricThrottles({ period, statistic: 'Sum' }),
       1,
       3,
+      'throttles',
       'events have waited for 15 minutes because as many verdicts run as engine.concurrency in tocsin.yaml, or the quota of the account, allows.',
     );
   }

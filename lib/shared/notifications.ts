@@ -9,7 +9,19 @@ import { localArn } from './arn.ts';
 export interface NotificationsProps {
   /** Addresses to subscribe; each person confirms by a link in an e-mail. */
   emails: readonly string[];
+  /** Where the runbook is that alarms name: a path or an address; by default that of this repository. */
+  runbook?: string;
 }
+
+/** Sections of the runbook, as the anchors of its headings. */
+type RunbookSection =
+  | 'gate-failed'
+  | 'drill-overdue'
+  | 'board-not-rebuilt'
+  | 'dead-letters'
+  | 'errors'
+  | 'throttles'
+  | 'drift-monitor';
 
 /**
  * The topic that tells people: verdicts and alarms.
@@ -20,9 +32,12 @@ export interface NotificationsProps {
 export class Notifications extends Construct {
   readonly topic: Topic;
   readonly key: Key;
+  readonly #runbook: string;
 
-  constructor(scope: Construct, id: string, { emails }: NotificationsProps) {
+  constructor(scope: Construct, id: string, props: NotificationsProps) {
     super(scope, id);
+    const { emails, runbook = 'docs/runbook.md' } = props;
+    this.#runbook = runbook;
     this.key = new Key(this, 'Key', {
       description: 'Encrypts the notifications of Tocsin',
       enableKeyRotation: true,
@@ -60,6 +75,11 @@ export class Notifications extends Construct {
         resources: ['*'],
       }),
     );
+  }
+
+  /** What to do when an alarm rings: the end of its description. */
+  runbook(section: RunbookSection): string {
+    return `${this.#runbook}#${section}`;
   }
 
   /** Lets a principal publish: the topic needs its key as well. */
