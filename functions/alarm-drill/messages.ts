@@ -1,7 +1,7 @@
 import type { GateError } from '../shared/errors.ts';
 import { clip } from '../shared/format.ts';
-import { type Message, SENTENCE, worstMessages } from '../shared/message.ts';
-import { noVerdictMessage, runMessage } from '../shared/run-message.ts';
+import { compose, type Message, SENTENCE, worstMessages } from '../shared/message.ts';
+import { addressOf, noVerdictMessage, runMessage } from '../shared/run-message.ts';
 import type { Verdict } from '../shared/verdict.ts';
 import type { DrillResult } from './schema.ts';
 
@@ -46,21 +46,25 @@ export const LEFTOVERS_HELP =
 
 /** The notification that something could not be removed. */
 export function leftoversMessage(drill: string, left: readonly string[]): Message {
-  const { title, command } = runnerOf(drill);
-  const lines = [
-    `Drill ${drill}: it could not remove all that drills have made. Its verdict does not depend on it.`,
-    '',
-    ...left.map((text) => `- ${text}`),
-    '',
-    `What now: ${LEFTOVERS_HELP} To see that nothing is left: ${command}`,
-  ];
-  return {
-    subject: `Tocsin: ${title} ${drill} not cleaned up`,
-    text: `${lines.join('\n')}\n`,
-    attributes: { drill, outcome: 'error' },
-  };
+  const runner = runnerOf(drill);
+  return compose({
+    ...addressOf(runner, 'not cleaned up'),
+    kind: 'notice',
+    outcome: 'error',
+    headline: `Drill ${drill}: it could not remove all that drills have made. Its verdict does not depend on it.`,
+    findings: [...left],
+    facts: [],
+    next: `${LEFTOVERS_HELP} To see that nothing is left: ${runner.command}`,
+  });
 }
 
 function runnerOf(name: string) {
-  return { kind: 'drill', name, title: 'alarm drill', command: `tocsin drill alarm ${name}` } as const;
+  return {
+    gate: 'alarm-drill',
+    about: name,
+    kind: 'drill',
+    name,
+    title: 'alarm drill',
+    command: `tocsin drill alarm ${name}`,
+  } as const;
 }

@@ -47,5 +47,12 @@ export function parityRefusalMessage({ name }: Pick<Parity, 'name'>, error: Gate
 }
 
 function runnerOf(name: string) {
-  return { kind: 'parity', name, title: 'config parity', command: `tocsin parity ${name}` } as const;
+  return {
+    gate: 'config-parity',
+    about: name,
+    kind: 'parity',
+    name,
+    title: 'config parity',
+    command: `tocsin parity ${name}`,
+  } as const;
 }

@@ -45,5 +45,12 @@ export function canaryRefusalMessage(canary: string, error: GateError): Message 
 }
 
 function runnerOf(name: string) {
-  return { kind: 'canary', name, title: 'canary', command: `tocsin canary ${name}` } as const;
+  return {
+    gate: 'holdout-evaluation',
+    about: `canary-${name}`,
+    kind: 'canary',
+    name,
+    title: 'canary',
+    command: `tocsin canary ${name}`,
+  } as const;
 }

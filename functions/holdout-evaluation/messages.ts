@@ -1,6 +1,6 @@
 import { type GateError, GateInputError } from '../shared/errors.ts';
 import { clip, formatInterval, formatNumber } from '../shared/format.ts';
-import { type Message, reasonLines, SENTENCE, worstMessages } from '../shared/message.ts';
+import { compose, type Message, reasonParts, SENTENCE, worstMessages } from '../shared/message.ts';
 import type { Verdict } from '../shared/verdict.ts';
 import type { MetricResult } from './measurements.ts';
 import { queryName } from './metric.ts';
@@ -99,22 +99,19 @@ export function verdictMessage(
 ): Message {
   const state = stateOf(result, was);
   const status = result.approval === 'unchanged' ? (was ?? 'unknown') : result.approval;
-  const lines = [
-    `Model ${result.model}: a package is ${state} (${result.outcome}).`,
-    '',
-    ...reasonLines(result, verdict),
-    '',
-    `Package:  ${result.package}`,
-    `Approval: ${status}${result.approval === 'unchanged' ? ', unchanged' : ''}`,
-    `Evidence: ${result.evidence}`,
-    '',
-    `What now: ${nextStep(result, verdict, { config, was })}`,
-  ];
-  return {
-    subject: subject(result.model, `${state} (${result.outcome})`),
-    text: text(lines),
-    attributes: { model: result.model, outcome: result.outcome },
-  };
+  return compose({
+    ...addressOf(result.model, `${state} (${result.outcome})`),
+    kind: 'verdict',
+    outcome: result.outcome,
+    headline: `Model ${result.model}: a package is ${state} (${result.outcome}).`,
+    ...reasonParts(result, verdict),
+    facts: [
+      ['Package', result.package],
+      ['Approval', `${status}${result.approval === 'unchanged' ? ', unchanged' : ''}`],
+      ['Evidence', result.evidence],
+    ],
+    next: nextStep(result, verdict, { config, was }),
+  });
 }
 
 /** The notification that there is no verdict on a package, which is not approved then, whatever the reason. */
@@ -125,20 +122,16 @@ export function refusalMessage(model: string, packageArn: string, error: GateErr
     (mistake
       ? 'Correct what the message says.'
       : 'Look at what the message names. This says nothing about the model.');
-  const lines = [
-    `Model ${model}: ${mistake ? 'a package could not be evaluated' : 'the evaluation of a package broke off'}, so it is not approved.`,
-    '',
-    clip(error.message, 20 * SENTENCE),
-    '',
-    `Package:  ${packageArn}`,
-    '',
-    `What now: ${clip(help, SENTENCE)} Then start the evaluation again: ${command(packageArn)}`,
-  ];
-  return {
-    subject: subject(model, 'not evaluated'),
-    text: text(lines),
-    attributes: { model, outcome: 'error' },
-  };
+  return compose({
+    ...addressOf(model, 'not evaluated'),
+    kind: 'no-verdict',
+    outcome: 'error',
+    headline: `Model ${model}: ${mistake ? 'a package could not be evaluated' : 'the evaluation of a package broke off'}, so it is not approved.`,
+    reason: clip(error.message, 20 * SENTENCE),
+    facts: [['Package', packageArn]],
+    next: `${clip(help, SENTENCE)} Then start the evaluation again: ${command(packageArn)}`,
+    trouble: { mistake },
+  });
 }
 
 /**
@@ -150,19 +143,17 @@ export function overruledMessage(
   packageArn: string,
   { outcome, evidence }: { outcome: EvaluationResult['outcome']; evidence: string },
 ): Message {
-  const lines = [
-    `Model ${model}: a package was approved by hand although its verdict is ${outcome}.`,
-    '',
-    `Package:  ${packageArn}`,
-    `Evidence: ${evidence}`,
-    '',
-    'What now: if that was meant, write down why, and change the threshold that stood in its way. If not, reject the package before it is deployed.',
-  ];
-  return {
-    subject: subject(model, `overruled (${outcome})`),
-    text: text(lines),
-    attributes: { model, outcome },
-  };
+  return compose({
+    ...addressOf(model, `overruled (${outcome})`),
+    kind: 'notice',
+    outcome,
+    headline: `Model ${model}: a package was approved by hand although its verdict is ${outcome}.`,
+    facts: [
+      ['Package', packageArn],
+      ['Evidence', evidence],
+    ],
+    next: 'if that was meant, write down why, and change the threshold that stood in its way. If not, reject the package before it is deployed.',
+  });
 }
 
 /** What became of the package, as a word or two. */
@@ -206,13 +197,14 @@ function command(packageArn: string): string {
   return `tocsin evaluate --package ${packageArn}`;
 }
 
-function text(lines: string[]): string {
-  return `${lines.join('\n')}\n`;
-}
-
 /** SNS takes at most 100 printable ASCII characters on one line; a model's name has at most 60 of them. */
-function subject(model: string, state: string): string {
-  return `Tocsin: model ${model} ${state}`;
+function addressOf(model: string, state: string) {
+  return {
+    subject: `Tocsin: model ${model} ${state}`,
+    gate: 'holdout-evaluation',
+    about: model,
+    of: { model },
+  } as const;
 }
 
 /** One line without control characters, unpaired surrogates and runs of spaces. */

@@ -1,6 +1,6 @@
 import type { GateInputError } from '../shared/errors.ts';
 import { clip } from '../shared/format.ts';
-import { type Message, reasonLines, SENTENCE, worstMessages } from '../shared/message.ts';
+import { compose, type Message, reasonParts, SENTENCE, worstMessages } from '../shared/message.ts';
 import type { Verdict } from '../shared/verdict.ts';
 import type { DatasetConfig, GateResult } from './schema.ts';
 
@@ -35,22 +35,19 @@ export function resultOf(
 /** The notification of a verdict. */
 export function verdictMessage(result: GateResult, verdict: Verdict, config: DatasetConfig): Message {
   const state = result.accepted ? 'accepted' : 'rejected';
-  const lines = [
-    `Dataset ${result.dataset} is ${state} (${result.outcome}).`,
-    '',
-    ...reasonLines(result, verdict),
-    '',
-    `Data:     ${result.uri}`,
-    `Version:  ${result.versionId}`,
-    `Evidence: ${result.evidence}`,
-    '',
-    `What now: ${nextStep(result, verdict, config)}`,
-  ];
-  return {
-    subject: subject(result.dataset, `${state} (${result.outcome})`),
-    text: `${lines.join('\n')}\n`,
-    attributes: { dataset: result.dataset, outcome: result.outcome },
-  };
+  return compose({
+    ...addressOf(result.dataset, `${state} (${result.outcome})`),
+    kind: 'verdict',
+    outcome: result.outcome,
+    headline: `Dataset ${result.dataset} is ${state} (${result.outcome}).`,
+    ...reasonParts(result, verdict),
+    facts: [
+      ['Data', result.uri],
+      ['Version', result.versionId],
+      ['Evidence', result.evidence],
+    ],
+    next: nextStep(result, verdict, config),
+  });
 }
 
 /** The notification that an object could not be judged, because of what it is or how it is configured. */
@@ -59,21 +56,19 @@ export function refusalMessage(
   object: { uri: string; versionId: string },
   error: GateInputError,
 ): Message {
-  const lines = [
-    `Dataset ${dataset}: an upload could not be judged, so it stays locked.`,
-    '',
-    clip(error.message, 20 * SENTENCE),
-    '',
-    `Data:     ${object.uri}`,
-    `Version:  ${object.versionId}`,
-    '',
-    `What now: ${error.help ?? 'correct what the message says, then upload the object again.'}`,
-  ];
-  return {
-    subject: subject(dataset, 'not judged'),
-    text: `${lines.join('\n')}\n`,
-    attributes: { dataset, outcome: 'error' },
-  };
+  return compose({
+    ...addressOf(dataset, 'not judged'),
+    kind: 'no-verdict',
+    outcome: 'error',
+    headline: `Dataset ${dataset}: an upload could not be judged, so it stays locked.`,
+    reason: clip(error.message, 20 * SENTENCE),
+    facts: [
+      ['Data', object.uri],
+      ['Version', object.versionId],
+    ],
+    next: error.help ?? 'correct what the message says, then upload the object again.',
+    trouble: { mistake: true },
+  });
 }
 
 function nextStep(result: GateResult, verdict: Verdict, config: DatasetConfig): string {
@@ -89,6 +84,11 @@ function nextStep(result: GateResult, verdict: Verdict, config: DatasetConfig): 
 }
 
 /** SNS takes at most 100 printable ASCII characters on one line; a dataset's name has at most 60 of them. */
-function subject(dataset: string, state: string): string {
-  return `Tocsin: dataset ${dataset} ${state}`;
+function addressOf(dataset: string, state: string) {
+  return {
+    subject: `Tocsin: dataset ${dataset} ${state}`,
+    gate: 'quality-gate',
+    about: dataset,
+    of: { dataset },
+  } as const;
 }

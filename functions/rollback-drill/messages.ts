@@ -1,7 +1,7 @@
 import type { GateError } from '../shared/errors.ts';
 import { clip } from '../shared/format.ts';
-import { type Message, SENTENCE, worstMessages } from '../shared/message.ts';
-import { noVerdictMessage, runMessage } from '../shared/run-message.ts';
+import { compose, type Message, SENTENCE, worstMessages } from '../shared/message.ts';
+import { addressOf, noVerdictMessage, runMessage } from '../shared/run-message.ts';
 import type { Verdict } from '../shared/verdict.ts';
 import type { Measurements, Restoration, Timeline } from './measurements.ts';
 import type { DrillResult, LocatedRollbackDrill } from './schema.ts';
@@ -75,43 +75,45 @@ export function restoredMessage(
   restoration: Restoration,
   failed: string | null,
 ): Message {
-  const { title, command } = runnerOf(drill);
+  const runner = runnerOf(drill);
   const { outcome, actions, why, answers } = restoration;
   const isFine = isRestored({ failure: null, restoration });
   const left =
     failed === null
       ? `A run of the drill ${drill} died, and left the endpoint ${endpoint} drilled.`
       : `The endpoint ${endpoint} could not be restored after a run of the drill ${drill}: ${said(failed)}.`;
-  const lines = isFine
-    ? [
-        `${left} It is as it was found again.`,
-        '',
-        outcome === 'unneeded' || actions.length === 0
-          ? 'Nothing had to be done.'
-          : `What was done: ${several(actions.map(said))}.`,
-        ...(answers === null
-          ? ['Nobody could ask whether the previous model answers: ask it yourself.']
-          : []),
-        '',
-        failed === null
-          ? `What now: nothing has to be restored. That run has no verdict; run it again: ${command}`
-          : 'What now: nothing; nothing has to be restored any more.',
-      ]
-    : [
-        notAsFound(endpoint, { original: null, failure: null, after: null, restoration, fingerprints: [] }),
-        '',
-        failed === null
-          ? `${left} It could not be restored${why === null ? '' : `: ${said(why)}`}.`
-          : `${left} It still cannot be${why === null ? '' : `: ${said(why)}`}.`,
-        '',
-        `What now: ${command} --restore tries again. By hand: ${RUNBOOK}, "Not as it was found".`,
-      ];
-  return {
-    // SNS takes at most 100 printable ASCII characters on one line.
-    subject: `Tocsin: ${title} ${drill} ${isFine ? 'restored' : 'not restored'}`,
-    text: `${lines.join('\n')}\n`,
-    attributes: { drill, outcome: 'error' },
-  };
+  const notice = { kind: 'notice', outcome: 'error', facts: [] } as const;
+  if (!isFine) {
+    const because = why === null ? '' : `: ${said(why)}`;
+    return compose({
+      ...notice,
+      ...addressOf(runner, 'not restored'),
+      first: notAsFound(endpoint, {
+        original: null,
+        failure: null,
+        after: null,
+        restoration,
+        fingerprints: [],
+      }),
+      headline: `${left} It ${failed === null ? 'could not be restored' : 'still cannot be'}${because}.`,
+      next: `${runner.command} --restore tries again. By hand: ${RUNBOOK}, "Not as it was found".`,
+    });
+  }
+  const done =
+    outcome === 'unneeded' || actions.length === 0
+      ? 'Nothing had to be done.'
+      : `What was done: ${several(actions.map(said))}.`;
+  const unasked = 'Nobody could ask whether the previous model answers: ask it yourself.';
+  return compose({
+    ...notice,
+    ...addressOf(runner, 'restored'),
+    headline: `${left} It is as it was found again.`,
+    reason: answers === null ? `${done}\n${unasked}` : done,
+    next:
+      failed === null
+        ? `nothing has to be restored. That run has no verdict; run it again: ${runner.command}`
+        : 'nothing; nothing has to be restored any more.',
+  });
 }
 
 function notAsFound(endpoint: string, measured: Parameters<typeof servesText>[0]): string {
@@ -119,5 +121,12 @@ function notAsFound(endpoint: string, measured: Parameters<typeof servesText>[0]
 }
 
 function runnerOf(name: string) {
-  return { kind: 'drill', name, title: 'rollback drill', command: `tocsin drill rollback ${name}` } as const;
+  return {
+    gate: 'rollback-drill',
+    about: name,
+    kind: 'drill',
+    name,
+    title: 'rollback drill',
+    command: `tocsin drill rollback ${name}`,
+  } as const;
 }

@@ -1,7 +1,7 @@
 import { GateDependencyError, GateError, GateInputError, messageOf } from './errors.ts';
 import { verdictFolder } from './evidence.ts';
 import type { Message } from './message.ts';
-import { type Outlets, tellOnce } from './outlets.ts';
+import { type Outlets, tellOnce, withRunbook } from './outlets.ts';
 import type { GateName } from './verdict.ts';
 import type { Workflow } from './workflow.ts';
 
@@ -33,7 +33,7 @@ export async function tellFailure(
   const told = error instanceof GateError ? error : new GateDependencyError(messageOf(error));
   try {
     await workflow.step('tell why there is no verdict', () =>
-      tellOnce(deps, `${folder}${id}.json`, () => message(told)),
+      tellOnce(deps, `${folder}${id}.json`, () => withRunbook(message(told), deps.env)),
     );
   } catch (untold) {
     // What is wrong with the run is worth more than what is wrong with telling it.

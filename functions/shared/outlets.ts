@@ -2,8 +2,9 @@ import type { EventBridgeClient } from '@aws-sdk/client-eventbridge';
 import type { SNSClient } from '@aws-sdk/client-sns';
 import { type Announcement, announce } from './eventbridge.ts';
 import type { EvidenceStore } from './evidence.ts';
-import type { Message } from './message.ts';
-import { notify } from './sns.ts';
+import { compose, type Message } from './message.ts';
+import { DEFAULT_RUNBOOK } from './notification/schema.ts';
+import { notify, notifyChat } from './sns.ts';
 
 /*
  * Telling people and machines something once, however often it is tried: evidence remembers it.
@@ -11,19 +12,49 @@ import { notify } from './sns.ts';
 
 /** Where evidence, messages and events go. */
 export interface Outlets {
-  env: { TOPIC_ARN: string; EVENT_BUS: string };
+  env: {
+    TOPIC_ARN: string;
+    EVENT_BUS: string;
+    /** Absent where no chat is told. */
+    CHAT_TOPIC_ARN?: string | undefined;
+    /** Path or address of the runbook, where it is not the one of this repository. */
+    RUNBOOK?: string | undefined;
+  };
   store: EvidenceStore;
   sns: SNSClient;
   events: EventBridgeClient;
 }
 
-/** Tells the owners something, once for the same `key` in the evidence. */
+/**
+ * Tells the owners something, once for the same `key` in the evidence. The chat is remembered by itself: where it cannot be
+ * told, the retry tells it alone.
+ *
+ * @param record what to remember beside the id of the message
+ * @throws GateDependencyError where somebody could not be told
+ */
 export async function tellOnce(
   { env, sns, store }: Outlets,
   key: string,
   message: () => Message,
+  record: Record<string, unknown> = {},
 ): Promise<void> {
-  await store.once(key, async () => ({ messageId: await notify(sns, env.TOPIC_ARN, message()) }));
+  await store.once(key, async () => ({ ...record, messageId: await notify(sns, env.TOPIC_ARN, message()) }));
+  const chat = env.CHAT_TOPIC_ARN;
+  if (chat === undefined) return;
+  await store.once(key.replace(/\.json$/, '-chat.json'), async () => ({
+    messageId: await notifyChat(sns, chat, message()),
+  }));
+}
+
+/** A message that there is no verdict, with where it says what to do then. */
+export function withRunbook(message: Message, { RUNBOOK }: Outlets['env']): Message {
+  if (message.trouble === undefined) return message;
+  const runbook = `${RUNBOOK ?? DEFAULT_RUNBOOK}#no-verdict`;
+  return compose({
+    ...message,
+    facts: [...message.facts, ['Runbook', runbook]],
+    trouble: { ...message.trouble, runbook },
+  });
 }
 
 /** Emits an event, once for the same `key` in the evidence. */

@@ -1,6 +1,6 @@
 import { type GateError, GateInputError } from './errors.ts';
 import { clip } from './format.ts';
-import { type Message, reasonLines, SENTENCE } from './message.ts';
+import { compose, type Message, type Parts, reasonParts, SENTENCE } from './message.ts';
 import type { Outcome, Verdict } from './verdict.ts';
 
 /*
@@ -11,7 +11,7 @@ import type { Outcome, Verdict } from './verdict.ts';
 const CALLED = { canary: 'Canary', drill: 'Drill', parity: 'Config parity' } as const;
 
 /** A canary, a drill or a comparison, in the words of its notifications. */
-export interface Runner {
+export interface Runner extends Pick<Parts, 'gate' | 'about'> {
   /** What it is, also the name of the attribute that subscriptions filter on. */
   kind: keyof typeof CALLED;
   /** At most 60 printable ASCII characters. */
@@ -52,17 +52,16 @@ export function runMessage(
   const state = { pass: 'passed', fail: 'failed', inconclusive: 'is inconclusive' }[outcome];
   const help = verdict.findings.find((finding) => finding.outcome === outcome)?.help;
   const hint = help === undefined ? '' : `${clip(help, SENTENCE)} `;
-  const now = outcome === 'pass' ? then.pass : `${hint}${then[outcome]} Run it again: ${command}`;
-  return messageOf(runner, state, outcome, [
-    ...(first === undefined ? [] : [first, '']),
-    `${begin(kind, name)} of ${of} ${state}.`,
-    '',
-    ...reasonLines(answered, verdict),
-    '',
-    `Evidence: ${evidence}`,
-    '',
-    `What now: ${now}`,
-  ]);
+  return compose({
+    ...addressOf(runner, state),
+    kind: 'verdict',
+    outcome,
+    ...(first !== undefined && { first }),
+    headline: `${CALLED[kind]} ${name} of ${of} ${state}.`,
+    ...reasonParts(answered, verdict),
+    facts: [['Evidence', evidence]],
+    next: outcome === 'pass' ? then.pass : `${hint}${then[outcome]} Run it again: ${command}`,
+  });
 }
 
 /** The notification that a run has no verdict. */
@@ -70,29 +69,27 @@ export function noVerdictMessage(runner: Omit<Runner, 'of'>, error: GateError): 
   const { kind, name, question, command } = runner;
   const mistake = error instanceof GateInputError;
   const help = error.help ?? (mistake ? 'Correct what the message says.' : 'Look at what the message names.');
-  return messageOf(runner, 'not run', 'error', [
-    `${begin(kind, name)}: ${mistake ? 'it could not be run' : 'its run broke off'}, so nobody knows whether ${question}.`,
-    '',
-    clip(error.message, 20 * SENTENCE),
-    '',
-    `What now: ${clip(help, SENTENCE)} Then run it again: ${command}`,
-  ]);
+  return compose({
+    ...addressOf(runner, 'not run'),
+    kind: 'no-verdict',
+    outcome: 'error',
+    headline: `${CALLED[kind]} ${name}: ${mistake ? 'it could not be run' : 'its run broke off'}, so nobody knows whether ${question}.`,
+    reason: clip(error.message, 20 * SENTENCE),
+    facts: [],
+    next: `${clip(help, SENTENCE)} Then run it again: ${command}`,
+    trouble: { mistake },
+  });
 }
 
-function begin(kind: Runner['kind'], name: string): string {
-  return `${CALLED[kind]} ${name}`;
-}
-
-function messageOf(
-  { kind, name, title }: Pick<Runner, 'kind' | 'name' | 'title'>,
+/**
+ * Whose message it is, and its subject.
+ *
+ * @param state a word or two
+ */
+export function addressOf(
+  { kind, name, title, gate, about }: Pick<Runner, 'kind' | 'name' | 'title' | 'gate' | 'about'>,
   state: string,
-  outcome: Outcome | 'error',
-  lines: readonly string[],
-): Message {
-  return {
-    // SNS takes at most 100 printable ASCII characters on one line.
-    subject: `Tocsin: ${title} ${name} ${state}`,
-    text: `${lines.join('\n')}\n`,
-    attributes: { [kind]: name, outcome },
-  };
+): Pick<Parts, 'subject' | 'gate' | 'about' | 'of'> {
+  // SNS takes at most 100 printable ASCII characters on one line.
+  return { subject: `Tocsin: ${title} ${name} ${state}`, gate, about, of: { [kind]: name } };
 }

@@ -1,6 +1,6 @@
 import type { Announcement } from './eventbridge.ts';
 import { type EvidenceStore, prettyJson, verdictFolder } from './evidence.ts';
-import { entryOf, historyKey, type Judged, readHistory, streakOf } from './history.ts';
+import { entryOf, type HistoryPoint, historyKey, type Judged, readHistory } from './history.ts';
 import type { Message } from './message.ts';
 import { announceOnce, type Outlets, tellOnce } from './outlets.ts';
 import type { Verdict } from './verdict.ts';
@@ -38,27 +38,36 @@ export function reportKey({ gate, subject, id }: Pick<Verdict, 'gate' | 'subject
 export async function tellVerdict(outlets: Outlets, telling: Telling): Promise<void> {
   const { store } = outlets;
   const { verdict, message, announcement } = telling;
-  const entry = entryOf(verdict, telling.run, telling.at);
   const history = await readHistory(store, verdict);
+  const entry = entryOf(verdict, telling.run, timeAfter(history[0], telling.at));
   if (history.some(({ run, verdict: id }) => run === entry.run && id === entry.verdict)) return;
-  const [previous] = history;
-  if (previous?.verdict !== entry.verdict) {
-    const before = history.some(({ verdict: id }) => id === entry.verdict);
+  if (history[0]?.verdict !== entry.verdict) {
+    // By run: what comes back is told again, and what is tried again is not, whatever others have told in between.
     const folder = verdictFolder(verdict.gate, verdict.subject, verdict.id);
-    const name = (what: string) => `${folder}${what}${before ? `-${entry.run}` : ''}.json`;
-    await tellOnce(outlets, name('notified'), () =>
+    await tellOnce(outlets, `${folder}notified-${entry.run}.json`, () =>
       messageOfVerdict(message(), {
         verdict,
         result: announcement.detail,
         report: reportOf(store, verdict),
-        streak: streakOf(history),
+        history,
       }),
     );
-    await announceOnce(outlets, name('announced'), announcement);
+    await announceOnce(outlets, `${folder}announced-${entry.run}.json`, announcement);
   }
   // The last: what is in the history was told.
   await store.create(historyKey(entry), prettyJson(entry));
 }
+
+/**
+ * When a verdict came, which is after the ones that are known. Where a clock is wrong, the order in which verdicts were
+ * told is kept: else the next one would be compared with another than the last one that people heard of.
+ */
+function timeAfter(latest: HistoryPoint | undefined, at: number): number {
+  return latest === undefined ? at : Math.max(at, Math.min(latest.at + 1, LAST_MS));
+}
+
+/** The last moment that a key of the history has room for. */
+const LAST_MS = 9_999_999_999_999;
 
 /** Where people find a report. */
 function reportOf(store: EvidenceStore, verdict: Judged): { uri: string; link: string } {

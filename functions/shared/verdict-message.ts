@@ -1,6 +1,6 @@
-import { clip, countOf, formatTime } from './format.ts';
-import type { Judged, Streak } from './history.ts';
-import { type Message, SENTENCE } from './message.ts';
+import { countOf, formatTime } from './format.ts';
+import type { HistoryPoint, Judged } from './history.ts';
+import { type Before, compose, type Message } from './message.ts';
 
 /*
  * What the message of a verdict says beside what its gate says of it: what has changed since the last one, and where the
@@ -10,49 +10,81 @@ import { type Message, SENTENCE } from './message.ts';
 /** What the message of a verdict says beside what its gate says. */
 export interface VerdictContext {
   verdict: Judged;
+  /** What the gate answers, as its event has it. */
   result: unknown;
   report: { uri: string; link: string };
-  /** Of the verdicts before this one; undefined where it is the first. */
-  streak: Streak | undefined;
+  /** The verdicts before this one, the latest first. A run without a verdict is none. */
+  history: readonly Pick<HistoryPoint, 'outcome' | 'at'>[];
+}
+
+/** The message of a verdict, with what has changed since the last one and where the report is. */
+export function messageOfVerdict(message: Message, context: VerdictContext): Message {
+  const { verdict, result, report, history } = context;
+  const before = beforeOf(history);
+  const passes = verdict.outcome === 'pass';
+  const recovered = passes && before !== undefined && before.outcome !== 'pass';
+  const still = !passes && before !== undefined && before.outcome !== 'pass';
+  const marker = recovered ? 'recovered' : still ? 'still' : undefined;
+  const change = changeOf(verdict.outcome, before);
+  return compose({
+    ...message,
+    subject: subjectOf(message.subject, marker),
+    ...(change !== undefined && { change }),
+    facts: [['Report', report.link], ...message.facts],
+    verdict: { id: verdict.id, reason: verdict.reason, recovered, before, report, result },
+  });
 }
 
 /**
- * The message of a verdict, with what has changed since the last one and where the report is; and the same for programs.
+ * How it was until now. Whether it passed is what counts: verdicts that failed and verdicts that were inconclusive in turn
+ * are one streak without a pass.
  */
-export function messageOfVerdict(message: Message, context: VerdictContext): Message {
-  const { verdict, result, report, streak } = context;
-  const recovered = verdict.outcome === 'pass' && streak !== undefined && streak.outcome !== 'pass';
-  const said = changeText(verdict.outcome, streak);
-  const text = `${said === undefined ? '' : `${said}\n\n`}${message.text}\nReport: ${report.link}\n(${report.uri}; all of them: tocsin board)\n`;
+function beforeOf(history: VerdictContext['history']): Before | undefined {
+  const [latest] = history;
+  if (latest === undefined) return undefined;
+  const passed = latest.outcome === 'pass';
+  const end = history.findIndex(({ outcome }) => (outcome === 'pass') !== passed);
+  const same = end === -1 ? history : history.slice(0, end);
+  const alike = same.every(({ outcome }) => outcome === latest.outcome);
   return {
-    ...message,
-    text,
-    attributes: { ...message.attributes, ...(recovered && { recovered: 'true' }) },
-    document: {
-      tocsin: 1,
-      subject: message.subject,
-      text,
-      gate: verdict.gate,
-      about: verdict.subject,
-      outcome: verdict.outcome,
-      recovered,
-      ...(streak !== undefined && {
-        before: { outcome: streak.outcome, since: formatTime(streak.since), runs: streak.runs },
-      }),
-      reason: clip(verdict.reason, SENTENCE),
-      verdict: verdict.id,
-      report,
-      result,
-    },
+    outcome: alike ? latest.outcome : 'no pass',
+    since: (same.at(-1) ?? latest).at,
+    runs: same.length,
+    open: end === -1,
   };
 }
 
+const HAS = {
+  pass: 'passed',
+  fail: 'failed',
+  inconclusive: 'been inconclusive',
+  'no pass': 'not passed',
+} as const;
+
 /** What is new; undefined where nothing is that the message does not say itself. */
-function changeText(outcome: Judged['outcome'], streak: Streak | undefined): string | undefined {
-  if (streak === undefined) return undefined;
-  const state = { pass: 'passed', fail: 'failed', inconclusive: 'inconclusive' }[streak.outcome];
-  const since = `${streak.open ? 'at least ' : ''}since ${formatTime(streak.since)} (${countOf(streak.runs, 'verdict')} in a row)`;
-  if (outcome === 'pass')
-    return streak.outcome === 'pass' ? undefined : `Recovered: it had been ${state} ${since}.`;
-  return streak.outcome === 'pass' ? `New: it had passed ${since}.` : `Still: it has been ${state} ${since}.`;
+function changeOf(outcome: Judged['outcome'], before: Before | undefined): string | undefined {
+  if (before === undefined) return undefined;
+  const since = `${before.open ? 'at least ' : ''}since ${formatTime(before.since)}`;
+  const inARow = `${countOf(before.runs, 'verdict')} in a row`;
+  if (before.outcome === 'pass') {
+    return outcome === 'pass' ? undefined : `New: until now it had passed, ${since} (${inARow}).`;
+  }
+  if (outcome === 'pass') return `Recovered: it had ${HAS[before.outcome]} ${since} (${inARow}).`;
+  const has = HAS[before.outcome === outcome ? outcome : 'no pass'];
+  return `Still: it has ${has} ${since} (${countOf(before.runs + 1, 'verdict')} in a row, with this one).`;
+}
+
+/** Characters that SNS takes. */
+const SUBJECT = 100;
+
+/** `Tocsin, recovered: dataset ...`: whoever reads subjects alone shall know. A name that is too long is cut in its middle. */
+function subjectOf(subject: string, marker: string | undefined): string {
+  if (marker === undefined) return subject;
+  const marked = subject.replace(/^Tocsin:/, `Tocsin, ${marker}:`);
+  const over = marked.length - SUBJECT;
+  if (over <= 0) return marked;
+  const name = marked.split(' ').reduce((long, word) => (word.length > long.length ? word : long));
+  const left = Math.max(0, name.length - over - 2);
+  const cut = `${name.slice(0, Math.ceil(left / 2))}..${name.slice(name.length - Math.floor(left / 2))}`;
+  return marked.replace(name, cut);
 }

@@ -6,9 +6,9 @@ import { type ObjectAddress, s3Uri } from '../../shared/address.ts';
 import type { GateInputError } from '../../shared/errors.ts';
 import { type EvidenceStore, verdictFolder } from '../../shared/evidence.ts';
 import { verdictId } from '../../shared/identity.ts';
+import { tellOnce, withRunbook } from '../../shared/outlets.ts';
 import type { ObjectVersion } from '../../shared/s3.ts';
 import { QUALITY_VALUES } from '../../shared/schema.ts';
-import { notify } from '../../shared/sns.ts';
 import { tellVerdict } from '../../shared/telling.ts';
 import { TOCSIN_VERSION } from '../../shared/version.ts';
 import type { QualityVerdict } from '../gate.ts';
@@ -112,18 +112,16 @@ export async function tagUpload(s3: S3Client, { data, marker }: Upload, result: 
 
 /** Tells the owners of an upload, once, why it could not be judged. */
 export async function publishRefusal(
-  { env, sns, store }: Outlets,
+  outlets: Outlets,
   dataset: string,
   object: ObjectAddress,
   error: GateInputError,
 ): Promise<void> {
   const about = { uri: s3Uri(object), versionId: object.versionId ?? 'none' };
   const id = verdictId('quality-gate', TOCSIN_VERSION, { ...about, error: error.message });
-  await store.once(`${verdictFolder('quality-gate', dataset, 'refusals')}${id}.json`, async () => ({
-    ...about,
-    error: error.message,
-    messageId: await notify(sns, env.TOPIC_ARN, refusalMessage(dataset, about, error)),
-  }));
+  const key = `${verdictFolder('quality-gate', dataset, 'refusals')}${id}.json`;
+  const message = () => withRunbook(refusalMessage(dataset, about, error), outlets.env);
+  await tellOnce(outlets, key, message, { ...about, error: error.message });
 }
 
 function objectArn(env: Environment, { bucket, key }: ObjectVersion): string {
