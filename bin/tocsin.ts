@@ -14,6 +14,7 @@ import { drillCommand } from './commands/drill.ts';
 import { evaluateCommand } from './commands/evaluate.ts';
 import { parityCommand } from './commands/parity.ts';
 import { profileCommand } from './commands/profile.ts';
+import { readyCommand } from './commands/ready.ts';
 import { rollbackCommand } from './commands/rollback.ts';
 import { statusCommand } from './commands/status.ts';
 import { EXIT, type Io } from './shared/cli.ts';

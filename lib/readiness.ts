@@ -83,7 +83,14 @@ function requirementsOf(config: ReadinessConfig, named: Named): Requirement[] {
       subject: canarySubject(name),
       title: `canary ${name}`,
       ...scheduled(value.schedule),
-      configured: [configured('configurationSha256', `what tocsin.yaml says of the canary ${name}`, value)],
+      configured: [
+        configured('configurationSha256', `what tocsin.yaml says of the canary ${name}`, value),
+        configured(
+          'modelSha256',
+          `what tocsin.yaml says of the model ${value.model}`,
+          config.models.get(value.model)?.value ?? null,
+        ),
+      ],
       again: `Run: tocsin canary ${name}`,
     })),
     ...of('rollbackDrills', config.rollbackDrills, ({ value }, name) => ({

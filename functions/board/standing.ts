@@ -1,4 +1,4 @@
-import { formatDuration, formatTime } from '../shared/format.ts';
+import { capital, formatDuration, formatTime, listOf } from '../shared/format.ts';
 import type { HistoryEntry, HistoryPoint } from '../shared/history.ts';
 import { canonicalJson, sha256 } from '../shared/identity.ts';
 import { GAPS, type Gap, type Requirement } from './schema.ts';
@@ -25,8 +25,14 @@ export interface Observed {
   history: readonly HistoryPoint[];
   /** Of the first of the history; undefined where there is none, and with a reason where it cannot be read. */
   latest: HistoryEntry | { unreadable: string } | undefined;
-  /** What whoever asks has found to be another in AWS itself; or why that could not be found out. */
-  changes?: readonly Change[] | { unknown: string };
+  /** What whoever asks has found to be another in AWS itself. */
+  changes?: readonly Change[];
+  /** Why it could not be found out whether something is another. */
+  unknown?: string;
+  /** Why it must not be released, whatever its verdict says: `the package ... is Rejected`. */
+  refused?: string;
+  /** What was left out, where somebody wanted that: `it was not compared with what is there now (--quick)`. */
+  left?: string;
 }
 
 /** How one requirement stands. */
@@ -41,6 +47,8 @@ export interface Stand {
   /** Since when it stands so, as far as history tells; milliseconds since 1970. */
   since?: number;
   changes: Change[];
+  /** What its verdict is bound to; absent where it never came to one, or that cannot be read. */
+  inputs?: Record<string, unknown>;
   history: readonly HistoryPoint[];
   /** From when on its verdict says nothing any more; absent where it never came to one. */
   staleAt?: number;
@@ -53,39 +61,30 @@ const SKEW_MS = 5 * 60_000;
 
 /** @param now milliseconds since 1970 */
 export function standOf(requirement: Requirement, observed: Observed, now: number): Stand {
-  const { history, latest } = observed;
+  const { history, latest, refused, unknown, left } = observed;
   const [point] = history;
   const { title, freshMs, again } = requirement;
-  if (point === undefined || latest === undefined) {
-    return {
-      requirement,
-      standing: 'never',
-      why: `There has never been a verdict on ${title}. ${again}`,
-      changes: [],
-      history,
-      overdue: true,
-    };
-  }
-  const staleAt = point.at + freshMs;
-  const base = {
-    requirement,
-    at: point.at,
-    verdict: point.verdict,
-    history,
-    changes: [] as Change[],
-    staleAt,
-    overdue: now >= staleAt,
-  };
-  const when = formatTime(point.at);
-  if ('unreadable' in latest) {
+  const base = { requirement, history, changes: [] as Change[], overdue: true };
+  if (latest !== undefined && 'unreadable' in latest) {
+    const verdict = point === undefined ? '' : ` of ${formatTime(point.at)}`;
     return {
       ...base,
+      ...(point !== undefined && timesOf(point, freshMs, now)),
       standing: 'inconclusive',
-      why: `The verdict on ${title} of ${when} cannot be read: ${latest.unreadable}.`,
+      why: `The verdict on ${title}${verdict} cannot be read: ${latest.unreadable}.`,
     };
   }
-  const changed = [...configuredChanges(requirement, latest), ...listOf(observed.changes)];
-  const of = { ...base, changes: changed };
+  if (point === undefined || latest === undefined) {
+    const why = refused === undefined ? '' : ` ${capital(refused)}.`;
+    return {
+      ...base,
+      standing: 'never',
+      why: `There has never been a verdict on ${title}.${why} ${again}`,
+    };
+  }
+  const when = formatTime(point.at);
+  const changes = [...configuredChanges(requirement, latest), ...(observed.changes ?? [])];
+  const of = { ...base, ...timesOf(point, freshMs, now), changes, inputs: latest.inputs };
   if (point.at > now + SKEW_MS) {
     const ahead = formatDuration(point.at - now);
     return {
@@ -94,34 +93,50 @@ export function standOf(requirement: Requirement, observed: Observed, now: numbe
       why: `The verdict on ${title} is of ${when}, which is ${ahead} ahead: one of two clocks is wrong, so nobody knows how old it is.`,
     };
   }
-  const streak = { ...of, since: sinceOf(point, history) };
+  const since = sinceOf(point, history);
+  const changed = changes.map(changeText).join(', and ');
   if (point.outcome !== 'pass') {
     const said = latest.reason.replace(/\.?$/, '.');
-    return { ...streak, standing: point.outcome, why: `${said} ${again}` };
+    const before = changes.length === 0 ? '' : ` Since then ${changed}.`;
+    return { ...of, since, standing: point.outcome, why: `${said}${before} ${again}` };
   }
-  if (changed.length > 0) {
+  if (refused !== undefined) {
+    return {
+      ...of,
+      standing: 'fail',
+      why: `${capital(title)} passed at ${when}, but ${refused}.`,
+    };
+  }
+  if (changes.length > 0) {
     return {
       ...of,
       standing: 'stale',
-      why: `${title} passed at ${when}, but since then ${changed.map(changeText).join(', and ')}. ${again}`,
+      why: `${capital(title)} passed at ${when}, but since then ${changed}. ${again}`,
     };
   }
   if (of.overdue) {
     return {
       ...of,
-      since: staleAt,
+      since: of.staleAt,
       standing: 'stale',
       why: `The last verdict on ${title} is of ${when}, ${formatDuration(now - point.at)} ago, and counts for ${formatDuration(freshMs)} (${requirement.line}). ${again}`,
     };
   }
-  if (observed.changes !== undefined && 'unknown' in observed.changes) {
+  if (unknown !== undefined) {
     return {
       ...of,
       standing: 'inconclusive',
-      why: `${title} passed at ${when}, but whether that is what is there now cannot be told: ${observed.changes.unknown}.`,
+      why: `${capital(title)} passed at ${when}, but whether that is what is there now cannot be told: ${unknown}.`,
     };
   }
-  return { ...streak, standing: 'pass', why: `${title} passed at ${when}.` };
+  const but = left === undefined ? '' : `; ${left}`;
+  return { ...of, since, standing: 'pass', why: `${capital(title)} passed at ${when}${but}.` };
+}
+
+/** Of its last verdict, and until when that counts. */
+function timesOf({ at, verdict }: HistoryPoint, freshMs: number, now: number) {
+  const staleAt = at + freshMs;
+  return { at, verdict, staleAt, overdue: now >= staleAt };
 }
 
 /** `the contract contracts/flights.yaml has changed (was 12ab…, is 34cd…)` */
@@ -129,12 +144,11 @@ function changeText({ what, was, is }: Change): string {
   return `${what} has changed (was ${was}, is ${is})`;
 }
 
-function listOf(changes: Observed['changes']): readonly Change[] {
-  return changes === undefined || 'unknown' in changes ? [] : changes;
-}
-
 /** What of the configuration is another than what the verdict was made with. */
-function configuredChanges({ configured }: Requirement, { inputs }: HistoryEntry): Change[] {
+export function configuredChanges(
+  { configured }: Requirement,
+  { inputs }: Pick<HistoryEntry, 'inputs'>,
+): Change[] {
   return configured.flatMap(({ input, what, value }) => {
     const is = hashOf(value);
     const was = inputs[input] ?? null;
@@ -162,8 +176,10 @@ function sinceOf(latest: HistoryPoint, history: readonly HistoryPoint[]): number
 export interface GapStand {
   gap: Gap;
   standing: Standing;
-  /** A whole sentence: of the worst, or that there is nothing. */
+  /** One or more whole sentences: of the worst, or that there is nothing. */
   why: string;
+  /** Since when it stands so, as far as that is known; milliseconds since 1970. */
+  since?: number;
   /** The worst first. */
   stands: Stand[];
 }
@@ -176,10 +192,30 @@ export function gapsOf(stands: readonly Stand[]): GapStand[] {
     const own = stands
       .filter(({ requirement }) => requirement.gap === gap)
       .toSorted((a, b) => WORST[a.standing] - WORST[b.standing]);
-    const [worst] = own;
+    const [worst, ...others] = own;
     if (worst === undefined) {
       return { gap, standing: 'never', why: 'Nothing in tocsin.yaml closes this gap.', stands: [] };
     }
-    return { gap, standing: worst.standing, why: worst.why, stands: own };
+    // It is closed from when its last requirement was met; it is open since its worst is not.
+    const known = (worst.standing === 'pass' ? own : [worst]).flatMap(({ since }) => since ?? []);
+    return {
+      gap,
+      standing: worst.standing,
+      why: [worst.why, othersText(worst, others)].join(''),
+      ...(known.length > 0 && { since: Math.max(...known) }),
+      stands: own,
+    };
   });
+}
+
+/** How many besides the worst are no pass either. */
+function othersText({ standing }: Stand, others: readonly Stand[]): string {
+  if (standing === 'pass') {
+    return others.length === 0
+      ? ''
+      : ` So did ${listOf(others.map(({ requirement }) => requirement.title))}.`;
+  }
+  const open = others.filter((other) => other.standing !== 'pass');
+  if (open.length === 0) return '';
+  return ` Also open: ${listOf(open.map((other) => `${other.requirement.title} (${other.standing})`))}.`;
 }
