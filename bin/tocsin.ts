@@ -60,6 +60,7 @@ const program = new Command('tocsin')
 for (const [command, summary] of [
   [statusCommand, 'show how the five gaps of each model stand'],
   [boardCommand, 'open the board, with the reports'],
+  [readyCommand, 'refuse a release while a gap is open'],
   [checkCommand, 'judge a dataset by its contract'],
   [evaluateCommand, 'judge a model by its predictions on a holdout'],
   [canaryCommand, 'run a training pipeline on a known dataset'],
