@@ -3,6 +3,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { join, relative } from 'node:path';
 import { type Arguments, helpText, parseArguments } from './arguments.ts';
+import { gapLines, saveBoard } from './board.ts';
 import { seconds, Transcript } from './console.ts';
 import { architecture, bootstrap, CONTEXT, deploy, type Outputs, outputsFile } from './deploy.ts';
 import { ACCOUNT, type Emulator, FAILURE_LOGS, REGION, startEmulator, stopEmulator } from './emulator.ts';
@@ -108,13 +109,13 @@ async function play({ keep, verbose, stories }: Arguments, signal: AbortSignal):
         return new World({ emulator, outputs: deployed, directory, verbose, ...own });
       },
     );
-    if (stories.length === STORIES.length) {
-      const { directory } = emulator;
-      await lookOver(new World({ emulator, outputs: deployed, transcript, signal, directory, verbose }));
-    }
-    failed = false;
+    const { directory } = emulator;
+    const world = new World({ emulator, outputs: deployed, transcript, signal, directory, verbose });
+    if (stories.length === STORIES.length) await lookOver(world);
     transcript.heading('What was not real');
     for (const fact of notReal(ministack)) transcript.note('', fact);
+    await showBoard(world);
+    failed = false;
     transcript.heading(`All as it must be, in ${seconds(performance.now() - started)}.`);
   } finally {
     // A story that went wrong is what one wants to look into; a deployment that failed left nothing to use.
@@ -132,6 +133,17 @@ async function lookOver(world: World): Promise<void> {
     () => world.tocsin(['doctor', '--outputs', outputs]),
     () => 'finds nothing wrong: buckets are locked, baselines are there, people are told',
   );
+}
+
+/** Shows how the gaps stand now, and where to look at the reports. */
+async function showBoard(world: World): Promise<void> {
+  transcript.heading('The board, after all stories: each ends with the failure that it is about');
+  const { board } = await transcript.step(
+    'tocsin board',
+    () => saveBoard(world),
+    ({ page }) => `shows every verdict; saved with its reports as ${page}`,
+  );
+  for (const { label, text } of gapLines(board)) transcript.note(label, text);
 }
 
 /** What a reader has to know about the stand-in for AWS before believing a story. */

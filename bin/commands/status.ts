@@ -2,7 +2,6 @@ import { Command } from 'commander';
 import type { Standing } from '../../functions/board/standing.ts';
 import {
   type Cell,
-  columnsOf,
   EXIT,
   type ExitCode,
   type Format,
@@ -95,9 +94,9 @@ export async function status(
   const lines: string[] = [];
   for (const row of board.rows) {
     lines.push(style(io.stdout, 'bold', printable(rowTitle(row))));
-    const cells: Cell[][] = [
-      ['', 'gap', 'standing', 'for', 'last', 'next in'].map((text) => ({ text, format: 'dim' })),
-    ];
+    const head = (text: string, align?: 'right'): Cell => ({ text, format: 'dim', ...(align && { align }) });
+    const times = ['for', 'last', 'next in'].map((text) => head(text, 'right'));
+    const cells: Cell[][] = [[head(''), head('gap'), head('standing'), ...times]];
     for (const { gap, standing, since, at, next } of row.gaps) {
       const { number, title } = GAP_TITLES[gap];
       const { mark, format } = MARKS[standing];
@@ -115,9 +114,7 @@ export async function status(
       for (const { standing, why } of stands) {
         if (standing === 'pass') continue;
         const { mark, format } = MARKS[standing];
-        lines.push(
-          `  ${style(io.stdout, format, mark)} ${clipped(printable(why), 2 * columnsOf(io.stdout))}`,
-        );
+        lines.push(`  ${style(io.stdout, format, mark)} ${printable(why.replaceAll('\n', ' '))}`);
       }
     }
     lines.push('');
@@ -126,9 +123,4 @@ export async function status(
   lines.push(style(io.stdout, ready ? 'green' : 'bold', printable(text)));
   io.stdout.write(`${lines.join('\n')}\n`);
   return EXIT.pass;
-}
-
-function clipped(text: string, length: number): string {
-  const flat = text.replaceAll('\n', ' ');
-  return flat.length <= length ? flat : `${flat.slice(0, length - 1)}…`;
 }

@@ -1,0 +1,91 @@
+import { readFile, rm } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { GetObjectCommand, paginateListObjectsV2 } from '@aws-sdk/client-s3';
+import { type Board, boardSchema, openGaps, rowTitle, shows } from '../functions/board/board.ts';
+import { BOARD_JSON, GAP_TITLES } from '../functions/board/schema.ts';
+import { pointOf } from '../functions/shared/history.ts';
+import { ROOT, STATE } from './paths.ts';
+import type { World } from './world.ts';
+
+/*
+ * What is left to look at when all stories are told: the board, and the report of each verdict that it shows.
+ */
+
+/** Where the board of the last run is kept. */
+const SAVED = join(STATE, 'board');
+
+/** How long the board may take to show what has just been judged. */
+const PATIENCE_MS = 60_000;
+
+/** Marks of a terminal, by how a gap stands. */
+const MARKS = { pass: '✓', fail: '✗', inconclusive: '?', stale: '~', never: '-' } as const;
+
+/**
+ * Waits until the deployed board shows every verdict that the history has, and saves it with its reports.
+ *
+ * @returns the board, and the path of its page
+ * @throws SandboxError where it does not come to show them all
+ */
+export async function saveBoard(world: World): Promise<{ board: Board; page: string }> {
+  const missing = await untilShown(world);
+  if (missing.length > 0) {
+    throw await world.failure(
+      `The board lacks ${missing.length} verdicts that the history has, such as ${missing[0]}.`,
+    );
+  }
+  await rm(SAVED, { recursive: true, force: true });
+  const printed = await world.tocsin(['board', '--save', SAVED, '--outputs', world.outputsFile]);
+  const text = await readFile(join(SAVED, BOARD_JSON), 'utf8');
+  return { board: boardSchema.parse(JSON.parse(text)), page: relative(ROOT, printed.trim()) };
+}
+
+/** One line for each gap of each release: how it stands at the end of the stories, whose last word is the failure. */
+export function gapLines({ rows }: Board): { label: string; text: string }[] {
+  return rows
+    .filter(({ model }) => model !== undefined)
+    .flatMap((row) => [
+      { label: rowTitle(row), text: openGaps(row).length === 0 ? 'every gap is closed' : 'not ready' },
+      ...row.gaps.map(({ gap, standing, stands }) => {
+        const { number, title, closedBy } = GAP_TITLES[gap];
+        const of = stands.map((stand) => `${MARKS[stand.standing]} ${stand.title}`).join(', ');
+        return { label: `${MARKS[standing]} ${number} ${title}`, text: `${standing} (${closedBy}: ${of})` };
+      }),
+    ]);
+}
+
+/** Keys of the history that the board does not show by the end of the time. */
+async function untilShown(world: World): Promise<string[]> {
+  for (const deadline = Date.now() + PATIENCE_MS; ; await sleep(500, undefined, { signal: world.signal })) {
+    const board = await readBoard(world);
+    const missing: string[] = [];
+    for (const key of await historyKeys(world)) {
+      const point = pointOf(key);
+      if (point !== undefined && (board === undefined || !shows(board, point))) missing.push(key);
+    }
+    if (missing.length === 0 || Date.now() >= deadline) return missing;
+  }
+}
+
+async function readBoard(world: World): Promise<Board | undefined> {
+  try {
+    const { Body } = await world.s3.send(
+      new GetObjectCommand({ Bucket: world.output('EvidenceBucket'), Key: BOARD_JSON }),
+    );
+    return boardSchema.parse(JSON.parse((await Body?.transformToString()) ?? ''));
+  } catch (error) {
+    // Nothing has been judged yet that it would be built for.
+    if ((error as Error).name === 'NoSuchKey') return undefined;
+    throw error;
+  }
+}
+
+async function historyKeys(world: World): Promise<string[]> {
+  const keys: string[] = [];
+  const listing = paginateListObjectsV2(
+    { client: world.s3 },
+    { Bucket: world.output('EvidenceBucket'), Prefix: 'history/' },
+  );
+  for await (const { Contents = [] } of listing) keys.push(...Contents.flatMap(({ Key }) => Key ?? []));
+  return keys;
+}
