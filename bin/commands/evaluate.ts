@@ -151,9 +151,13 @@ async function evaluateFiles(options: LocalOptions, io: Io): Promise<ExitCode> {
   const text = `${JSON.stringify(verdict, null, 2)}\n`;
   if (options.out !== undefined) {
     const { writeWhole } = await import('../shared/files.ts');
-    await writeWhole(join(options.out, 'verdict.json'), text, 'verdict');
+    const { renderReport } = await import('../../functions/shared/report/verdict-page.ts');
+    const { evaluationPage } = await import('../../functions/holdout-evaluation/report.ts');
     const measured = `${JSON.stringify(measurements)}\n`;
     await writeWhole(join(options.out, 'measurements.json'), measured, 'measurements');
+    const report = renderReport(verdict, () => evaluationPage(verdict, measurements, model));
+    await writeWhole(join(options.out, 'report.html'), report, 'report');
+    await writeWhole(join(options.out, 'verdict.json'), text, 'verdict');
   }
   if (options.json === true) io.stdout.write(text);
   else {

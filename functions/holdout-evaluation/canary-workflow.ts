@@ -7,10 +7,11 @@ import { followed } from '../shared/followed.ts';
 import { clip, formatBytes, formatDuration } from '../shared/format.ts';
 import { canonicalJson, sha256 } from '../shared/identity.ts';
 import type { Outlets } from '../shared/outlets.ts';
+import { renderReport } from '../shared/report/verdict-page.ts';
 import type { RunReporting } from '../shared/run-handler.ts';
 import { downloadObjects, headObject, type StoredObject } from '../shared/s3.ts';
 import { placeOf } from '../shared/schema.ts';
-import type { Ignored } from '../shared/verdict.ts';
+import type { Ignored, Verdict } from '../shared/verdict.ts';
 import { WorkBucket } from '../shared/work.ts';
 import { OutOfTimeError, type Patience, type Workflow } from '../shared/workflow.ts';
 import type { corruptDataset } from './adapters/corrupt.ts';
@@ -42,6 +43,7 @@ import {
   NEVER_DEPLOYED,
   WAS_APPROVED,
 } from './canary-messages.ts';
+import { type CanaryInputs, canaryPage } from './canary-report.ts';
 import type { CanaryRequest } from './canary-request.ts';
 import { decide } from './decide.ts';
 import { configurationHash, idOf, temporaryName, verdictOf } from './identity.ts';
@@ -527,7 +529,7 @@ async function judgeAndPublish(
   deps: CanaryDependencies,
 ): Promise<CanaryResult> {
   const { control, known } = measured;
-  const verdict = verdictOf(
+  const verdict: Verdict<CanaryInputs> = verdictOf(
     canarySubject(canary.name),
     {
       canary: canary.name,
@@ -548,7 +550,10 @@ async function judgeAndPublish(
     workflow,
     {
       verdict,
-      files: { 'measurements.json': measured },
+      files: {
+        'measurements.json': measured,
+        'report.html': renderReport(verdict, () => canaryPage(verdict, measured, canary, model.value.task)),
+      },
       resultOf: (evidence) =>
         canaryResultOf(verdict, { canary: canary.name, pipeline: canary.value.pipeline, evidence }),
       messageOf: (result) => canaryMessage(result, verdict),

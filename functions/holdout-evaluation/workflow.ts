@@ -4,6 +4,7 @@ import { type Failed, tellFailure } from '../shared/failure.ts';
 import { followed } from '../shared/followed.ts';
 import { canonicalJson, sha256 } from '../shared/identity.ts';
 import { type Outlets, tellOnce } from '../shared/outlets.ts';
+import { renderReport } from '../shared/report/verdict-page.ts';
 import { tellVerdict } from '../shared/telling.ts';
 import type { Ignored, Outcome } from '../shared/verdict.ts';
 import type { Workflow } from '../shared/workflow.ts';
@@ -50,6 +51,7 @@ import {
   VERDICT_KEY,
   verdictMessage,
 } from './messages.ts';
+import { evaluationPage } from './report.ts';
 import {
   approvalOf,
   type EarlierVerdict,
@@ -341,7 +343,8 @@ async function judgeAndPublish(
     }
     const measurements = await measure();
     const verdict = verdictOf(model.name, inputs, decide(measurements, model));
-    await storeVerdict(store, verdict, measurements);
+    const page = renderReport(verdict, () => evaluationPage(verdict, measurements, model));
+    await storeVerdict(store, verdict, measurements, page);
     return { id: verdict.id, outcome: verdict.outcome, rows: measurements.examples, settled };
   });
 

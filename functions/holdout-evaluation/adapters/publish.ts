@@ -38,18 +38,21 @@ export async function readVerdict(
 }
 
 /**
- * Stores a verdict and what it was judged from. What is there already stays.
+ * Stores a verdict, its report, and what it was judged from. What is there already stays.
  *
+ * @param report HTML
  * @throws GateDependencyError where S3 does not answer
  */
 export async function storeVerdict(
   store: EvidenceStore,
   verdict: EvaluationVerdict,
   measurements: Measurements,
+  report: string,
 ): Promise<void> {
   const folder = folderOf(verdict);
   // The verdict is the last: where it is, everything is.
   await store.create(`${folder}measurements.json`, JSON.stringify(measurements));
+  await store.create(`${folder}report.html`, report);
   await store.create(`${folder}verdict.json`, prettyJson(verdict));
 }
 
