@@ -31,7 +31,7 @@ svg{display:block;width:100%;height:auto;font:11px system-ui,sans-serif;fill:var
 svg .grid{stroke:var(--line);stroke-width:1;fill:none}svg .soft{fill:var(--soft)}svg .axis{stroke:var(--soft);stroke-width:1;fill:none}
 svg .line{fill:none;stroke-width:2;stroke-linejoin:round}svg .dash{stroke-dasharray:5 4}svg .thin{stroke-width:1}
 svg .s-a{stroke:var(--a)}svg .s-b{stroke:var(--b)}svg .s-c{stroke:var(--c)}svg .s-d{stroke:var(--d)}svg .s-ink{stroke:var(--ink)}svg .s-soft{stroke:var(--soft)}
-svg .s-pass{stroke:var(--pass)}svg .s-fail{stroke:var(--fail)}svg .s-inconclusive,svg .s-warn{stroke:var(--inconclusive)}
+svg .s-pass{stroke:var(--pass)}svg .s-fail{stroke:var(--fail)}svg .s-inconclusive,svg .s-warn{stroke:var(--inconclusive)}svg .s-card{stroke:var(--card)}
 svg .f-a{fill:var(--a)}svg .f-b{fill:var(--b)}svg .f-c{fill:var(--c)}svg .f-d{fill:var(--d)}svg .f-soft{fill:var(--soft)}svg .f-line{fill:var(--line)}
 svg .f-fill-a{fill:var(--fill-a)}svg .f-fill-b{fill:var(--fill-b)}svg .f-none{fill:none}svg .f-card{fill:var(--card)}
 svg .f-pass{fill:var(--pass)}svg .f-fail{fill:var(--fail)}svg .f-inconclusive,svg .f-warn{fill:var(--inconclusive)}svg .f-stale{fill:var(--stale)}svg .f-never{fill:var(--never)}svg .on{fill:var(--on)}
