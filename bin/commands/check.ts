@@ -29,7 +29,7 @@ export function checkCommand(io: Io): Command {
       ),
   )
     .option('--json', 'print the verdict as JSON')
-    .option('--out <directory>', 'write verdict.json and profile.json there, too')
+    .option('--out <directory>', 'write verdict.json, its report.html and profile.json there, too')
     .addHelpText(
       'after',
       `
@@ -70,12 +70,17 @@ export async function check(data: string, options: CheckOptions, io: Io): Promis
   });
 
   if (options.out !== undefined) {
-    await writeWhole(join(options.out, 'verdict.json'), `${JSON.stringify(verdict, null, 2)}\n`, 'verdict');
-    await writeWhole(
-      join(options.out, 'profile.json'),
-      `${JSON.stringify(measurements.profile)}\n`,
-      'profile',
+    const { renderReport } = await import('../../functions/shared/report/verdict-page.ts');
+    const { qualityPage } = await import('../../functions/quality-gate/report.ts');
+    const report = renderReport(verdict, () =>
+      qualityPage({ verdict, measurements, contract, baseline: baseline?.profile }),
     );
+    const files = {
+      'profile.json': `${JSON.stringify(measurements.profile)}\n`,
+      'report.html': report,
+      'verdict.json': `${JSON.stringify(verdict, null, 2)}\n`,
+    };
+    for (const [name, text] of Object.entries(files)) await writeWhole(join(options.out, name), text, name);
   }
   if (options.json === true) io.stdout.write(`${JSON.stringify(verdict, null, 2)}\n`);
   else {

@@ -15,6 +15,7 @@ import { EvidenceStore, parseVerdict, settle, verdictFolder } from '../shared/ev
 import { formatBytes } from '../shared/format.ts';
 import { type InvocationContext, isEvent, remembered, withHelp } from '../shared/lambda.ts';
 import { COUNTERS, createLogger, createMetrics } from '../shared/observability.ts';
+import { renderReport } from '../shared/report/verdict-page.ts';
 import { downloadObjects } from '../shared/s3.ts';
 import { parseValue } from '../shared/schema.ts';
 import { withWorkspace } from '../shared/workspace.ts';
@@ -30,6 +31,7 @@ import {
 import { pinFolder, pinObject } from './adapters/s3.ts';
 import { idOf, inputsOf, judge, type QualityVerdict, type Question } from './gate.ts';
 import { isAccepted } from './messages.ts';
+import { qualityPage } from './report.ts';
 import { type GateRequest, type Ignored, parseRequest, resolveRequest } from './request.ts';
 import { bundleSchema, type Environment, environmentSchema, type GateResult } from './schema.ts';
 
@@ -132,7 +134,12 @@ export function createHandler(
           await mkdir(scratch);
           const { verdict, measurements } = await deps.judge(question, limits(bytes, context), scratch);
           rows = measurements.profile.rows;
-          return { verdict, files: { 'profile.json': JSON.stringify(measurements.profile) } };
+          const { contract, baseline } = question;
+          const report = renderReport(verdict, () =>
+            qualityPage({ verdict, measurements, contract, baseline: baseline?.profile }),
+          );
+          const profile = JSON.stringify(measurements.profile);
+          return { verdict, files: { 'profile.json': profile, 'report.html': report } };
         },
         publish: (verdict) => publishVerdict(outlets, upload, verdict, folder),
       });

@@ -128,7 +128,10 @@ describe('what machines read', () => {
       profile: 1,
       rows: 4,
     });
-    expect(await readdir(out)).toEqual(['profile.json', 'verdict.json']);
+    expect(await readFile(join(out, 'report.html'), 'utf8')).toContain(
+      'Dataset sales <span class="badge fail">',
+    );
+    expect(await readdir(out)).toEqual(['profile.json', 'report.html', 'verdict.json']);
   });
 });
 
