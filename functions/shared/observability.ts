@@ -36,10 +36,11 @@ export function createMetrics(
   dimension: 'dataset' | 'model' | 'canary' | 'drill' | 'rollback' | 'parity' | 'monitor' = 'dataset',
 ): (subject: string, measures: Partial<Record<Measure, number | undefined>>) => void {
   const metrics = emptyMetrics();
+  metrics.setDefaultDimensions({ gate });
   return (subject, measures) => {
-    metrics.addDimensions({ gate, [dimension]: subject });
+    metrics.addDimensions({ [dimension]: subject });
     // Of all that the gate judges: one alarm and one line of a dashboard for each gate, however many subjects it has.
-    metrics.addDimensions({ gate });
+    metrics.addDimensions({});
     for (const [name, value] of Object.entries(measures) as [Measure, number | undefined][]) {
       if (value !== undefined) metrics.addMetric(name, UNITS[name], value);
     }

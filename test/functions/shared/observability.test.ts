@@ -12,7 +12,7 @@ afterEach(() => output.restore());
 
 const written = () => output.lines().map((line) => JSON.parse(line));
 
-test('metrics are one EMF document with the two dimensions, and nothing of the one before', () => {
+test('metrics are one EMF document, of the subject and of its gate, with nothing of the one before, and no warning', () => {
   const record = createMetrics('quality-gate');
   record('flights', { Passed: 1, Rows: 10, Bytes: 0, DurationMs: 12 });
   record('weather', { Errors: 1, Rows: undefined });
@@ -24,7 +24,7 @@ test('metrics are one EMF document with the two dimensions, and nothing of the o
         CloudWatchMetrics: [
           {
             Namespace: 'Tocsin',
-            Dimensions: [['gate', 'dataset']],
+            Dimensions: [['gate', 'dataset'], ['gate']],
             Metrics: [
               { Name: 'Passed', Unit: 'Count' },
               { Name: 'Rows', Unit: 'Count' },
@@ -47,7 +47,7 @@ test('metrics are one EMF document with the two dimensions, and nothing of the o
         CloudWatchMetrics: [
           {
             Namespace: 'Tocsin',
-            Dimensions: [['gate', 'dataset']],
+            Dimensions: [['gate', 'dataset'], ['gate']],
             Metrics: [{ Name: 'Errors', Unit: 'Count' }],
           },
         ],
