@@ -189,37 +189,34 @@ export function rowTitle({ model, environment }: Pick<BoardRowStand, 'model' | '
   return model === undefined ? 'In no release' : `${model} in ${environment}`;
 }
 
-/** What is not closed of a row, in words: `rollback failed, data is stale`; empty where all is. */
+/** What is not closed of a row, in words: `rollback failed`, `data stale`; empty where all is. */
 export function openGaps({ gaps }: BoardRowStand): string[] {
-  const words = {
-    fail: 'failed',
-    inconclusive: 'is inconclusive',
-    stale: 'is stale',
-    never: 'was never closed',
-  };
+  const words = { fail: 'failed', inconclusive: 'inconclusive', stale: 'stale', never: 'never closed' };
   return gaps.flatMap(({ gap, standing }) =>
     standing === 'pass' ? [] : [`${GAP_TITLES[gap].title.toLowerCase()} ${words[standing]}`],
   );
 }
 
-/** Whether releases may go, in one or two sentences. */
+/** So many releases that are not ready are named in a sentence. */
+const NAMED = 3;
+
+/** Whether releases may go, and in one sentence which may not, and why. */
 export function summaryOf({ rows }: Board): { ready: boolean; text: string } {
   const releases = rows.filter(({ model }) => model !== undefined);
-  if (releases.length === 0) {
+  const { length } = releases;
+  if (length === 0) {
     return { ready: false, text: 'No release is named in the section readiness of tocsin.yaml.' };
   }
   const open = releases.filter((row) => openGaps(row).length > 0);
-  const { length } = releases;
   if (open.length === 0) {
-    const all = length === 1 ? 'The one release is' : `All ${length} releases are`;
+    const all = length === 1 ? `${rowTitle(releases[0] as BoardRowStand)} is` : `All ${length} releases are`;
     return { ready: true, text: `${all} ready: every gap is closed.` };
   }
-  const of = length === 1 ? 'The one release is' : `${open.length} of ${length} releases are`;
-  const which = open.map((row) => `${rowTitle(row)} (${listOf(openGaps(row))})`).join('; ');
-  return {
-    ready: false,
-    text: `${open.length === 1 && length > 1 ? `1 of ${length} releases is` : of} not ready: ${which}.`,
-  };
+  const named = open.slice(0, NAMED).map((row) => `${rowTitle(row)} (${listOf(openGaps(row))})`);
+  const more = open.length > NAMED ? `; and ${open.length - NAMED} more` : '';
+  const of = length === 1 ? 'The release' : `${open.length} of ${length} releases`;
+  const verb = open.length === 1 ? 'is' : 'are';
+  return { ready: false, text: `${of} ${verb} not ready: ${named.join('; ')}${more}.` };
 }
 
 /** What is counted of a board, for metrics. */

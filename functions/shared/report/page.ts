@@ -1,4 +1,4 @@
-import { type Content, html, raw, textOf } from './html.ts';
+import { type Content, type Html, html, raw, textOf } from './html.ts';
 import { STYLE } from './style.ts';
 
 /** No page of Tocsin may load anything, or run anything, whatever somebody has put into a name. */
@@ -13,6 +13,8 @@ const ICON =
 export interface Page {
   /** Of the window. */
   title: string;
+  /** Rules beside those of every page. */
+  style?: Html;
   /** Above all else, and a landmark of its own. */
   header: Content;
   main: Content;
@@ -20,7 +22,7 @@ export interface Page {
 }
 
 /** An HTML document that stands for itself: no script, and nothing to load. The same input gives the same bytes. */
-export function page({ title, header, main, footer }: Page): string {
+export function page({ title, style, header, main, footer }: Page): string {
   return textOf(html`${raw('<!doctype html>')}
 <html lang="en">
 <head>
@@ -30,7 +32,7 @@ export function page({ title, header, main, footer }: Page): string {
 <meta http-equiv="Content-Security-Policy" content="${raw(POLICY)}">
 <link rel="icon" href="${raw(ICON)}">
 <title>${title}</title>
-<style>${STYLE}</style>
+<style>${STYLE}${style}</style>
 </head>
 <body>
 <a class="skip" href="#main">To the content</a>
