@@ -125,7 +125,7 @@ export class FakeAws {
     });
     this.s3.on(ListObjectsV2Command).callsFake((input) => {
       this.alive();
-      const { Bucket, Prefix = '', Delimiter, ContinuationToken } = input;
+      const { Bucket, Prefix = '', Delimiter, ContinuationToken, MaxKeys } = input;
       // What shares its beginning up to the delimiter is listed once, as a folder.
       const entries = this.keys(Bucket, Prefix).map((key) => {
         const end = Delimiter === undefined ? -1 : key.indexOf(Delimiter, Prefix.length);
@@ -133,7 +133,7 @@ export class FakeAws {
       });
       const listed = [...new Set(entries)];
       const from = ContinuationToken === undefined ? 0 : Number(ContinuationToken);
-      const to = from + this.pageSize;
+      const to = from + Math.min(this.pageSize, MaxKeys ?? this.pageSize);
       const page = listed.slice(from, to);
       const isFolder = (entry: string) => Delimiter !== undefined && entry.endsWith(Delimiter);
       return {

@@ -23,8 +23,10 @@ import {
   judge as realJudge,
 } from '../../../functions/quality-gate/gate.ts';
 import { createHandler, type Dependencies, handler } from '../../../functions/quality-gate/handler.ts';
+import type { Measurements } from '../../../functions/quality-gate/profile.ts';
 import type { Bundle, DatasetConfig, Environment } from '../../../functions/quality-gate/schema.ts';
 import { GateDependencyError, GateInputError } from '../../../functions/shared/errors.ts';
+import { historyKey, pointOf } from '../../../functions/shared/history.ts';
 import { sha256 } from '../../../functions/shared/identity.ts';
 import type { Profile } from '../../../functions/shared/profile.ts';
 import type { Finding, Outcome } from '../../../functions/shared/verdict.ts';
@@ -110,6 +112,16 @@ const PROFILE: Profile = {
   },
 };
 
+const MEASUREMENTS: Measurements = {
+  malformed: { count: 0, samples: [], reasons: [] },
+  actualColumns: ['delay'],
+  inconsistentFiles: [],
+  profile: PROFILE,
+  columns: { delay: { zeros: { count: 0, samples: [] } } },
+  rules: {},
+  asOf: null,
+};
+
 function finding(message: string, outcome: Finding['outcome'] = 'fail'): Finding {
   return {
     check: 'zeros',
@@ -137,8 +149,7 @@ function judgeAs(outcome: Outcome, findings: Finding[] = []) {
       inputs,
       tocsin: '0.1.0',
     };
-    const measurements = { profile: PROFILE } as Awaited<ReturnType<Dependencies['judge']>>['measurements'];
-    return { verdict, measurements };
+    return { verdict, measurements: MEASUREMENTS };
   });
 }
 
@@ -189,10 +200,21 @@ function created(key: string, versionId?: string, bucket = 'data') {
   };
 }
 
-const published = () => aws.inputs('sns', PublishCommand) as { Subject: string; Message: string }[];
-const announced = () => aws.inputs('events', PutEventsCommand) as { Entries: { Detail: string }[] }[];
+/** What people were sent; programs are sent the same in a document. */
+const published = () =>
+  (aws.inputs('sns', PublishCommand) as { Subject: string; Message: string }[]).map(
+    ({ Subject, Message }) => ({ Subject, Message: JSON.parse(Message).default as string }),
+  );
+const announced = () =>
+  aws.inputs('events', PutEventsCommand) as { Entries: { Detail: string; DetailType: string }[] }[];
 const tagsOf = (key: string, versionId?: string) =>
   Object.fromEntries(aws.get('data', key, versionId).tags.map(({ Key, Value }) => [Key, Value]));
+/** How a dataset was judged, the oldest first. */
+const historyOf = (dataset: string) =>
+  aws
+    .keys('evidence', `history/quality-gate/${dataset}/`)
+    .map((key) => pointOf(key)?.outcome)
+    .reverse();
 /** The EMF documents that were written. */
 const metrics = () =>
   output
@@ -261,6 +283,7 @@ describe('an upload that passes', () => {
       {
         TopicArn: TOPIC,
         Subject: 'Tocsin: dataset flights accepted (pass)',
+        MessageStructure: 'json',
         Message: expect.stringContaining('the SageMaker pipeline train starts with it'),
         MessageAttributes: {
           dataset: { DataType: 'String', StringValue: 'flights' },
@@ -293,14 +316,21 @@ describe('an upload that passes', () => {
       },
     ]);
 
+    const run = sha256(`s3://data/${KEY} ${version}`).slice(0, 8);
+    const history = aws.keys('evidence', 'history/').map((key) => pointOf(key));
+    expect(history).toEqual([
+      { gate: 'quality-gate', subject: 'flights', at: expect.any(Number), outcome: 'pass', verdict: id, run },
+    ]);
     expect(aws.changes, 'the lock first, published.json last').toEqual([
       `PutObject ${folder}profile.json`,
+      `PutObject ${folder}report.html`,
       `PutObject ${folder}verdict.json`,
       `PutObjectTagging ${KEY}`,
       'Publish',
-      `PutObject ${folder}notified.json`,
+      `PutObject ${folder}notified-${run}.json`,
       'PutEvents',
-      `PutObject ${folder}announced.json`,
+      `PutObject ${folder}announced-${run}.json`,
+      `PutObject ${historyKey(history[0]!)}`,
       'StartPipelineExecution',
       `PutObject ${folder}published.json`,
     ]);
@@ -312,6 +342,15 @@ describe('an upload that passes', () => {
       IfNoneMatch: '*',
       Metadata: { request: 'request-1' },
     });
+    expect(aws.inputs('s3', PutObjectCommand)).toContainEqual({
+      Bucket: 'evidence',
+      Key: `${folder}report.html`,
+      Body: expect.stringContaining('<h1>Dataset flights <span class="badge pass">'),
+      ContentType: 'text/html; charset=utf-8',
+      IfNoneMatch: '*',
+    });
+    const report = aws.get('evidence', `${folder}report.html`).body.toString();
+    expect(report, 'a picture of each column').toContain('<figcaption>delay<small>');
     expect(JSON.parse(aws.get('evidence', `${folder}profile.json`).body.toString())).toEqual(PROFILE);
     expect(JSON.parse(aws.get('evidence', `${folder}published.json`).body.toString())).toEqual({
       published: 1,
@@ -374,7 +413,7 @@ describe('an upload that passes', () => {
           CloudWatchMetrics: [
             {
               Namespace: 'Tocsin',
-              Dimensions: [['gate', 'dataset']],
+              Dimensions: [['gate', 'dataset'], ['gate']],
               Metrics: [
                 { Name: 'Failed', Unit: 'Count' },
                 { Name: 'Rows', Unit: 'Count' },
@@ -517,6 +556,7 @@ describe('a batch', () => {
       { Bucket: 'data', Prefix: FOLDER },
       { Bucket: 'data', Prefix: FOLDER, ContinuationToken: '2' },
       { Bucket: 'data', Prefix: FOLDER, ContinuationToken: '4' },
+      { Bucket: 'evidence', Prefix: 'history/quality-gate/weather/', MaxKeys: 200 },
     ]);
     expect(announced()[0]!.Entries[0]).toMatchObject({ Resources: [`arn:aws:s3:::data/${MARKER}`] });
     const tagged = aws.changes.filter((change) => change.startsWith('PutObjectTagging'));
@@ -657,21 +697,24 @@ describe('what the caller got wrong', () => {
       {
         TopicArn: TOPIC,
         Subject: 'Tocsin: dataset flights not judged',
-        Message: `Dataset flights: an upload could not be judged, so it stays locked.
-
-s3://data/${KEY} has no version id, so a verdict could end up on bytes that nobody judged
-
-Data:     s3://data/${KEY}
-Version:  none
-
-What now: Turn versioning on for bucket data, then upload the object again.
-`,
+        MessageStructure: 'json',
+        Message: expect.any(String),
         MessageAttributes: {
           dataset: { DataType: 'String', StringValue: 'flights' },
           outcome: { DataType: 'String', StringValue: 'error' },
         },
       },
     ]);
+    expect(published()[0]!.Message).toBe(`Dataset flights: an upload could not be judged, so it stays locked.
+
+s3://data/${KEY} has no version id, so a verdict could end up on bytes that nobody judged
+
+Data:     s3://data/${KEY}
+Version:  none
+Runbook:  docs/runbook.md#no-verdict
+
+What now: Turn versioning on for bucket data, then upload the object again.
+`);
   });
 
   test('a notification that fails is sent by the retry', async () => {
@@ -856,7 +899,7 @@ describe('once', () => {
     expect(metrics()).toHaveLength(1);
   });
 
-  test('the same bytes uploaded again: the new version gets the tags, and that is all', async () => {
+  test('the same bytes uploaded again as the latest verdict: tags and a line of history, and nobody is told', async () => {
     deploy({ onAccept });
     const first = aws.put('data', KEY, CSV);
     const handle = gate(judgeAs('pass'));
@@ -864,8 +907,57 @@ describe('once', () => {
     const before = aws.changes.length;
     const second = aws.put('data', KEY, CSV);
     expect(await handle(created(KEY, second), context('later'))).toEqual({ ...answer, versionId: second });
-    expect(aws.changes.slice(before)).toEqual([`PutObjectTagging ${KEY}`]);
+    expect(aws.changes.slice(before)).toEqual([
+      `PutObjectTagging ${KEY}`,
+      expect.stringMatching(/^PutObject history\/quality-gate\/flights\/\d{13}-pass-/),
+    ]);
     expect(tagsOf(KEY, second)).toEqual(tagsOf(KEY, first));
+    expect(published()).toHaveLength(1);
+    expect(announced()).toHaveLength(1);
+    expect(aws.executions).toBe(1);
+    expect(historyOf('flights')).toEqual(['pass', 'pass']);
+  });
+
+  test('the same bytes again after another verdict: told again, and not measured again', async () => {
+    const judge = vi.fn<Dependencies['judge']>((question, ...rest) =>
+      judgeAs(question.dataset.files[0]!.sha256 === sha256(CSV) ? 'pass' : 'fail')(question, ...rest),
+    );
+    const handle = gate(judge);
+    for (const body of [CSV, `${CSV}0\n`, CSV]) {
+      const version = aws.put('data', KEY, body);
+      await handle(created(KEY, version), context(version));
+    }
+    expect(judge).toHaveBeenCalledTimes(2);
+    expect(historyOf('flights')).toEqual(['pass', 'fail', 'pass']);
+    expect(announced().map(({ Entries: [entry] }) => entry!.DetailType)).toEqual([
+      'Dataset Accepted',
+      'Dataset Rejected',
+      'Dataset Accepted',
+    ]);
+    const [good, bad, again] = published();
+    expect(good!.Message).not.toMatch(/Recovered|New:|Still/);
+    expect(bad!.Message).toContain('New: until now it had passed, at least since');
+    expect(again!.Message, 'that it is as it should be again').toMatch(
+      /Recovered: it had failed since \S+ \(1 verdict in a row\)/,
+    );
+    expect(again!.Subject).toBe('Tocsin, recovered: dataset flights accepted (pass)');
+    const latest = aws.get('data', KEY);
+    expect(JSON.parse(announced()[2]!.Entries[0]!.Detail)).toMatchObject({ versionId: latest.versionId });
+
+    const changes = aws.changes.length;
+    await handle(created(KEY, latest.versionId), context('repeated event'));
+    expect(aws.changes.slice(changes), 'a repeated event tells nobody').toEqual([]);
+  });
+
+  test('a second verdict that does not pass says for how long it has been so', async () => {
+    const handle = gate(judgeAs('fail'));
+    for (const body of [CSV, `${CSV}0\n`]) {
+      const version = aws.put('data', KEY, body);
+      await handle(created(KEY, version), context(version));
+    }
+    expect(published()[1]!.Message).toMatch(
+      /Still: it has failed at least since \S+ \(2 verdicts in a row, with this one\)/,
+    );
   });
 
   test('other bytes, or another contract, are another verdict', async () => {
@@ -914,7 +1006,7 @@ describe('once', () => {
 
   test('a verdict that another invocation has just claimed is left to it while there is time', async () => {
     aws.put('data', KEY, CSV);
-    aws.diesAfter = 2;
+    aws.diesAfter = 3;
     await expect(gate(judgeAs('pass'))(created(KEY), context('first'))).rejects.toThrow('the process died');
     aws.diesAfter = Number.POSITIVE_INFINITY;
     const patient = gate(judgeAs('pass'), { patienceMs: 3_600_000 });
@@ -928,12 +1020,14 @@ describe('once', () => {
   /** Every change of a clean run: a process can die after each of them. */
   const STEPS = [
     'profile.json',
+    'report.html',
     'verdict.json',
     'PutObjectTagging',
     'Publish',
-    'notified.json',
+    'notified-',
     'PutEvents',
-    'announced.json',
+    'announced-',
+    'PutObject history/',
     'StartPipelineExecution',
     'published.json',
   ];
@@ -947,15 +1041,18 @@ describe('once', () => {
         expect(announced()).toHaveLength(step === 'PutEvents' ? 2 : 1);
         expect(aws.executions).toBe(1);
         expect(tagsOf(KEY)).toMatchObject({ 'tocsin:quality': 'passed' });
-        const evidence = aws.keys('evidence', '').map((key) => key.split('/').at(-1));
+        const evidence = aws.keys('evidence', 'evidence/').map((key) => key.split('/').at(-1));
         expect(evidence).toEqual([
-          'announced.json',
-          'notified.json',
+          expect.stringMatching(/^announced-[0-9a-f]{8}\.json$/),
+          expect.stringMatching(/^notified-[0-9a-f]{8}\.json$/),
           'profile.json',
           'published.json',
+          'report.html',
           'verdict.json',
         ]);
-        expect(calls, 'a stored verdict is not measured again').toBe(step === 'profile.json' ? 2 : 1);
+        expect(historyOf('flights'), 'one line of history, however often it is tried').toEqual(['pass']);
+        const unknown = ['profile.json', 'report.html'].includes(step);
+        expect(calls, 'a stored verdict is not measured again').toBe(unknown ? 2 : 1);
       };
 
       test('is finished by its own retry', async () => {
