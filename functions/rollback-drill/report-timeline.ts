@@ -1,5 +1,5 @@
 import { scaleLinear, scaleLog } from 'd3-scale';
-import { clip, countOf, formatDuration, formatShare, listOf } from '../shared/format.ts';
+import { clip, countOf, formatDuration, formatNumber, formatShare, listOf } from '../shared/format.ts';
 import { figure, px } from '../shared/report/chart.ts';
 import { type Content, type Html, html } from '../shared/report/html.ts';
 import { type EndpointState, sharesOf } from './endpoint.ts';
@@ -23,9 +23,10 @@ const RIGHT = 666;
 const SINGLE = 400;
 const COLUMNS = 136;
 
-/** Lanes that are drawn, and changes of the endpoint that are told. */
+/** Lanes that are drawn; changes of the endpoint that are told, and that are told in words within the picture. */
 const LANES = 10;
 const CHANGES = 30;
+const WORDED = 8;
 
 /** Usual width of a character of the drawing. */
 const CHARACTER = 6;
@@ -205,9 +206,8 @@ export function timelineFigure(drawn: Drawn): Html {
     },
     html`<svg viewBox="0 0 ${WIDTH} ${rows.y}" role="img" aria-label="${descriptionOf(requests, lanes, drawn)}">
 <path class="grid" d="${grid}"/>
-${unwatched(timeline.slices, x, top, lanesEnd)}
 <path class="line thin s-soft" d="${edges}"/>
-${phaseBand}${answers}${endpoint}${latency}${flags(bottom)}
+${phaseBand}${answers}${unwatched(timeline.slices, x, top, lanesEnd)}${endpoint}${latency}${flags(bottom)}
 <path class="axis" d="M${LEFT} ${bottom}H${RIGHT}"/>
 ${ticks.map(({ at, name }) => html`<text class="soft" x="${x(at)}" y="${bottom + 14}" text-anchor="middle">${name}</text>`)}
 <text class="soft" x="4" y="${bottom + 14}">minutes</text></svg>`,
@@ -231,7 +231,7 @@ function timesText(way: WayBack | null, within: number, { start, end }: Drawn['s
 function descriptionOf(requests: readonly Request[], lanes: readonly Lane[], drawn: Drawn): string {
   const { phases, way, within, span } = drawn;
   const clock = (at: number) => clockText(at - span.start, span.end - span.start);
-  const parts = lanes.map((lane) => `${lane.requests.length} ${laneText(lane)}`);
+  const parts = lanes.map((lane) => `${formatNumber(lane.requests.length)} ${laneText(lane)}`);
   const told = phases.map(({ name, from, to }) => `${name} ${clock(from)} to ${clock(to)}`);
   return [
     `Timeline of ${countOf(requests.length, 'request')}: ${listOf(parts)}.`,
@@ -274,7 +274,7 @@ function flagsOf(
       : false,
     limit <= span.end
       ? [line(x(limit), limited, 'fail dash', bottom), text(x(limit), limited, limitWords, 'fail')]
-      : html`<text class="f-fail" x="${RIGHT}" y="${limited + 11}" text-anchor="end">${`${limitWords}, later than this →`}</text>`,
+      : html`<text class="f-fail" x="${RIGHT}" y="${limited + 11}" text-anchor="end">${`${limitWords}, after the end of the picture →`}</text>`,
   ];
 }
 
@@ -403,7 +403,7 @@ function endpointRows(slices: readonly Slice[], end: number, x: (at: number) => 
   const taken: number[] = [];
   const placed = changes.map(({ at, letter, news }) => {
     const tick = x(at);
-    const fit = [`${letter} ${news}`, letter].flatMap((words) => {
+    const fit = (changes.length > WORDED ? [letter] : [`${letter} ${news}`, letter]).flatMap((words) => {
       const width = words.length * CHARACTER;
       const isLeft = tick + width + 2 > RIGHT + 10;
       const row = [0, 1, 2].find((one) => (taken[one] ?? 0) <= (isLeft ? tick - width - 2 : tick));
@@ -414,16 +414,21 @@ function endpointRows(slices: readonly Slice[], end: number, x: (at: number) => 
   });
   const height = 14 * Math.max(1, taken.length);
   const below = rows.take(height + 8) + 2;
-  const ticks = placed.map(({ tick, fit }) => {
-    const y = below + 14 * (fit?.row ?? 0) + 11;
-    return html`<path class="line thin s-ink" d="M${tick} ${top - 3}V${fit === undefined ? below : y}"/>${
-      fit !== undefined &&
-      html`<text x="${fit.isLeft ? px(tick - 3) : px(tick + 3)}" y="${y}" text-anchor="${fit.isLeft ? 'end' : 'start'}">${fit.words}</text>`
-    }`;
+  const lineOf = (fit: (typeof placed)[number]['fit']) => below + 14 * (fit?.row ?? 0) + 11;
+  const ticks = placed.map(
+    ({ tick, fit }) => `M${tick} ${top - 3}V${fit === undefined ? below : lineOf(fit)}`,
+  );
+  // Over the lines of others, which would go through the words.
+  const labels = placed.map(({ tick, fit }) => {
+    if (fit === undefined) return false;
+    const [y, width] = [lineOf(fit), fit.words.length * CHARACTER];
+    const from = fit.isLeft ? tick - 3 - width : tick + 1;
+    return html`<rect class="f-card" x="${px(from)}" y="${y - 10}" width="${width + 2}" height="13"/><text x="${px(fit.isLeft ? tick - 3 : tick + 3)}" y="${y}" text-anchor="${fit.isLeft ? 'end' : 'start'}">${fit.words}</text>`;
   });
   return html`<text x="4" y="${top + 8}">endpoint</text>
 ${band}
-${ticks}
+<path class="line thin s-ink" d="${ticks.join('')}"/>
+${labels}
 `;
 }
 
@@ -462,7 +467,7 @@ function latencyRows(
     html`<text class="soft" x="4" y="${top + 22}">median (line)</text><text class="soft" x="4" y="${top + 36}">most (dash)</text>`
   }
 <path class="grid" d="${grid}"/>
-${powers.map((power) => html`<text class="soft" x="${LEFT - 4}" y="${px(y(power) + 3.5)}" text-anchor="end">${formatDuration(power)}</text>`)}
+${powers.map((power) => html`<text class="soft" x="${LEFT - 4}" y="${px(y(power) + 3.5)}" text-anchor="end">${power < 1000 ? `${power} ms` : `${power / 1000} s`}</text>`)}
 ${drawn}
 `;
 }
@@ -513,8 +518,10 @@ export function stateCell(state: EndpointState): string {
 }
 
 /** Who answered some requests, in words: `59 previous model, 4 bad model`. */
-export function tallyText(requests: readonly Request[]): string {
+export function tallyText(requests: readonly Request[], nameOf = (who: Who) => LOOKS[who].name): string {
   const tally = tallyOf(requests);
-  const parts = ANSWERERS.filter((who) => tally[who] > 0).map((who) => `${tally[who]} ${LOOKS[who].name}`);
+  const parts = ANSWERERS.filter((who) => tally[who] > 0).map(
+    (who) => `${formatNumber(tally[who])} ${nameOf(who)}`,
+  );
   return parts.length === 0 ? 'nothing was asked' : parts.join(', ');
 }

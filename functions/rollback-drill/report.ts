@@ -1,4 +1,4 @@
-import { clip, countOf, formatDuration, formatShare, formatTime } from '../shared/format.ts';
+import { clip, countOf, formatDuration, formatNumber, formatShare, formatTime } from '../shared/format.ts';
 import { figure, px } from '../shared/report/chart.ts';
 import { type Content, type Html, html } from '../shared/report/html.ts';
 import { factList, type Section, tableOf, type VerdictPage } from '../shared/report/verdict-page.ts';
@@ -142,11 +142,11 @@ function timelineSection({ measurements, timeline, drill, way, requests, phases,
   const { within } = drill.value;
   const cards = [
     way !== null && limitsCard(way, drill),
-    phases.length > 0 && answersCard(phases, requests),
+    phases.some((phase) => requestsIn(phase, requests).length > 0) && answersCard(phases, requests),
   ].filter((card) => card !== false);
   return {
     title,
-    body: html`${broken}<p>The first request was sent at ${formatTime((requests[0] as Request).at)}; all times are minutes and seconds since ${formatTime(span.start)}, when the timeline begins.</p>
+    body: html`${broken}<p>Times are minutes and seconds since ${formatTime(span.start)}.</p>
 ${timelineFigure({ timeline: { ...timeline, slices: attributed(timeline.slices, drill.value.failure) }, phases, way, within, span })}
 ${cards.length > 0 && html`<div class="cards">${cards}</div>`}`,
   };
@@ -155,8 +155,9 @@ ${cards.length > 0 && html`<div class="cards">${cards}</div>`}`,
 /** A measure with its limit. */
 interface Bound {
   name: string;
-  /** Null: it was not measured. */
+  /** Null: it was not measured; `missing` says why not. */
   value: number | null;
+  missing: string;
   limit: number;
   /** Whether it has to reach the limit, instead of staying below. */
   isLeast?: boolean;
@@ -169,22 +170,37 @@ function limitsCard(way: WayBack, { value }: LocatedRollbackDrill): Html {
   const { requests, doneAt, steadyMs } = way;
   const after = doneAt === null ? [] : requests.filter(({ at, who }) => at >= doneAt && who !== 'nobody');
   const bounds: Bound[] = [
-    { name: 'recovery', value: recoveryMsOf(way), limit: within, format: formatDuration },
-    { name: 'steady', value: steadyMs, limit: steady, isLeast: true, format: formatDuration },
+    {
+      name: 'recovery',
+      value: recoveryMsOf(way),
+      missing: 'there was none',
+      limit: within,
+      format: formatDuration,
+    },
+    {
+      name: 'steady',
+      value: steadyMs,
+      missing: 'never was',
+      limit: steady,
+      isLeast: true,
+      format: formatDuration,
+    },
     {
       name: 'lost requests',
       value: requests.length === 0 ? null : tallyOf(requests).nobody / requests.length,
+      missing: 'nothing was asked',
       limit: allow.errorRate,
       format: formatShare,
     },
     {
       name: 'wrong answers once it was done',
       value: after.length === 0 ? null : after.filter(isWrong).length,
+      missing: doneAt === null ? 'it never was' : 'no answer',
       limit: allow.wrongModelAfterRollback,
-      format: String,
+      format: formatNumber,
     },
   ];
-  const rows = bounds.map((bound) => ({ ...bound, text: boundText(bound), isMet: isMet(bound) }));
+  const rows = bounds.map((bound) => ({ ...bound, text: boundText(bound), outcome: outcomeOf(bound) }));
   const [left, right, height] = [6, 334, 44];
   return figure(
     {
@@ -192,38 +208,43 @@ function limitsCard(way: WayBack, { value }: LocatedRollbackDrill): Html {
       note: 'Each bar has a scale of its own; the dashed line is its limit.',
     },
     html`<svg viewBox="0 0 340 ${rows.length * height + 4}" role="img" aria-label="${`The way back against its limits. ${rows.map(({ name, text }) => `${name}: ${text}`).join('; ')}.`}">
-${rows.map(({ name, value: got, limit, text, isMet: met }, index) => {
+${rows.map(({ name, value: got, limit, text, outcome }, index) => {
   const top = index * height;
   const most = Math.max(got ?? 0, limit) || 1;
   const to = (amount: number) => px(left + (amount / (1.15 * most)) * (right - left));
-  return html`<text x="${left}" y="${top + 14}">${met === null ? '' : met ? '✓ ' : '✗ '}${name}: ${text}</text>
+  return html`<text x="${left}" y="${top + 14}">${outcome === null ? '' : MARKS[outcome]}${name}: ${text}</text>
 <rect class="f-line" x="${left}" y="${top + 20}" width="${right - left}" height="12"/>${
     got !== null &&
-    html`<rect class="${met === true ? 'f-pass' : 'f-fail'}" x="${left}" y="${top + 20}" width="${px(Math.max(to(got) - left, got > 0 ? 1.5 : 0))}" height="12"/>`
+    html`<rect class="f-${outcome}" x="${left}" y="${top + 20}" width="${px(Math.max(to(got) - left, got > 0 ? 1.5 : 0))}" height="12"/>`
   }<path class="line dash s-ink" d="M${to(limit)} ${top + 17}v18"/>`;
 })}</svg>`,
   );
 }
 
-function isMet({ value, limit, isLeast = false }: Bound): boolean | null {
+/** As the verdict has it: what was not watched for long enough tells nothing. */
+function outcomeOf({ value, limit, isLeast = false }: Bound): 'pass' | 'fail' | 'inconclusive' | null {
   if (value === null) return null;
-  return isLeast ? value >= limit : value <= limit;
+  if (isLeast) return value >= limit ? 'pass' : 'inconclusive';
+  return value <= limit ? 'pass' : 'fail';
 }
 
-function boundText({ value, limit, isLeast = false, format }: Bound): string {
+const MARKS = { pass: '✓ ', fail: '✗ ', inconclusive: '? ' };
+
+function boundText({ value, missing, limit, isLeast = false, format }: Bound): string {
   const allowed = `at ${isLeast ? 'least' : 'most'} ${format(limit, value ?? undefined)}`;
-  return value === null ? `none, ${allowed}` : `${format(value, limit)}, ${allowed}`;
+  return value === null ? `${missing}; ${allowed}` : `${format(value, limit)}, ${allowed}`;
 }
 
 /** Who answered in each phase, as shares of its requests. */
 function answersCard(phases: readonly Phase[], requests: readonly Request[]): Html {
-  const rows = phases.map((phase, index) => {
+  const rows = phases.flatMap((phase, index) => {
     const asked = requestsIn(phase, requests);
+    if (asked.length === 0) return [];
     return {
       name: `${index + 1} ${phase.name}`,
       tally: tallyOf(asked),
       total: asked.length,
-      text: tallyText(asked),
+      text: tallyText(asked, (who) => SHORT[who]),
     };
   });
   const [left, right, height] = [6, 334, 44];
@@ -238,7 +259,7 @@ ${rows.map(({ name, tally, total, text }, index) => {
   const top = index * height;
   let from = left;
   const bars = used.map((who) => {
-    const width = total === 0 ? 0 : (tally[who] / total) * (right - left);
+    const width = (tally[who] / total) * (right - left);
     const begins = from;
     from += width;
     return (
@@ -246,11 +267,20 @@ ${rows.map(({ name, tally, total, text }, index) => {
       html`<rect class="${BARS[who]}" x="${px(begins)}" y="${top + 20}" width="${px(Math.max(width - 0.6, 1))}" height="12"/>`
     );
   });
-  return html`<text x="${left}" y="${top + 14}">${clip(`${name}: ${text}`, 60)}</text>${total === 0 ? html`<path class="grid" d="M${left} ${top + 26}H${right}"/>` : bars}
+  return html`<text x="${left}" y="${top + 14}">${clip(`${name}: ${text}`, 60)}</text>${bars}
 `;
 })}</svg>`,
   );
 }
+
+/** Those who answer, where there is little room. */
+const SHORT: Record<Request['who'], string> = {
+  previous: 'previous',
+  either: 'either',
+  bad: 'bad',
+  other: 'unknown',
+  nobody: 'lost',
+};
 
 /** Fills of those who answer, where there are bars. */
 const BARS: Record<Request['who'], string> = {

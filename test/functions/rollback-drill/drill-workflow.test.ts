@@ -1,6 +1,10 @@
 import { DeleteEndpointCommand } from '@aws-sdk/client-sagemaker';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { DrillAnswer } from '../../../functions/rollback-drill/drill-workflow.ts';
+import type { RollbackVerdict } from '../../../functions/rollback-drill/identity.ts';
+import { rollbackPage } from '../../../functions/rollback-drill/report.ts';
+import { parseRollbackDrills } from '../../../functions/rollback-drill/schema.ts';
+import { renderReport } from '../../../functions/shared/report/verdict-page.ts';
 import {
   CONFIG,
   configOf,
@@ -88,6 +92,20 @@ describe.each(Object.entries(PORTS))('a drill, %s', (_port, run) => {
     expect(progress).toMatchObject({ run: 'by-hand', phase: 'done', result: answer });
     await staging.expectAsFound();
     await staging.world.expectClean();
+
+    const folder = `evidence/rollback-drill/staging/${id}/`;
+    const stored = staging.world.aws.changes.filter((change) => change.startsWith(`PutObject ${folder}`));
+    expect(stored.slice(0, 4)).toEqual(
+      ['timeline.json', 'report.html', 'measurements.json', 'verdict.json'].map(
+        (file) => `PutObject ${folder}${file}`,
+      ),
+    );
+    const { measured: measurements, timeline } = staging;
+    const [drill] = parseRollbackDrills({ file: 'tocsin.yaml', text: configOf() }).values();
+    const verdict = staging.verdict as RollbackVerdict;
+    expect(staging.world.aws.get('evidence', `${folder}report.html`).body.toString()).toBe(
+      renderReport(verdict, () => rollbackPage(verdict, measurements, timeline, drill!)),
+    );
   });
 
   test('shows who answers while the procedure runs, not only after it', async () => {
