@@ -1,12 +1,13 @@
 import { scaleLinear, scaleLog } from 'd3-scale';
-import { clip, countOf, formatDuration, formatNumber, listOf } from '../shared/format.ts';
+import { clip, countOf, formatDuration, formatNumber, listOf, timeText } from '../shared/format.ts';
 import { figure, type LegendItem, mark, plot, px, spread, threshold } from '../shared/report/chart.ts';
 import { type Content, type Html, html } from '../shared/report/html.ts';
-import { type MetricAlarm, readsMetric, thresholdText } from './alarm.ts';
+import type { FindingOutcome } from '../shared/verdict.ts';
+import { breaches, type MetricAlarm, readsMetric, thresholdText } from './alarm.ts';
 import { expectationAt, timesOf, valueAt } from './intended.ts';
-import { isMisconfigured } from './judge-ladder.ts';
-import { configuredTimes, observationsOf } from './ladder.ts';
-import type { Facts, Measurements } from './measurements.ts';
+import { grainMs, isMisconfigured } from './judge-ladder.ts';
+import { configuredTimes, type Observation, observationsOf } from './ladder.ts';
+import type { Facts, LivePhase, Measurements, Rung } from './measurements.ts';
 import type { LocatedDrill } from './schema.ts';
 
 /*
@@ -17,7 +18,7 @@ import type { LocatedDrill } from './schema.ts';
 /** What was tried once: so many times what is intended. */
 export interface Step {
   /** `1.05x`, or the phase: `over` */
-  id: string;
+  name: string;
   times: number;
   /** `0.21` */
   value: string;
@@ -25,6 +26,8 @@ export interface Step {
   /** Null: it shows nothing, or was not drilled; `why` says so. */
   did: 'fired' | 'stayed quiet' | null;
   why: string;
+  /** How that is. */
+  outcome: FindingOutcome;
   /** Until it fired, milliseconds. */
   afterMs: number | null;
   /** For how long it drifted, milliseconds. */
@@ -47,77 +50,141 @@ const ROW = 29;
 const ASIDE = 30;
 
 /** Everything that was tried, of all rounds or phases, quiet to loud; rungs of the ladder that were not, too. */
-export function stepsOf({ rounds, phases }: Measurements, drill: LocatedDrill): Step[] {
-  const { value } = drill;
-  const drilled = rounds
-    .flatMap(observationsOf)
-    .flatMap(({ rung, flaw, loud, afterMs, phases: of }): Step[] =>
-      rung.times === null || rung.value === null || rung.expects === 'silence'
-        ? []
-        : [
-            {
-              id: rung.id,
-              times: rung.times,
-              value: formatNumber(rung.value, value.intended.fires.threshold),
-              expects: rung.expects,
-              did: flaw !== null ? null : loud ? 'fired' : 'stayed quiet',
-              why: flaw ?? '',
-              afterMs,
-              watchedMs: of.driftEnd - of.onset,
-            },
-          ],
-    );
+export function stepsOf({ rounds, phases, facts }: Measurements, drill: LocatedDrill): Step[] {
+  const { fires } = drill.value.intended;
+  const drilled = rounds.flatMap(observationsOf).flatMap((observation): Step[] => {
+    const { rung, flaw, afterMs, phases: of } = observation;
+    if (rung.times === null || rung.value === null || rung.expects === 'silence') return [];
+    return [
+      {
+        name: rungName(rung),
+        times: rung.times,
+        value: formatNumber(rung.value, fires.threshold),
+        expects: rung.expects,
+        did: didOf(observation),
+        why: flaw ?? '',
+        outcome: outcomeOfRung(observation, facts, drill),
+        afterMs,
+        watchedMs: of.driftEnd - of.onset,
+      },
+    ];
+  });
   const known = new Set(drilled.map(({ times }) => times));
-  const omitted = (rounds.length > 0 ? value.ladder : [])
+  const omitted = (rounds.length > 0 ? drill.value.ladder : [])
     .filter((times) => !known.has(times))
     .map(
       (times): Step => ({
-        id: `${times}x`,
+        name: timesName(times),
         times,
-        value: formatNumber(valueAt(drill, times), value.intended.fires.threshold),
+        value: formatNumber(valueAt(drill, times), fires.threshold),
         expects: expectationAt(drill, times),
         did: null,
         why: 'not drilled',
+        outcome: 'inconclusive',
         afterMs: null,
         watchedMs: 0,
       }),
     );
-  const real = phases.flatMap(
-    ({ phase, value: sent, drift, startedAt, endedAt, transitions, state }): Step[] => {
-      if (phase === 'healthy') return [];
-      const { threshold: limit } = value.intended.fires;
-      const intended = value.traffic?.intended ?? limit;
-      const times =
-        drift !== undefined ? drift.sent / intended : sent !== undefined ? timesOf(drill, sent) : 0;
-      if (!(times > 0 && Number.isFinite(times))) return [];
-      const fired = transitions.find(({ to }) => to === 'ALARM');
-      return [
-        {
-          id: phase,
-          times,
-          value: formatNumber(drift?.sent ?? sent ?? 0, intended),
-          expects: phase === 'under' ? 'quiet' : 'loud',
-          did: fired !== undefined || state === 'ALARM' ? 'fired' : 'stayed quiet',
-          why: '',
-          afterMs: fired === undefined ? null : Math.max(0, fired.at - startedAt),
-          watchedMs: endedAt - startedAt,
-        },
-      ];
-    },
-  );
+  const real = phases.flatMap((phase) => stepOfPhase(phase, facts, drill) ?? []);
   return [...drilled, ...omitted, ...real].toSorted((a, b) => a.times - b.times);
 }
 
-/** Whether a step did what an alarm that is as intended does. */
-export function isRight({ did, expects }: Step): boolean {
-  return did === (expects === 'loud' ? 'fired' : 'stayed quiet');
+/** `1.05x`, `silence` */
+export function rungName({ id, times }: Rung): string {
+  return times === null ? id : timesName(times);
 }
 
+/** Fractions such as 1.3099999999999998 come of no ladder that a person has written. */
+function timesName(times: number): string {
+  return `${Number(times.toPrecision(5))}x`;
+}
+
+function didOf({ flaw, loud }: Observation): Step['did'] {
+  return flaw !== null ? null : loud ? 'fired' : 'stayed quiet';
+}
+
+/** How what a rung did is: whether it fired, and in time. */
+export function outcomeOfRung(observation: Observation, facts: Facts, drill: LocatedDrill): FindingOutcome {
+  const { rung, afterMs } = observation;
+  const did = didOf(observation);
+  if (did === null) return 'inconclusive';
+  if ((did === 'fired') !== (rung.expects === 'loud')) return 'fail';
+  return did === 'fired' ? timeliness(afterMs, facts, drill) : 'pass';
+}
+
+/** How long it took to fire: windows slide, so what is a little late may have been seen at an unlucky moment. */
+function timeliness(afterMs: number | null, { alarm }: Facts, { value }: LocatedDrill): FindingOutcome {
+  const { within } = value.intended;
+  if (afterMs === null) return 'inconclusive';
+  if (afterMs <= within) return 'pass';
+  return alarm?.kind === 'metric' && afterMs <= within + grainMs(alarm) ? 'warn' : 'fail';
+}
+
+/** A phase of a drill of the real alarm; undefined of one that is no multiple of what is intended. */
+function stepOfPhase(phase: LivePhase, facts: Facts, drill: LocatedDrill): Step | undefined {
+  const { value: sent, drift, startedAt, endedAt, transitions, state, metric } = phase;
+  const { intended, traffic } = drill.value;
+  const { fires } = intended;
+  const limit = drift === undefined ? fires.threshold : (traffic?.intended ?? fires.threshold);
+  const times = drift !== undefined ? drift.sent / limit : sent !== undefined ? timesOf(drill, sent) : 0;
+  if (phase.phase === 'healthy' || !(times > 0 && Number.isFinite(times))) return undefined;
+  const fired = transitions.find(({ to }) => to === 'ALARM');
+  const did = fired !== undefined || state === 'ALARM' ? 'fired' : 'stayed quiet';
+  const expects = phase.phase === 'under' ? 'quiet' : 'loud';
+  // How long a monitor takes to look is its own affair; the alarm is timed from what it emits.
+  const beyond = drift === undefined ? undefined : metric.find(({ value }) => breaches(value, fires))?.at;
+  const since = (from: number) => (fired === undefined ? null : Math.max(0, fired.at - from));
+  const right = (did === 'fired') === (expects === 'loud');
+  return {
+    name: phase.phase,
+    times,
+    value: formatNumber(drift?.sent ?? sent ?? 0, limit),
+    expects,
+    did,
+    why: '',
+    outcome: !right
+      ? 'fail'
+      : did === 'fired'
+        ? timeliness(since(beyond ?? startedAt), facts, drill)
+        : 'pass',
+    afterMs: since(startedAt),
+    watchedMs: endedAt - startedAt,
+  };
+}
+
+/** A sign in the colour of an outcome. */
+export function signOf(outcome: FindingOutcome): Html {
+  return html`<tspan class="f-${outcome}" font-weight="600">${SIGNS[outcome]}</tspan>`;
+}
+
+const SIGNS: Record<FindingOutcome, string> = { pass: '✓', fail: '✗', inconclusive: '?', warn: '!' };
+
 /** Between which steps the alarm begins to fire; null where that is not known. */
-function bracketOf(steps: readonly Step[]): { quiet: Step; loud: Step } | null {
+function bracketOf(steps: readonly Step[]): Bracket | null {
+  const { quiet, loud } = edgesOf(steps);
+  return quiet === undefined || loud === undefined || quiet.times >= loud.times ? null : { quiet, loud };
+}
+
+interface Bracket {
+  quiet: Step;
+  loud: Step;
+}
+
+/** The loudest step that stayed quiet, and the quietest that fired. */
+function edgesOf(steps: readonly Step[]): Partial<Bracket> {
   const quiet = steps.findLast(({ did }) => did === 'stayed quiet');
   const loud = steps.find(({ did }) => did === 'fired');
-  return quiet === undefined || loud === undefined || quiet.times >= loud.times ? null : { quiet, loud };
+  return { ...(quiet && { quiet }), ...(loud && { loud }) };
+}
+
+/** Where it begins to fire, as a sentence without its end. */
+function effectiveText(steps: readonly Step[]): string {
+  const { quiet, loud } = edgesOf(steps);
+  if (quiet === undefined && loud === undefined) return 'Where it begins to fire is not known';
+  if (loud === undefined) return 'It fired nowhere';
+  if (quiet === undefined) return 'It fired everywhere';
+  if (quiet.times >= loud.times) return 'It fired where it is quieter, and stayed quiet where it is louder';
+  return `It begins to fire between ${quiet.value} and ${loud.value} (${quiet.name} to ${loud.name})`;
 }
 
 // ---------------------------------------------------------------------------------------------------------
@@ -165,13 +232,13 @@ export function ladderFigure(steps: readonly Step[], facts: Facts, drill: Locate
     ROW,
     [top + 4, bottom - 4],
   );
-  const drawing = html`<svg viewBox="0 0 340 ${height}" role="img" aria-label="${ladderText(steps, bracket, configured?.text, drill)}">
+  const drawing = html`<svg viewBox="0 0 340 ${height}" role="img" aria-label="${ladderText(steps, configured?.text, drill)}">
 <text class="soft" x="${axis}" y="12" text-anchor="middle">louder ↑</text>
 <path class="axis" d="M${axis} ${top}V${bottom}"/>
 ${
   bracket !== null &&
-  html`<rect class="f-fill-b" x="${axis - 7}" y="${px(y(bracket.loud.times))}" width="14" height="${px(Math.max(y(bracket.quiet.times) - y(bracket.loud.times), 2))}"/>
-<path class="line thin s-b" d="M${axis - 9} ${px(y(bracket.loud.times))}h18M${axis - 9} ${px(y(bracket.quiet.times))}h18"/>`
+  html`<rect class="f-fill-b" x="${axis - 15}" y="${px(y(bracket.loud.times))}" width="30" height="${px(Math.max(y(bracket.quiet.times) - y(bracket.loud.times), 2))}"/>
+<path class="line thin s-b" d="M${axis - 15} ${px(y(bracket.loud.times))}h30M${axis - 15} ${px(y(bracket.quiet.times))}h30"/>`
 }
 <path class="line dash s-a" d="M${axis - 22} ${px(y(1))}h44"/>
 ${configured !== null && html`<path class="line thin s-ink" d="M${axis - 22} ${px(y(configured.times))}h44"/>`}
@@ -185,10 +252,7 @@ ${steps.map((step) => markOf(step, axis, px(y(step.times))))}
   return figure(
     {
       title: 'Where it fires',
-      note:
-        bracket === null
-          ? 'Where it begins to fire is not known.'
-          : `It begins to fire between ${bracket.quiet.value} and ${bracket.loud.value}; it is meant to at ${thresholdText(fires)}.`,
+      note: `${effectiveText(steps)}; it is meant to at ${thresholdText(fires)}.`,
       legend: [
         ...MARKS.filter((one) => steps.some(({ did }) => did === one.did)).map(({ item }) => item),
         { className: 'dash s-a', kind: 'line', text: 'intended' },
@@ -217,12 +281,12 @@ function asConfigured({ alarm }: Facts, drill: LocatedDrill): { times: number; t
 }
 
 /** Those that get words: all of few; of many those around the bracket, those that are wrong, and the ends. */
-function namedOf(steps: readonly Step[], bracket: ReturnType<typeof bracketOf>): Step[] {
+function namedOf(steps: readonly Step[], bracket: Bracket | null): Step[] {
   if (steps.length <= NAMED) return [...steps];
   const rank = (step: Step, index: number) => {
     if (step === bracket?.quiet || step === bracket?.loud) return 0;
     if (index === 0 || index === steps.length - 1) return 1;
-    return isRight(step) ? 3 : 2;
+    return step.outcome === 'pass' ? 3 : 2;
   };
   const chosen = steps
     .map((step, index) => ({ step, rank: rank(step, index) }))
@@ -253,36 +317,27 @@ function apart<T extends { y: number }>(
 }
 
 function labelOf(step: Step, x: number, y: number): Html {
-  return html`<text x="${x}" y="${y - 2}"><tspan font-weight="600">${clip(step.id, 14)}</tspan><tspan class="soft" dx="6">${clip(step.value, 16)}</tspan></text><text x="${x}" y="${y + 11}">${didText(step)}</text>`;
+  return html`<text x="${x}" y="${y - 2}"><tspan font-weight="600">${clip(step.name, 14)}</tspan><tspan class="soft" dx="6">${clip(step.value, 16)}</tspan></text><text x="${x}" y="${y + 11}">${didText(step)}</text>`;
 }
 
 /** `✓ fired after 8 s`, `✗ stayed quiet` */
-function didText(step: Step): Html {
-  const { did, why, afterMs } = step;
-  if (did === null) return html`<tspan class="soft">? ${clip(why, 30)}</tspan>`;
-  const right = isRight(step);
+function didText({ did, why, afterMs, outcome }: Step): Html {
+  if (did === null) return html`${signOf(outcome)} <tspan class="soft">${clip(why, 30)}</tspan>`;
   const when =
     did === 'fired' ? (afterMs === null ? ' throughout' : ` after ${formatDuration(afterMs)}`) : '';
-  return html`<tspan class="${right ? 'f-pass' : 'f-fail'}" font-weight="600">${right ? '✓' : '✗'}</tspan> ${did}${when}`;
+  return html`${signOf(outcome)} ${did}${when}`;
 }
 
-function markOf(step: Step, x: number, y: number): Html {
-  const { did } = step;
+function markOf({ did, outcome }: Step, x: number, y: number): Html {
   if (did === null) return mark('dot', x, y, 'f-soft', 3);
-  const colour = isRight(step) ? 'pass' : 'fail';
   return did === 'fired'
-    ? mark('triangle', x, y, `f-${colour}`, 6)
-    : mark('ring', x, y, `f-card s-${colour}`, 5.5);
+    ? mark('triangle', x, y, `f-${outcome}`, 6)
+    : mark('ring', x, y, `f-card s-${outcome}`, 5.5);
 }
 
-function ladderText(
-  steps: readonly Step[],
-  bracket: ReturnType<typeof bracketOf>,
-  configured: string | undefined,
-  { value }: LocatedDrill,
-): string {
+function ladderText(steps: readonly Step[], configured: string | undefined, { value }: LocatedDrill): string {
   const which = (wanted: Step['did'], text: string) => {
-    const some = steps.filter(({ did }) => did === wanted).map(({ id }) => id);
+    const some = steps.filter(({ did }) => did === wanted).map(({ name }) => name);
     return some.length === 0 ? [] : [`${text} at ${listOf(some.slice(0, 30))}`];
   };
   const did = [
@@ -290,12 +345,8 @@ function ladderText(
     ...which('stayed quiet', 'stayed quiet'),
     ...which(null, 'nothing was seen'),
   ].join('; ');
-  const really =
-    bracket === null
-      ? 'Where it begins to fire is not known'
-      : `It begins to fire between ${bracket.quiet.value} and ${bracket.loud.value}`;
   const set = configured === undefined ? '' : `, and is configured to at ${configured}`;
-  return `Where the alarm fires. ${really}; it is meant to at ${thresholdText(value.intended.fires)}${set}. It ${did}.`;
+  return `Where the alarm fires. ${effectiveText(steps)}; it is meant to at ${thresholdText(value.intended.fires)}${set}. It ${did}.`;
 }
 
 // ---------------------------------------------------------------------------------------------------------
@@ -309,27 +360,24 @@ export function delayFigure(steps: readonly Step[], drill: LocatedDrill): Html |
   if (loud.length === 0) return false;
   const shown = loud.slice(0, TIMED);
   const ends = shown.map(({ afterMs, watchedMs }) => afterMs ?? watchedMs);
-  const x = scaleLinear([0, Math.max(within * 1.1, ...ends) * 1.02], [62, 328]);
+  const x = scaleLinear([0, Math.max(within * 1.1, ...ends)], [62, 234]);
   const height = 56 + 26 * shown.length;
   const bottom = height - 30;
-  const rows = shown.map((step, index) => {
+  const rows = shown.map(({ name, afterMs, watchedMs, did, outcome }, index) => {
     const y = 34 + 26 * index;
-    const end = px(x(step.afterMs ?? step.watchedMs));
-    const fired = step.afterMs !== null;
-    const late = step.afterMs !== null && step.afterMs > within;
+    const end = px(x(afterMs ?? watchedMs));
     const text =
-      step.afterMs !== null
-        ? formatDuration(step.afterMs)
-        : step.did === 'fired'
-          ? 'in ALARM throughout'
-          : `not in ${formatDuration(step.watchedMs)}`;
-    const left = end > 250;
-    return html`<text x="56" y="${y + 4}" text-anchor="end" font-weight="600">${clip(step.id, 9)}</text>
-<path class="line ${fired ? (late ? 's-fail' : 's-pass') : 's-soft dash'}" d="M62 ${y}H${end}"/>${fired && mark('triangle', end, y, late ? 'f-fail' : 'f-pass', 6)}
-<text x="${left ? end - 9 : end + 10}" y="${left ? y - 6 : y + 4}"${left && html` text-anchor="end"`}>${text}</text>`;
+      afterMs !== null
+        ? formatDuration(afterMs)
+        : did === 'fired'
+          ? 'throughout'
+          : `not in ${formatDuration(watchedMs)}`;
+    return html`<text x="56" y="${y + 4}" text-anchor="end" font-weight="600">${clip(name, 9)}</text>
+<path class="line s-${outcome}${afterMs === null && ' dash'}" d="M62 ${y}H${end}"/>${afterMs !== null && mark('triangle', end, y, `f-${outcome}`, 6)}
+<text x="246" y="${y + 4}">${signOf(outcome)} ${text}</text>`;
   });
   const told = shown
-    .map(({ id, afterMs }) => `${id} ${afterMs === null ? 'no ALARM' : formatDuration(afterMs)}`)
+    .map(({ name, afterMs }) => `${name} ${afterMs === null ? 'no ALARM' : formatDuration(afterMs)}`)
     .join(', ');
   const more = loud.length - shown.length;
   return figure(
@@ -338,11 +386,11 @@ export function delayFigure(steps: readonly Step[], drill: LocatedDrill): Html |
       note: `From the first data point that drifts; at most ${formatDuration(within)} is intended.${more > 0 ? ` ${countOf(more, 'rung')} more not drawn.` : ''}`,
     },
     html`<svg viewBox="0 0 340 ${height}" role="img" aria-label="${`How long it takes to fire, at most ${formatDuration(within)} is intended: ${told}.`}">
-<path class="axis" d="M62 20V${bottom}H328"/>
+<path class="axis" d="M62 20V${bottom}H238"/>
 <path class="line dash s-a" d="M${px(x(within))} 20V${bottom}"/>
-<text x="${px(x(within))}" y="13" text-anchor="${x(within) > 280 ? 'end' : 'middle'}">within ${formatDuration(within)}</text>
+<text x="${px(x(within))}" y="13" text-anchor="middle">within ${formatDuration(within)}</text>
 ${rows}
-${durationTicks(x.domain()[1] ?? within, 5).map(({ at, name }) => html`<text class="soft" x="${px(x(at))}" y="${bottom + 14}" text-anchor="middle">${name}</text>`)}</svg>`,
+${durationTicks(x.domain()[1] ?? within, 4).map(({ at, name }) => html`<text class="soft" x="${px(x(at))}" y="${bottom + 14}" text-anchor="middle">${name}</text>`)}</svg>`,
   );
 }
 
@@ -356,7 +404,7 @@ export function durationTicks(endMs: number, most: number): { at: number; name: 
   const seconds = STEPS_S.find((step) => step >= wanted) ?? Math.ceil(wanted / 86_400) * 86_400;
   return Array.from({ length: Math.floor(endMs / 1000 / seconds) + 1 }, (_, index) => {
     const at = index * seconds * 1000;
-    return { at, name: index === 0 ? '0' : formatDuration(at) };
+    return { at, name: index === 0 ? '0' : timeText(at) };
   });
 }
 

@@ -4,10 +4,11 @@ import { type Frame, figure, type LegendItem, mark, path, px, spread } from '../
 import { type Content, type Html, html } from '../shared/report/html.ts';
 import type { FindingOutcome } from '../shared/verdict.ts';
 import { type AlarmState, breaches, thresholdText } from './alarm.ts';
+import { isUpwards } from './intended.ts';
 import { isMisconfigured, receiptOf } from './judge-ladder.ts';
 import { type Observation, observationsOf, stateAt, ticksOf } from './ladder.ts';
 import type { Facts, LivePhase, Measurements, Receipt, Round } from './measurements.ts';
-import { durationTicks } from './report-ladder.ts';
+import { durationTicks, outcomeOfRung, rungName, signOf } from './report-ladder.ts';
 import type { LocatedDrill } from './schema.ts';
 import type { Transition } from './series.ts';
 import { evaluationMs } from './simulate.ts';
@@ -24,15 +25,21 @@ const [LEFT, RIGHT] = [134, 668];
 /** Of a lane: its plot, the band of states, and two rows of marks. */
 const LANE = { height: 118, top: 12, bottom: 62, band: 70, thick: 14, hops: [98, 111] };
 
-/** Lanes of the first round, which has the ladder of tocsin.yaml; and of those that narrow, which nobody has asked for. */
-const LANES = 24;
-const FURTHER_LANES = 6;
+/**
+ * Lanes of the first round, which has the ladder of tocsin.yaml, and of those that narrow, which nobody has asked for; and
+ * how many characters they may take.
+ */
+const FIRST = { lanes: 24, characters: 150_000 };
+const FURTHER = { lanes: 6, characters: 20_000 };
 
 /** More data points than these run together: a line has them. */
 const DOTS = 90;
 
+/** Columns of a band with more changes than these: each shows the worst of its states. */
+const COLUMNS = 100;
+
 /** Units that a character takes, at the size of the marks' times. */
-const CHARACTER = 5.6;
+const CHARACTER = 6.2;
 
 /** Between two lines of a hatching. */
 const HATCH = 7;
@@ -61,9 +68,10 @@ export function roundFigures({ rounds }: Measurements, context: Context): Html[]
 
 function roundFigure(round: Round, index: number, of: number, context: Context): Html {
   const all = observationsOf(round);
-  const shown = index === 0 ? all.slice(0, LANES) : nearest(all, FURTHER_LANES);
+  const most = index === 0 ? FIRST : FURTHER;
+  const chosen = index === 0 ? all.slice(0, most.lanes) : nearest(all, most.lanes);
   const { startedAt, plan } = round;
-  const { endsAt, onset, driftEnd, recoveryEnd } = shown[0]?.phases ?? {
+  const { endsAt, onset, driftEnd, recoveryEnd } = all[0]?.phases ?? {
     onset: startedAt,
     driftEnd: startedAt,
     recoveryEnd: startedAt,
@@ -76,16 +84,24 @@ function roundFigure(round: Round, index: number, of: number, context: Context):
     ...(plan.recovery > 0 ? [{ from: driftEnd, to: recoveryEnd, name: 'usual', long: 'usual again' }] : []),
     { from: recoveryEnd, to: endsAt, name: '', long: 'nothing sent' },
   ];
-  const left = all.length - shown.length;
+  const lanes: Html[] = [];
+  let characters = 0;
+  for (const observation of chosen) {
+    const drawn = lane(observation, x, context);
+    characters += drawn.text.length;
+    if (characters > most.characters) break;
+    lanes.push(drawn);
+  }
+  const left = all.length - lanes.length;
   return figure(
     {
       title: index === 0 ? 'The ladder' : `Round ${index + 1} of ${of}, which narrows where it fires`,
       note: `A shadow alarm for each rung, all at once; ${countOf(ticksOf(plan), 'data point')}, one every ${formatDuration(plan.cadenceMs)}. Time is since the round began.${left > 0 ? ` ${countOf(left, 'rung')} more not drawn.` : ''}`,
-      legend: legendOf(shown, context),
+      legend: legendOf(all, context),
     },
     [
       html`<svg viewBox="0 0 ${WIDTH} 38" aria-hidden="true">${spans.map((span) => spanText(span, x))}${ticksText(x, endsAt - startedAt, startedAt, 33)}</svg>`,
-      shown.map((observation) => lane(observation, x, context)),
+      lanes,
       html`<svg viewBox="0 0 ${WIDTH} 20" aria-hidden="true">${ticksText(x, endsAt - startedAt, startedAt, 12)}</svg>`,
     ],
     { wide: true },
@@ -151,33 +167,17 @@ function lane(observation: Observation, x: (at: number) => number, context: Cont
 
   return html`<svg viewBox="0 0 ${WIDTH} ${LANE.height}" role="img" aria-label="${laneText(observation, stretches, did, context)}">
 <path class="grid" d="M0 1H${WIDTH}"/>
-<text x="0" y="19" font-weight="600" font-size="13">${clip(rung.id, 16)}</text>
+<text x="0" y="19" font-weight="600" font-size="13">${clip(rungName(rung), 16)}</text>
 <text class="soft" x="0" y="34">${rung.value === null ? 'sees no data' : `sees ${clip(formatNumber(rung.value, fires.threshold), 18)}`}</text>
 <text class="soft" x="0" y="48">${expectedText(observation, drill)}</text>
 <text x="0" y="81">${verdict} ${clip(did, 21)}</text>
 <rect class="f-line" opacity="0.45" x="${x(onset)}" y="${LANE.top - 8}" width="${px(x(driftEnd) - x(onset))}" height="${LANE.bottom - LANE.top + 12}"/>
 <path class="line dash s-a" d="M${LEFT} ${frame.y(fires.threshold)}H${RIGHT}"/>
-<text x="${RIGHT}" y="${frame.y(fires.threshold) - 4}" text-anchor="end" font-size="10">${thresholdText(fires)}</text>
-${configuredLine(facts, drill, frame)}
-${
-  sent.length > DOTS
-    ? path(frame, sent, 's-c')
-    : [
-        path(frame, sent, 'thin s-soft'),
-        sent.map(([at, value]) =>
-          breaches(value, fires)
-            ? mark('dot', x(at), frame.y(value), 'f-c', 3)
-            : mark('ring', x(at), frame.y(value), 'f-card s-c', 3.5),
-        ),
-      ]
-}
+${thresholdTexts(facts, drill, frame)}
+${pointMarks(sent, frame, fires)}
 ${rung.value !== null && valueText(frame, onset, rung.value, fires.threshold)}
 ${valueText(frame, startedAt, plan.healthy, fires.threshold)}
-${
-  deadline !== null &&
-  deadline <= endsAt &&
-  html`<path class="line s-warn dash" d="M${x(deadline)} ${LANE.top - 8}V${LANE.band + LANE.thick}"/><text x="${x(deadline) + 4}" y="${LANE.top}" font-size="10">must fire by here, ${formatDuration(within)}</text>`
-}
+${deadline !== null && deadline <= endsAt && deadlineMark(x(onset), x(deadline), drill)}
 ${known ? band(stretches, x, LANE.band) : html`<text class="soft" x="${LEFT}" y="${LANE.band + 11}">${clip(flaw ?? 'nothing was seen of it', 90)}</text>`}
 ${known && hopMarks(hopsOf(observation, facts), x)}</svg>`;
 }
@@ -191,22 +191,61 @@ function pointsOf({ startedAt, plan }: Round, value: number | null): [number, nu
   ]).filter(([, seen]) => !Number.isNaN(seen));
 }
 
+/** Data points: full where the alarm is to fire at them. Many run together in a line. */
+function pointMarks(
+  points: readonly (readonly [number, number])[],
+  frame: Frame,
+  fires: LocatedDrill['value']['intended']['fires'],
+): Content {
+  if (points.length > DOTS) return path(frame, points, 's-c');
+  const places = (some: typeof points) =>
+    some.map(([at, value]) => `M${frame.x(at)} ${frame.y(value)}h0`).join('');
+  // Round ends of lines without a length: a few characters each.
+  const dots = (some: typeof points, className: string, width: number) =>
+    some.length > 0 &&
+    html`<path class="${className}" fill="none" stroke-linecap="round" stroke-width="${width}" d="${places(some)}"/>`;
+  const loud = points.filter(([, value]) => breaches(value, fires));
+  const others = points.filter(([, value]) => !breaches(value, fires));
+  return [
+    path(frame, points, 'thin s-soft'),
+    dots(others, 's-c', 7),
+    dots(others, 's-card', 3.5),
+    dots(loud, 's-c', 6.5),
+  ];
+}
+
 /** A value beside its data points, away from the threshold. */
 function valueText(frame: Frame, at: number, value: number, threshold: number): Html {
   const above = frame.y(value) < frame.y(threshold);
   return html`<text x="${px(frame.x(at) + 5)}" y="${frame.y(value) + (above ? -5 : 12)}" font-size="10">${formatNumber(value, threshold)}</text>`;
 }
 
-/** Where the alarm is set to fire, where that is not what is intended. */
-function configuredLine({ alarm }: Facts, drill: LocatedDrill, frame: Frame): Html | false {
-  if (alarm?.kind !== 'metric' || !isMisconfigured(alarm, drill)) return false;
+/** By when it must have fired. The words are where drifting data points are not. */
+function deadlineMark(onset: number, at: number, drill: LocatedDrill): Html {
+  const text = `must fire within ${formatDuration(drill.value.intended.within)}`;
+  const inside = at - onset > text.length * CHARACTER;
+  const y = isUpwards(drill) ? LANE.bottom + 3 : LANE.top;
+  return html`<path class="line s-warn dash" d="M${at} ${LANE.top - 8}V${LANE.band + LANE.thick}"/><text x="${px(at + (inside ? -4 : 4))}" y="${y}"${inside && html` text-anchor="end"`} font-size="10">${text}</text>`;
+}
+
+/** The intended threshold in words, and where the alarm is configured to fire instead. */
+function thresholdTexts({ alarm }: Facts, drill: LocatedDrill, frame: Frame): Content {
+  const { fires } = drill.value.intended;
+  const right = (y: number, text: string) =>
+    html`<text x="${RIGHT}" y="${px(y)}" text-anchor="end" font-size="10">${text}</text>`;
+  const [intended, line] = [thresholdText(fires), frame.y(fires.threshold)];
+  if (alarm?.kind !== 'metric' || !isMisconfigured(alarm, drill)) return right(line - 4, intended);
   const at = frame.y(alarm.threshold);
-  const text = `configured ${thresholdText(alarm)}`;
-  const [above, below] = [at < frame.top - 6, at > frame.bottom + 6];
-  if (above || below) {
-    return html`<text class="soft" x="${RIGHT}" y="${above ? frame.top - 1 : frame.bottom - 2}" text-anchor="end" font-size="10">${text} ${above ? '↑' : '↓'}</text>`;
-  }
-  return html`<path class="line thin s-ink" d="M${frame.left} ${at}H${frame.right}"/><text class="soft" x="${LEFT + 60}" y="${at - 3}" font-size="10">${text}</text>`;
+  const beyond = at < frame.top - 6 ? ' ↑' : at > frame.bottom + 6 ? ' ↓' : '';
+  const text = `configured ${thresholdText(alarm)}${beyond}`;
+  const place = Math.min(Math.max(at, frame.top + 4), frame.bottom);
+  return [
+    beyond === '' && html`<path class="line thin s-ink" d="M${LEFT} ${at}H${RIGHT}"/>`,
+    // Two that are side by side are one text.
+    Math.abs(place - line) < 12
+      ? right(Math.min(place, line) - 4, `${intended}, ${text}`)
+      : [right(line - 4, intended), right(place - 4, text)],
+  ];
 }
 
 function expectedText({ rung }: Observation, { value }: LocatedDrill): string {
@@ -216,25 +255,20 @@ function expectedText({ rung }: Observation, { value }: LocatedDrill): string {
 
 /** What a rung did, with a sign for how that is. */
 function judgedOf(
-  { rung, flaw, loud, afterMs, result, phases }: Observation,
-  { silence }: Context,
+  observation: Observation,
+  { silence, facts, drill }: Context,
 ): { verdict: Html; did: string } {
-  const sign = (outcome: FindingOutcome | undefined) => {
-    const [text, colour] =
-      outcome === 'pass' ? ['✓', 'pass'] : outcome === 'fail' ? ['✗', 'fail'] : ['?', 'warn'];
-    return html`<tspan class="f-${colour}" font-weight="600">${text}</tspan>`;
-  };
-  if (flaw !== null) return { verdict: sign(undefined), did: 'shows nothing' };
+  const { rung, flaw, loud, afterMs, result, phases } = observation;
+  if (flaw !== null) return { verdict: signOf('inconclusive'), did: 'shows nothing' };
   if (rung.expects === 'silence') {
-    return { verdict: sign(silence), did: stateAt(result.transitions, phases.endsAt) };
+    return { verdict: signOf(silence ?? 'inconclusive'), did: stateAt(result.transitions, phases.endsAt) };
   }
-  const right = loud === (rung.expects === 'loud');
   const did = loud
     ? afterMs === null
       ? 'ALARM throughout'
       : `fired after ${formatDuration(afterMs)}`
     : 'stayed quiet';
-  return { verdict: sign(right ? 'pass' : 'fail'), did };
+  return { verdict: signOf(outcomeOfRung(observation, facts, drill)), did };
 }
 
 function laneText(
@@ -254,7 +288,7 @@ function laneText(
     ({ from, state }) => `${state} from ${formatDuration(from - round.startedAt)}`,
   );
   const { published, seen } = result.samples;
-  return `Rung ${rung.id}: ${sees}; it ${must}. It ${flaw === null ? did : `shows nothing: ${flaw}`}. States since the round began: ${listOf(states) || 'none'}. ${seen} of ${countOf(published, 'data point')} seen.`;
+  return `Rung ${rungName(rung)}: ${sees}; it ${must}. It ${flaw === null ? did : `shows nothing: ${flaw}`}. States since the round began: ${listOf(states) || 'none'}. ${seen} of ${countOf(published, 'data point')} seen.`;
 }
 
 function legendOf(shown: readonly Observation[], { facts, drill }: Context): LegendItem[] {
@@ -289,6 +323,25 @@ const HOPS: readonly LegendItem[] = [
 // States
 // ---------------------------------------------------------------------------------------------------------
 
+/** Stretches of which none is too short to be seen, where there are many. */
+function merged(stretches: readonly Stretch[]): Stretch[] {
+  const [first, last] = [stretches[0], stretches.at(-1)];
+  if (first === undefined || last === undefined || stretches.length <= COLUMNS) return [...stretches];
+  const width = (last.to - first.from) / COLUMNS;
+  const columns: Stretch[] = [];
+  for (let column = 0; column < COLUMNS; column++) {
+    const [from, to] = [first.from + column * width, first.from + (column + 1) * width];
+    const states = new Set(stretches.filter((one) => one.to > from && one.from < to).map((one) => one.state));
+    const state = WORST.find((one) => states.has(one)) ?? last.state;
+    const before = columns.at(-1);
+    if (before?.state === state) before.to = to;
+    else columns.push({ from, to, state });
+  }
+  return columns;
+}
+
+const WORST: readonly AlarmState[] = ['ALARM', 'INSUFFICIENT_DATA', 'OK'];
+
 function stretchesOf(transitions: readonly Transition[], from: number, to: number): Stretch[] {
   const sorted = transitions.toSorted((a, b) => a.at - b.at).filter(({ at }) => at < to);
   const starts = [
@@ -300,7 +353,7 @@ function stretchesOf(transitions: readonly Transition[], from: number, to: numbe
 
 /** States over time: ALARM is full, INSUFFICIENT_DATA hatched and OK empty; each has its name where there is room. */
 function band(stretches: readonly Stretch[], x: (at: number) => number, y: number): Html[] {
-  return stretches.map(({ from, to, state }) => {
+  return merged(stretches).map(({ from, to, state }) => {
     const [a, width] = [x(from), px(Math.max(x(to) - x(from), 1))];
     const name = [state, SHORT[state]].find((text) => text.length * 6.6 + 8 < width);
     const middle = px(a + width / 2);
@@ -342,6 +395,9 @@ export interface Hop {
   due: boolean;
 }
 
+/** Below the band of states. */
+const STEM = LANE.band + LANE.thick + 3;
+
 /** Changes of state of a shadow alarm, in time. */
 export function hopsOf({ result, phases, round, rung }: Observation, { alarm }: Facts): Hop[] {
   const { onset, driftEnd, recoveryEnd, endsAt } = phases;
@@ -374,7 +430,7 @@ function hopMarks(hops: readonly Hop[], x: (at: number) => number): Content {
   const taken: { from: number; to: number; row: number }[] = [];
   return ordered.map((hop) => {
     const parts = partsOf(hop);
-    const width = parts.reduce((sum, { text }) => sum + 14 + text.length * CHARACTER, 0);
+    const width = parts.reduce((sum, { text }) => sum + 16 + text.length * CHARACTER, 0);
     const at = x(hop.transition.at);
     const from = Math.min(at, RIGHT - width);
     const row = ends.findIndex((_, index) =>
@@ -384,10 +440,12 @@ function hopMarks(hops: readonly Hop[], x: (at: number) => number): Content {
     if (y === undefined) return false;
     taken.push({ from: from - 6, to: from + width, row });
     let place = from;
-    return html`<path class="line thin s-soft" d="M${at} ${LANE.band + LANE.thick}V${y - 9}"/>${parts.map(
+    // One that had to make room points to where it belongs.
+    const stem = row > 0 ? '' : `M${at} ${STEM - 3}${from < at ? `V${STEM}H${px(from)}` : ''}V${y - 9}`;
+    return html`${stem !== '' && html`<path class="line thin s-soft" d="${stem}"/>`}${parts.map(
       ({ shape, className, text }) => {
         const start = place;
-        place += 14 + text.length * CHARACTER;
+        place += 16 + text.length * CHARACTER;
         return html`${shape !== null && mark(shape, px(start), y - 4, className, 4)}<text class="${shape === null ? 'f-fail' : ''}" x="${px(start + 7)}" y="${y}" font-size="10">${text}</text>`;
       },
     )}`;
@@ -447,7 +505,7 @@ export function phasesFigure({ phases, facts }: Measurements, drill: LocatedDril
   return figure(
     {
       title: 'The alarm itself',
-      note: `Time is since the first phase began. Dark: the phase in which it must fire${from === undefined ? '' : `, within ${formatDuration(within)}`}.`,
+      note: `Time is since the first phase began. Shaded: the phase in which it must fire${from === undefined ? '' : `, within ${formatDuration(within)}`}.`,
       legend: [
         { className: 'f-c', kind: 'dot', text: 'data point of its metric at which it is to fire' },
         { className: 'f-card s-c', kind: 'ring', text: 'another data point' },
@@ -473,12 +531,11 @@ ${y.ticks(4).map((value) => html`<path class="grid" d="M${LEFT} ${frame.y(value)
 <path class="line dash s-a" d="M${LEFT} ${frame.y(fires.threshold)}H${RIGHT}"/>
 <text x="${RIGHT}" y="${frame.y(fires.threshold) - 4}" text-anchor="end" font-size="10">intended ${thresholdText(fires)}</text>
 ${deadline !== undefined && deadline <= end && html`<path class="line dash s-warn" d="M${x(deadline)} ${top}V${bandY + LANE.thick}"/>`}
-${path(
-  frame,
+${pointMarks(
   points.map(({ at, value }): [number, number] => [at, value]),
-  'thin s-soft',
+  frame,
+  fires,
 )}
-${points.map(({ at, value }) => (breaches(value, fires) ? mark('dot', x(at), frame.y(value), 'f-c', 3) : mark('ring', x(at), frame.y(value), 'f-card s-c', 3.5)))}
 ${points.length <= 24 && points.map(({ at, value }) => html`<text x="${px(x(at) - 6)}" y="${px(frame.y(value) - 6)}" text-anchor="end" font-size="10">${formatNumber(value, fires.threshold)}</text>`)}
 ${sorted.map((phase) => band(phaseStretches(phase), x, bandY))}
 ${changes.slice(0, 40).map(({ phase, transition }) => {

@@ -2,11 +2,11 @@ import { clip, countOf, formatDuration, formatNumber, formatTime } from '../shar
 import { type Content, type Html, html } from '../shared/report/html.ts';
 import { badge, factList, type Section, tableOf, type VerdictPage } from '../shared/report/verdict-page.ts';
 import { lineAt } from '../shared/schema.ts';
-import { type Finding, lineOf, type Verdict } from '../shared/verdict.ts';
+import type { Finding, Verdict } from '../shared/verdict.ts';
 import { type Actions, conditionText, metricText, thresholdText } from './alarm.ts';
 import { observationsOf, phasesOf } from './ladder.ts';
 import type { ActionFacts, Facts, Measurements, Permission, Plan } from './measurements.ts';
-import { delayFigure, hopsFigure, ladderFigure, pastFigures, stepsOf } from './report-ladder.ts';
+import { delayFigure, hopsFigure, ladderFigure, pastFigures, rungName, stepsOf } from './report-ladder.ts';
 import { hopsOf, phasesFigure, roundFigures, sentText } from './report-lanes.ts';
 import type { LocatedDrill } from './schema.ts';
 
@@ -132,7 +132,7 @@ function transitionsTable({ rounds, facts }: Measurements): Html | false {
     .flatMap((round) =>
       observationsOf(round).flatMap((observation) =>
         hopsOf(observation, facts).map(({ transition, receipt, due }): Content[] => [
-          clip(observation.rung.id, NAME),
+          clip(rungName(observation.rung), NAME),
           `${transition.from} to ${transition.to}`,
           formatTime(transition.at),
           formatDuration(transition.at - round.startedAt),
@@ -230,7 +230,9 @@ function deliveriesSection({ deliveries }: Measurements): Section | undefined {
       clip(topic, NAME),
       receipt === null
         ? html`${badge('fail')} did not arrive`
-        : html`${badge(subscribers > 0 ? 'pass' : 'fail')} arrived`,
+        : subscribers > 0
+          ? html`${badge('pass')} arrived`
+          : html`${badge('fail')} arrived, and nobody is subscribed`,
       receipt === null ? '' : `+${formatDuration(Math.max(0, receipt.notifiedAt - receipt.changedAt))}`,
       receipt === null ? '' : `+${formatDuration(Math.max(0, receipt.receivedAt - receipt.changedAt))}`,
       formatNumber(subscribers),
@@ -259,30 +261,24 @@ function deliveriesSection({ deliveries }: Measurements): Section | undefined {
 
 function configurationSection({ findings }: Verdict, { facts }: Measurements, drill: LocatedDrill): Section {
   const proof = findings.filter(({ check }) => !TRIED.test(check));
+  const past = pastFigures(facts, drill);
   return {
     title: 'What its configuration says',
     body: [
       tableOf(
         'The static proof',
-        ['outcome', 'check', 'of', 'intended', 'found', 'rule'],
+        ['outcome', 'check', 'of', 'intended', 'found'],
         proof.slice(0, ROWS).map(proofRow),
       ),
       proof.length > ROWS && html`<p>And ${proof.length - ROWS} more, in verdict.json.</p>`,
       metricsTable(facts),
-      html`<div class="cards">${pastFigures(facts, drill)}</div>`,
+      past.length > 0 && html`<p>What it saw before the drill:</p><div class="cards">${past}</div>`,
     ],
   };
 }
 
-function proofRow({ outcome, check, subject, allowed, observed, rule }: Finding): Content[] {
-  return [
-    badge(outcome),
-    check,
-    clip(subject, NAME),
-    clip(allowed, WORDS),
-    clip(observed, WORDS),
-    rule === undefined ? '' : lineOf(rule),
-  ];
+function proofRow({ outcome, check, subject, allowed, observed }: Finding): Content[] {
+  return [badge(outcome), check, clip(subject, NAME), clip(allowed, WORDS), clip(observed, WORDS)];
 }
 
 function metricsTable({ metrics, readAt }: Facts): Html | false {
@@ -373,12 +369,12 @@ function targetCells(target: ActionFacts | undefined, state: string): Content[] 
     .slice(0, LISTED)
     .map(
       ({ protocol, endpoint, pending, filter }) =>
-        html`<li>${clip(protocol, NAME)} ${clip(endpoint, NAME)}${pending && ', not confirmed'}${filter !== undefined && html`, filter <span class="mono">${clip(filter, NAME)}</span>`}</li>`,
+        html`<div>${clip(protocol, NAME)} ${clip(endpoint, NAME)}${pending && ', not confirmed'}${filter !== undefined && html`, filter <span class="mono">${clip(filter, NAME)}</span>`}</div>`,
     );
   const more = subscriptions.length - some.length;
   return [
     `${permissionText(target.publish)}${key}`,
-    some.length === 0 ? 'nobody' : html`<ul>${some}${more > 0 && html`<li>and ${more} more</li>`}</ul>`,
+    some.length === 0 ? 'nobody' : html`${some}${more > 0 && html`<div>and ${more} more</div>`}`,
   ];
 }
 
