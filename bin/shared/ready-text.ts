@@ -67,21 +67,26 @@ function explain(stream: Writable, stand: Stand, now: number): string[] {
   return [
     `    ${style(stream, FORMATS[standing], standing.toUpperCase())} ${style(stream, 'bold', printable(title))}: ${flat(why)}`,
     `        ${dim(`verdict ${verdict ?? 'none'}, ${age} (${line})`)}`,
-    ...boundTo(stand.inputs).map((text) => `        ${dim(`bound to ${text}`)}`),
+    ...boundTo(stand).map((text) => `        ${dim(`bound to ${text}`)}`),
     ...changes.map(({ what, was, is }) => `        ${flat(`changed: ${what}: was ${was}, is ${is}`)}`),
     ...(standing === 'pass' ? [] : [`        ${style(stream, 'cyan', `-> ${printable(again)}`)}`]),
   ];
 }
 
 /** What a verdict is bound to, a line each: `holdout.version 4bd8d47f`. Hashes are as short as everywhere. */
-function boundTo(value: unknown, path = ''): string[] {
-  if (value === null || value === undefined) return [];
-  if (typeof value !== 'object') {
-    const text = String(value);
+function boundTo({ inputs, requirement }: Stand): string[] {
+  return leavesOf(inputs, '').flatMap(([path, text]) => {
+    // What the requirement is called was said.
+    if (text === requirement.name) return [];
     return [`${path} ${/^[0-9a-f]{64}$/.test(text) ? short(text) : text}`];
-  }
+  });
+}
+
+function leavesOf(value: unknown, path: string): [path: string, text: string][] {
+  if (value === null || value === undefined) return [];
+  if (typeof value !== 'object') return [[path, String(value)]];
   return Object.entries(value).flatMap(([name, inner]) =>
-    boundTo(inner, path === '' ? name : `${path}.${name}`),
+    leavesOf(inner, path === '' ? name : `${path}.${name}`),
   );
 }
 
