@@ -34,9 +34,9 @@ svg .s-a{stroke:var(--a)}svg .s-b{stroke:var(--b)}svg .s-c{stroke:var(--c)}svg .
 svg .s-pass{stroke:var(--pass)}svg .s-fail{stroke:var(--fail)}svg .s-inconclusive,svg .s-warn{stroke:var(--inconclusive)}svg .s-card{stroke:var(--card)}
 svg .f-a{fill:var(--a)}svg .f-b{fill:var(--b)}svg .f-c{fill:var(--c)}svg .f-d{fill:var(--d)}svg .f-soft{fill:var(--soft)}svg .f-line{fill:var(--line)}
 svg .f-fill-a{fill:var(--fill-a)}svg .f-fill-b{fill:var(--fill-b)}svg .f-none{fill:none}svg .f-card{fill:var(--card)}
-svg .f-pass{fill:var(--pass)}svg .f-fail{fill:var(--fail)}svg .f-inconclusive,svg .f-warn{fill:var(--inconclusive)}svg .f-stale{fill:var(--stale)}svg .f-never{fill:var(--never)}svg .on{fill:var(--on)}
+svg .f-pass{fill:var(--pass)}svg .f-fail{fill:var(--fail)}svg .f-inconclusive,svg .f-warn{fill:var(--inconclusive)}svg .f-stale{fill:var(--stale)}svg .f-never{fill:var(--never)}svg .on{fill:var(--on)}svg .halo{paint-order:stroke;stroke:var(--card);stroke-width:3px}
 .legend{display:flex;flex-wrap:wrap;gap:.25rem 1rem;font-size:.85rem;margin:.35rem 0 0;padding:0;list-style:none}.legend svg{display:inline-block;width:1.4rem;height:.8rem;vertical-align:-.05rem}
-.table{overflow-x:auto}table{border-collapse:collapse;font-size:.9rem;width:100%}th,td{text-align:left;vertical-align:top;padding:.3rem .6rem .3rem 0;min-width:6rem;overflow-wrap:break-word;border-bottom:1px solid var(--line)}
+.table{overflow-x:auto}.table+.table{margin-top:1rem}table{border-collapse:collapse;font-size:.9rem;width:100%}th,td{text-align:left;vertical-align:top;padding:.3rem .6rem .3rem 0;min-width:6rem;overflow-wrap:break-word;border-bottom:1px solid var(--line)}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}caption{text-align:left;font-weight:600;padding:.25rem 0}
 table.pair{table-layout:fixed}table.pair tbody th{border:0;padding-bottom:0}mark{background:var(--fill-b);color:var(--ink);border-bottom:2px solid var(--b)}
 dl.facts{display:grid;grid-template-columns:minmax(6rem,max-content) minmax(0,1fr);gap:.15rem 1rem;font-size:.9rem}dt{color:var(--soft)}dd{margin:0}
