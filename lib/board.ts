@@ -6,7 +6,6 @@ import {
   Metric,
   TreatMissingData,
 } from 'aws-cdk-lib/aws-cloudwatch';
-import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import type { CfnBucket } from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
 import { type BoardBundle, type BoardRow, HAPPENS } from '../functions/board/schema.ts';
@@ -99,14 +98,14 @@ export class Board extends Construct {
 
   #addAlarms(rows: readonly BoardRow[], notifications: Notifications): void {
     const requirements = rows.flatMap((row) => row.requirements);
-    const tell = new SnsAction(notifications.topic);
+    const tell = notifications.alarmActions();
     if (requirements.some(({ section }) => !HAPPENS.includes(section))) {
       new Alarm(this, 'OverdueAlarm', {
         ...once('OverdueDrills', 'board', 'Maximum', REBUILT),
         // Nobody knows better than the last count: the other alarm tells that there is none.
         treatMissingData: TreatMissingData.IGNORE,
         alarmDescription: `Tocsin board: a drill is overdue. A canary, a drill or a comparison has not come to a verdict for longer than that counts, or never has; the board says which. Runbook: ${notifications.runbook('drill-overdue')}`,
-      }).addAlarmAction(tell);
+      }).addAlarmAction(...tell);
     }
     new Alarm(this, 'NotRebuiltAlarm', {
       ...once('Rebuilt', 'board', 'Sum', REBUILT),
@@ -115,7 +114,7 @@ export class Board extends Construct {
       // It is there to notice that nothing comes.
       treatMissingData: TreatMissingData.BREACHING,
       alarmDescription: `Tocsin board: it was not rebuilt for three hours, so it shows what was, and no alarm on what is overdue can ring. In the first minutes of a deployment it may not have been built yet. Runbook: ${notifications.runbook('board-not-rebuilt')}`,
-    }).addAlarmAction(tell);
+    }).addAlarmAction(...tell);
     for (const gate of new Set(requirements.map((requirement) => requirement.gate))) {
       new Alarm(this, `Failed-${gate}`, {
         ...once('Failed', gate, 'Sum', Duration.minutes(5)),

@@ -33,6 +33,7 @@ import {
   parseRollbackDrills,
   rollbackDrillsSchema,
 } from '../functions/rollback-drill/schema.ts';
+import { DEFAULT_RUNBOOK } from '../functions/shared/notification/schema.ts';
 import {
   ConfigError,
   type ConfigIssue,
@@ -85,15 +86,62 @@ const roleArn = z
   .string()
   .regex(/^arn:aws[a-z-]*:iam::\d{12}:role\/[\w+=,.@/-]+$/, 'the ARN of a role, without wildcards');
 
+const uuid = (what: string) =>
+  z
+    .string()
+    .regex(
+      /^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$/,
+      `the id of a ${what}: 32 hexadecimal digits and 4 hyphens`,
+    );
+
+const notifySchema = strict({
+  emails: z
+    .array(z.email('an e-mail address'))
+    .default([])
+    .describe('Told of every verdict and alarm; each address has to confirm its subscription once'),
+  slack: strict({
+    workspace: z
+      .string()
+      .regex(/^T[0-9A-Z]{1,254}$/, 'the id of a Slack workspace, such as T07EA123LEP')
+      .describe('Id of the workspace: it begins with T, and is authorized once in the console'),
+    channel: z
+      .string()
+      .regex(/^[CG][0-9A-Z]{1,254}$/, 'the id of a Slack channel, such as C07EZ1ABC23')
+      .describe('Id of the channel, at the end of its link; Amazon Q has to be invited to it'),
+  })
+    .optional()
+    .describe('A channel of Slack, told through Amazon Q Developer in chat applications'),
+  teams: strict({
+    tenant: uuid('tenant').describe('Id of the tenant, authorized once in the console'),
+    team: uuid('team').describe('Id of the team'),
+    channel: z
+      .string()
+      .max(1024)
+      .regex(
+        /^[\w=+/.,-]*%3[aA][\w=+/.,-]*%40[\w=+/.,-]*$/,
+        'the id of a Teams channel as it is in its link, such as 19%3ab6ef35dc342d56ba5654e6fc6d25a071%40thread.tacv2',
+      )
+      .describe('Id of the channel, as it is in its link'),
+  })
+    .optional()
+    .describe('A channel of Microsoft Teams, told through Amazon Q Developer in chat applications'),
+  runbook: z
+    .string()
+    .max(500)
+    .regex(/^[^\s#]+$/, 'a path or an address, without spaces and without #')
+    .default(DEFAULT_RUNBOOK)
+    .describe(
+      `Where alarms and messages say that the runbook is: a path or an address (default ${DEFAULT_RUNBOOK})`,
+    ),
+});
+
+/** Who is told, and which runbook they are shown. */
+export type NotifyConfig = z.output<typeof notifySchema>;
+
 /** The whole of tocsin.yaml. */
 export const configSchema = strict({
   tocsin: z.literal(1).describe('Version of this format'),
-  notify: strict({
-    emails: z
-      .array(z.email('an e-mail address'))
-      .default([])
-      .describe('Told of every verdict and alarm; each address has to confirm its subscription once'),
-  }).prefault({}),
+  notify: notifySchema.prefault({}),
   breakGlass: z.array(roleArn).default([]).describe('Roles that may read data which no gate has passed'),
   engine: engineSchema.prefault({}),
   workflow: z
@@ -142,7 +190,7 @@ export interface Config extends Evaluations {
   /** Path as it was given. */
   file: string;
   text: string;
-  notify: { emails: string[] };
+  notify: NotifyConfig;
   breakGlass: string[];
   engine: EngineConfig;
   workflow: 'durable' | 'in-process';

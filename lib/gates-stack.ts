@@ -41,10 +41,13 @@ interface Shared extends Base {
 export class GatesStack extends Stack {
   constructor(scope: Construct, id: string, { config, ...props }: GatesStackProps) {
     super(scope, id, { description: 'Tocsin: gates that make silent ML failures loud', ...props });
-    const notifications = new Notifications(this, 'Notifications', { emails: config.notify.emails });
+    const notifications = new Notifications(this, 'Notifications', config.notify);
     const evidence = new EvidenceStore(this, 'Evidence');
     this.#output('EvidenceBucket', evidence.bucket.bucketName, 'Verdicts, reports and baselines');
     this.#output('NotificationTopic', notifications.topic.topicArn, 'Verdicts and alarms');
+    if (notifications.chat !== undefined) {
+      this.#output('ChatTopic', notifications.chat.topicArn, 'The same, as chats understand it');
+    }
 
     const base: Base = { config, evidence, notifications };
     const dataBucket = config.datasets.length > 0 ? this.#addQualityGate(base) : undefined;

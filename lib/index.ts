@@ -23,6 +23,11 @@ export {
   missingLocks,
 } from './shared/lock-policy.ts';
 export { ModelRunner, type ModelRunnerProps } from './shared/model-runner.ts';
-export { Notifications, type NotificationsProps } from './shared/notifications.ts';
+export {
+  Notifications,
+  type NotificationsProps,
+  type SlackChannel,
+  type TeamsChannel,
+} from './shared/notifications.ts';
 export { type ReaderTemplateOptions, readerTemplate } from './shared/parity-reader.ts';
 export { WorkBucket, type WorkBucketProps } from './shared/work-bucket.ts';

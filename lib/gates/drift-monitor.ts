@@ -1,6 +1,5 @@
 import { Duration } from 'aws-cdk-lib';
 import { Alarm, ComparisonOperator, Metric, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
-import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import { Construct } from 'constructs';
 import {
   DRIFT_NAMESPACE,
@@ -114,8 +113,8 @@ export class DriftMonitor extends Construct {
       evaluationPeriods: wanted.evaluationPeriods,
       treatMissingData: TreatMissingData.MISSING,
     });
-    alarm.addAlarmAction(new SnsAction(notifications.topic));
-    alarm.addInsufficientDataAction(new SnsAction(notifications.topic));
+    alarm.addAlarmAction(...notifications.alarmActions());
+    alarm.addInsufficientDataAction(...notifications.alarmActions());
     this.alarms.set(name, alarm);
   }
 }

@@ -13,7 +13,6 @@ import {
   Validations,
 } from 'aws-cdk-lib';
 import { Alarm, ComparisonOperator, type IMetric, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
-import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import { type EventPattern, type IRuleTarget, Rule, RuleTargetInput, Schedule } from 'aws-cdk-lib/aws-events';
 import { Policy, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import {
@@ -181,7 +180,7 @@ export class GateFunction extends Construct {
   /** Lets it tell people of its verdicts; alarms tell them by themselves. */
   notifyPeople(): void {
     const { notifications } = this.#props;
-    this.environment('TOPIC_ARN', notifications.topic.topicArn);
+    for (const [name, value] of Object.entries(notifications.environment())) this.environment(name, value);
     notifications.grantPublish(this.role);
   }
 
@@ -313,7 +312,7 @@ export class GateFunction extends Construct {
         comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
         treatMissingData: TreatMissingData.NOT_BREACHING,
         alarmDescription: `Tocsin ${name}: ${description} Runbook: ${notifications.runbook(section)}`,
-      }).addAlarmAction(new SnsAction(notifications.topic));
+      }).addAlarmAction(...notifications.alarmActions());
     };
     const period = Duration.minutes(5);
     alarm(

@@ -109,10 +109,7 @@ export function documentOf(message: Message): MessageDocument {
 
 /** Without what no e-mail shows or what turns lines around, and without half characters, which JSON writes as six bytes. */
 function clean(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
-  return text
-    .toWellFormed()
-    .replace(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, ' ');
+  return text.toWellFormed().replace(/[^\n\P{Cc}]|\p{Bidi_Control}/gu, ' ');
 }
 
 /** What is left of a text that may take so many bytes: its start says what it is, and its end what to do. */
