@@ -42,13 +42,19 @@ export async function openBrowser(): Promise<Browser> {
 /**
  * Opens a page from a file, as somebody would who has saved it.
  *
- * @param screenshot path of a PNG to write
+ * @param screenshot path of a PNG to write; of the whole page, unless `full` says otherwise
+ * @param axe whether to look for what keeps people out, which takes most of the time
  */
 export async function look(
   browser: Browser,
   text: string,
   { width, scheme }: View,
-  { screenshot, height = 900, full = true }: { screenshot?: string; height?: number; full?: boolean } = {},
+  {
+    screenshot,
+    height = 900,
+    full = true,
+    axe = true,
+  }: { screenshot?: string; height?: number; full?: boolean; axe?: boolean } = {},
 ): Promise<Seen> {
   const directory = await mkdtemp(join(tmpdir(), 'tocsin-page-'));
   const context = await browser.newContext({
@@ -78,7 +84,13 @@ export async function look(
     if (screenshot !== undefined) await page.screenshot({ path: screenshot, fullPage: full });
     // What is folded has to be as good.
     await page.evaluate('for (const one of document.querySelectorAll("details")) one.open = true');
-    const { violations } = await new AxeBuilder({ page }).analyze();
+    const { violations } = !axe
+      ? { violations: [] }
+      : await new AxeBuilder({ page })
+          // Pages have no frames and load nothing: without looking for these it takes half the time.
+          .setLegacyMode(true)
+          .options({ preload: false, iframes: false, resultTypes: ['violations'] })
+          .analyze();
     return {
       errors,
       requests,

@@ -1,0 +1,50 @@
+import { mkdir, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { boardPage } from '../functions/board/page.ts';
+import { MAX_REPORT_BYTES } from '../functions/shared/report/verdict-page.ts';
+import { look, openBrowser } from './support/browser.ts';
+import { STORIES, storyBoard, storyReports } from './support/story-reports.ts';
+
+/* The board and the ten reports of the stories, as somebody opens them: in a real browser. */
+
+/** `npm run pictures` has them written where the README shows them. */
+const PICTURES = process.env.TOCSIN_PICTURES ?? join(tmpdir(), 'tocsin-pictures');
+
+const NAMES = ['board', 'canary-healthy', ...STORIES.flatMap((gap) => [`${gap}-healthy`, `${gap}-sick`])];
+
+let browser: Browser;
+let pages: Record<string, string> = {};
+beforeAll(async () => {
+  pages = { ...(await storyReports()), board: boardPage(storyBoard()) };
+  browser = await openBrowser();
+});
+afterAll(() => browser.close());
+
+describe.each(NAMES)('the page %s', (name) => {
+  const page = () => pages[name] ?? '';
+
+  it('is one file that fits', () => {
+    expect(Buffer.byteLength(page())).toBeGreaterThan(5_000);
+    expect(Buffer.byteLength(page())).toBeLessThan(MAX_REPORT_BYTES);
+  });
+
+  it.each([
+    { width: 360, scheme: 'light', axe: true },
+    { width: 1440, scheme: 'dark', axe: true },
+    // Nothing but the picture is new here.
+    { width: 1440, scheme: 'light', axe: false },
+  ] as const)('is shown $scheme, $width pixels wide, without a fault', async ({ axe, ...view }) => {
+    const screenshot = join(PICTURES, `${name}-${view.width}-${view.scheme}.png`);
+    await mkdir(PICTURES, { recursive: true });
+    expect(await look(browser, page(), view, { screenshot, axe })).toEqual({
+      errors: [],
+      requests: [],
+      overflow: 0,
+      violations: [],
+    });
+    expect((await stat(screenshot)).size).toBeGreaterThan(10_000);
+  });
+});
