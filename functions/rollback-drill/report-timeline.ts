@@ -358,7 +358,7 @@ function laneRow(
           .join('');
   return html`<path class="grid" d="M${LEFT} ${top + LANE - 0.5}H${RIGHT}"/><path class="${className}" d="${draw(9, top + 9, 4)}"/><text x="18" y="${top + 13}">${name}</text>${
     variant !== null && html`<text class="soft" x="18" y="${top + 24}">${clip(variant, 17)}</text>`
-  }<path class="${who === 'nobody' && columns !== undefined ? 'f-soft' : className}" d="${d}"/>
+  }<path class="${who === 'nobody' && columns !== undefined ? 'f-warn' : className}" d="${d}"/>
 `;
 }
 

@@ -288,7 +288,7 @@ const BARS: Record<Request['who'], string> = {
   either: 'f-soft',
   bad: 'f-fail',
   other: 'f-c',
-  nobody: 'f-line',
+  nobody: 'f-warn',
 };
 
 // ---------------------------------------------------------------------------------------------------------
@@ -308,7 +308,7 @@ function phasesSection({ phases, requests, span, measurements }: Drilled): Secti
       clock(phase.from),
       clock(phase.to),
       formatDuration(phase.to - phase.from),
-      ...kinds.map((who) => tally[who]),
+      ...kinds.map((who) => formatNumber(tally[who])),
       middleText(asked),
     ];
   });
@@ -317,7 +317,7 @@ function phasesSection({ phases, requests, span, measurements }: Drilled): Secti
     const [first, last] = [asked[0] as Request, asked.at(-1) as Request];
     return [
       capped(laneText(lane)),
-      asked.length,
+      formatNumber(asked.length),
       clock(first.at),
       clock(last.at),
       middleText(asked),
@@ -334,7 +334,7 @@ function phasesSection({ phases, requests, span, measurements }: Drilled): Secti
     .sort((a, b) => b.asked.length - a.asked.length || ((a.error ?? '') < (b.error ?? '') ? -1 : 1))
     .map(({ error, asked }): Content[] => [
       capped(error ?? ''),
-      asked.length,
+      formatNumber(asked.length),
       clock((asked[0] as Request).at),
       clock((asked.at(-1) as Request).at),
     ]);
