@@ -83,7 +83,7 @@ export function addFollowOptions(command: Command): Command {
 export function addRunOptions(command: Command): Command {
   return addFollowOptions(command)
     .option('--json', 'print the verdict as JSON')
-    .option('--out <directory>', 'write verdict.json there, too');
+    .option('--out <directory>', 'write verdict.json and its report.html there, too');
 }
 
 /** Adds the options of a comparison of two environments that is made here. */

@@ -268,7 +268,10 @@ async function conclude(
   const stored = await readEvidence(s3, evidence);
   if (stored === undefined) throw new GateDependencyError(`there is no ${evidence}`);
   const verdict = parseVerdict<Verdict>(stored, evidence);
-  if (options.out !== undefined) await writeWhole(join(options.out, 'verdict.json'), stored, 'verdict');
+  if (options.out !== undefined) {
+    await writeWhole(join(options.out, 'verdict.json'), stored, 'verdict');
+    await keepReport(s3, evidence, options.out, io);
+  }
   const more = picture === undefined ? {} : await showPicture(s3, evidence, picture, options, io);
   if (options.json === true) io.stdout.write(`${JSON.stringify({ ...verdict, result, ...more }, null, 2)}\n`);
   else {
@@ -288,6 +291,24 @@ async function conclude(
   return verdict.outcome === 'pass' ? EXIT.pass : EXIT.failed;
 }
 
+/** Keeps the report of a verdict. Where there is none, that is said: no verdict depends on it. */
+async function keepReport(s3: S3Client, evidence: string, out: string, io: Io): Promise<void> {
+  const uri = besideOf(evidence, 'report.html');
+  let text: string | undefined;
+  try {
+    text = await readEvidence(s3, uri);
+    if (text === undefined) io.stderr.write(`${printable(`no report: there is no ${uri}`)}\n`);
+  } catch (error) {
+    io.stderr.write(`${printable(`no report: ${messageOf(error)}`)}\n`);
+  }
+  if (text !== undefined) await writeWhole(join(out, 'report.html'), text, 'report');
+}
+
+/** A file beside a verdict. */
+function besideOf(evidence: string, file: string): string {
+  return `${evidence.slice(0, evidence.lastIndexOf('/') + 1)}${file}`;
+}
+
 /**
  * Shows the picture of a run, and keeps what it is made of. No verdict depends on it.
  *
@@ -300,7 +321,7 @@ async function showPicture(
   { out, json }: RunOptions,
   io: Io,
 ): Promise<object> {
-  const uri = `${evidence.slice(0, evidence.lastIndexOf('/') + 1)}${file}`;
+  const uri = besideOf(evidence, file);
   let text: string | undefined;
   let more: object = {};
   try {

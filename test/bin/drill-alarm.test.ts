@@ -59,6 +59,7 @@ let io: Capture;
 beforeEach(() => {
   deployment = new FakeDeployment();
   deployment.aws.put('evidence', KEY, JSON.stringify(VERDICT));
+  deployment.aws.put('evidence', KEY.replace('verdict.json', 'report.html'), '<title>drift</title>');
   io = capture();
   return () => deployment.restore();
 });
@@ -113,6 +114,7 @@ describe('tocsin drill alarm', () => {
     expect(await drill('drift', { json: true, out: path('out') })).toBe(EXIT.pass);
     expect(JSON.parse(io.out())).toEqual({ ...passed, result: { ...RESULT, outcome: 'pass' } });
     expect(JSON.parse(await readFile(path('out/verdict.json'), 'utf8'))).toEqual(passed);
+    expect(await readFile(path('out/report.html'), 'utf8')).toBe('<title>drift</title>');
   });
 
   test('follows a run, and says how when its patience is at its end', async () => {

@@ -89,6 +89,8 @@ const TIMELINE: Timeline = {
   slices: [slice(START, 'previous'), slice(START + 10_000, 'bad')],
 };
 
+const REPORT = '<!doctype html><title>Rollback drill churn</title>';
+
 let directory = '';
 const path = (name: string) => join(directory, name);
 beforeAll(async () => {
@@ -103,6 +105,7 @@ beforeEach(() => {
   deployment = new FakeDeployment();
   deployment.aws.put('evidence', `${FOLDER}/verdict.json`, JSON.stringify(VERDICT));
   deployment.aws.put('evidence', `${FOLDER}/timeline.json`, JSON.stringify(TIMELINE));
+  deployment.aws.put('evidence', `${FOLDER}/report.html`, REPORT);
   io = capture();
   return () => deployment.restore();
 });
@@ -167,6 +170,37 @@ describe('tocsin drill rollback', () => {
     expect(JSON.parse(io.out())).toEqual({ ...passed, result: { ...RESULT, outcome: 'pass' } });
     expect(JSON.parse(await readFile(path('out/verdict.json'), 'utf8'))).toEqual(passed);
     expect(JSON.parse(await readFile(path('out/timeline.json'), 'utf8'))).toEqual(TIMELINE);
+    expect(await readFile(path('out/report.html'), 'utf8')).toBe(REPORT);
+    expect(io.err()).not.toContain('report');
+  });
+
+  describe('the verdict does not depend on the report', () => {
+    beforeEach(() => {
+      deployment.script = { 0: { result: RESULT } };
+    });
+
+    test('of an older run there is none, which is said', async () => {
+      deployment.aws.objects.delete(`evidence/${FOLDER}/report.html`);
+      expect(await drill('churn', { out: path('older') })).toBe(EXIT.failed);
+      expect(io.err()).toBe(`no report: there is no s3://evidence/${FOLDER}/report.html\n`);
+      expect(JSON.parse(await readFile(path('older/verdict.json'), 'utf8'))).toEqual(VERDICT);
+      await expect(readFile(path('older/report.html'))).rejects.toThrow('ENOENT');
+    });
+
+    test('and one that cannot be read', async () => {
+      deployment.aws.s3
+        .on(GetObjectCommand, { Bucket: 'evidence', Key: `${FOLDER}/report.html` })
+        .rejects(s3Error('AccessDenied', 403));
+      expect(await drill('churn', { out: path('denied') })).toBe(EXIT.failed);
+      expect(io.err()).toMatch(/^no report: GetObject s3:.* failed \(HTTP 403\)/);
+      expect(io.out()).toContain(`verdict ${VERDICT.id}`);
+    });
+
+    test('nobody reads it without --out', async () => {
+      deployment.aws.objects.delete(`evidence/${FOLDER}/report.html`);
+      await drill('churn');
+      expect(io.err()).toBe('');
+    });
   });
 
   test.each([false, true])('is loud where the endpoint is not as it was found; --json: %s', async (json) => {
