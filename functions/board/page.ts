@@ -10,7 +10,7 @@ import {
   rowTitle,
   summaryOf,
 } from './board.ts';
-import { GAP_TITLES, GAPS } from './schema.ts';
+import { BOARD_JSON, GAP_TITLES, GAPS } from './schema.ts';
 import type { Standing } from './standing.ts';
 
 /*
@@ -61,6 +61,7 @@ export function boardPage(board: Board, linkOf?: (key: string) => string | undef
   const { ready, text } = summaryOf(board);
   const linked = (link: string): string | undefined =>
     linkOf === undefined ? link : linkOf(keyOfLink(link));
+  const json = linked(`../${BOARD_JSON}`);
   const built = board.builtAt;
   return page({
     title: `Tocsin board: ${ready ? 'ready' : 'not ready'}`,
@@ -74,7 +75,7 @@ ${legend()}`,
       board.rows.length > 1 && glance(board),
       board.rows.map((row, index) => rowSection(row, { id: idOf(index), now: built, linked })),
     ],
-    footer: html`<p>The same as JSON: <a href="${linked('../board/board.json')}">board.json</a>, beside this page. What a row waits for is in the section readiness of tocsin.yaml.</p>`,
+    footer: html`<p>${json !== undefined && html`The same as JSON: <a href="${json}">board.json</a>. `}What a row waits for is in the section readiness of tocsin.yaml.</p>`,
   });
 }
 

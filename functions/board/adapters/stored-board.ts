@@ -1,5 +1,5 @@
 import { GetObjectCommand, HeadObjectCommand, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
-import { call, statusOf } from '../../shared/aws.ts';
+import { dependencyError, readBody, statusOf } from '../../shared/aws.ts';
 import { sha256 } from '../../shared/identity.ts';
 import { type Board, boardSchema } from '../board.ts';
 import { BOARD_JSON, BOARD_PAGE } from '../schema.ts';
@@ -14,8 +14,8 @@ import { BOARD_JSON, BOARD_PAGE } from '../schema.ts';
  *   replaces a JSON has noted its ETag before listing, so it lists all that the JSON shows, and all that is new.
  * - The last page shows the last JSON. Let A be the writer of the last page, and B that of the last JSON. If they differ,
  *   B put its JSON after A did, and then put its page or was refused. If it put it, then before A's, which came last; so A
- *   noted the ETag of B's page, and after that B's JSON was there: A replaced it with its own, which is then later than B's, a
- *   contradiction. If it was refused it started over, so its JSON was not the last, or it has not finished.
+ *   noted the ETags after B's page was there, and its JSON replaced B's or a later one: a contradiction. If it was refused it
+ *   started over, so its JSON was not the last, or it has not finished.
  * - A writer that dies between (3) and (4) leaves a page that is older than the JSON. The page bears the hash of the JSON that
  *   it shows, so whoever comes next sees it, and nobody takes such a board for finished.
  */
@@ -45,24 +45,21 @@ const SHOWN = 'board-sha256';
  * @throws GateDependencyError where S3 does not answer, or refuses
  */
 export async function readStoredBoard({ s3, bucket }: BoardPlace): Promise<StoredBoard> {
-  const json = await orNothing(
-    call(
-      `GetObject s3://${bucket}/${BOARD_JSON}`,
-      s3.send(new GetObjectCommand({ Bucket: bucket, Key: BOARD_JSON })),
-    ),
+  const json = await orNothing(`GetObject s3://${bucket}/${BOARD_JSON}`, async () => {
+    const {
+      Body,
+      ContentLength = 0,
+      ETag,
+    } = await s3.send(new GetObjectCommand({ Bucket: bucket, Key: BOARD_JSON }));
+    return { text: (await readBody(Body, ContentLength)).toString('utf8'), etag: ETag };
+  });
+  const page = await orNothing(`HeadObject s3://${bucket}/${BOARD_PAGE}`, () =>
+    s3.send(new HeadObjectCommand({ Bucket: bucket, Key: BOARD_PAGE })),
   );
-  const page = await orNothing(
-    call(
-      `HeadObject s3://${bucket}/${BOARD_PAGE}`,
-      s3.send(new HeadObjectCommand({ Bucket: bucket, Key: BOARD_PAGE })),
-    ),
-  );
-  const body = json?.Body;
-  const text = body && (await call(`GetObject s3://${bucket}/${BOARD_JSON}`, body.transformToString('utf8')));
   return {
-    board: text === undefined ? undefined : boardOfText(text),
-    complete: text !== undefined && page?.Metadata?.[SHOWN] === sha256(text),
-    etags: { json: json?.ETag, page: page?.ETag },
+    board: json && boardOfText(json.text),
+    complete: json !== undefined && page?.Metadata?.[SHOWN] === sha256(json.text),
+    etags: { json: json?.etag, page: page?.ETag },
   };
 }
 
@@ -76,14 +73,17 @@ function boardOfText(text: string): Board | undefined {
 }
 
 /** Undefined of what is not there. */
-async function orNothing<T>(answer: Promise<T>): Promise<T | undefined> {
+async function orNothing<T>(what: string, read: () => Promise<T>): Promise<T | undefined> {
   try {
-    return await answer;
+    return await read();
   } catch (error) {
-    const { cause } = error as Error;
-    if (statusOf(cause) === 404 && (cause as Error).name !== 'NoSuchBucket') return undefined;
-    throw error;
+    if (isGone(error)) return undefined;
+    throw dependencyError(what, error);
   }
+}
+
+function isGone(error: unknown): boolean {
+  return statusOf(error) === 404 && (error as Error).name !== 'NoSuchBucket';
 }
 
 /**
@@ -124,28 +124,22 @@ async function putIf(
   etag: string | undefined,
 ): Promise<boolean> {
   try {
-    await call(
-      `PutObject s3://${bucket}/${key}`,
-      s3.send(
-        new PutObjectCommand({
-          Bucket: bucket,
-          Key: key,
-          Body: text,
-          ContentType: type,
-          // It may be another by the next look at it.
-          CacheControl: 'no-cache',
-          ...(metadata && { Metadata: metadata }),
-          ...(etag === undefined ? { IfNoneMatch: '*' } : { IfMatch: etag }),
-        }),
-      ),
+    await s3.send(
+      new PutObjectCommand({
+        Bucket: bucket,
+        Key: key,
+        Body: text,
+        ContentType: type,
+        // It may be another by the next look at it.
+        CacheControl: 'no-cache',
+        ...(metadata && { Metadata: metadata }),
+        ...(etag === undefined ? { IfNoneMatch: '*' } : { IfMatch: etag }),
+      }),
     );
     return true;
   } catch (error) {
-    const { cause } = error as Error;
-    // It is another, two writers met, or it is gone.
-    const status = statusOf(cause);
-    if (status === 412 || status === 409) return false;
-    if (status === 404 && (cause as Error).name !== 'NoSuchBucket') return false;
-    throw error;
+    // It is another by now, two writers met, or it is gone.
+    if ([409, 412].includes(statusOf(error) ?? 0) || isGone(error)) return false;
+    throw dependencyError(`PutObject s3://${bucket}/${key}`, error);
   }
 }
