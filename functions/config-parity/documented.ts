@@ -101,7 +101,8 @@ export function lineOfEntry({ documented }: Pick<Parity, 'documented'>, entry: n
   return documented === undefined ? DOCUMENTED_FILE : lineAt(documented, [entry]);
 }
 
-function isOneSided(difference: Difference): boolean {
+/** Whether one environment alone has it. */
+export function isOneSided(difference: Difference): boolean {
   return SIDES.some((side) => difference[side].value === undefined);
 }
 

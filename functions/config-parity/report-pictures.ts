@@ -25,13 +25,16 @@ type Share = Exclude<keyof Shares, 'name' | 'warns'>;
 
 const WIDTH = 340;
 
-/** Columns of numbers: what they are, where they end, and how their part of a bar looks. */
-const COLUMNS: readonly { share: Share; title: string; end: number; className: string }[] = [
-  { share: 'equal', title: 'equal', end: 146, className: 'f-fill-a' },
-  { share: 'documented', title: 'documented', end: 209, className: 'f-c' },
-  { share: 'undocumented', title: 'undocumented', end: 281, className: 'f-fail' },
-  { share: 'unread', title: 'not known', end: WIDTH, className: 'f-soft' },
+/** Columns of numbers: what they are, how wide that is, and how their part of a bar looks. */
+const COLUMNS: readonly { share: Share; title: string; width: number; className: string }[] = [
+  { share: 'equal', title: 'equal', width: 38, className: 'f-fill-a' },
+  { share: 'documented', title: 'documented', width: 69, className: 'f-c' },
+  { share: 'undocumented', title: 'undocumented', width: 81, className: 'f-fail' },
+  { share: 'unread', title: 'not known', width: 61, className: 'f-soft' },
 ];
+
+/** A column where it stands. */
+type Column = (typeof COLUMNS)[number] & { end: number };
 
 const HEAD = 18;
 const ROW = 32;
@@ -40,22 +43,32 @@ const BAR = 9;
 /** The least width of a part that is there: one difference among thousands is seen. */
 const LEAST_PART = 6;
 
-/** Stacked bars, one a row, with their numbers. Each bar is whole: its parts are shares. */
-export function sharesFigure(title: string, note: Content, rows: readonly Shares[], of: string): Html {
-  const columns = COLUMNS.filter(({ share }) => share !== 'unread' || rows.some(({ unread }) => unread > 0));
+/** Stacked bars, one a row, with their numbers; false without rows. Each bar is whole: its parts are shares. */
+export function sharesFigure(
+  title: string,
+  note: Content,
+  rows: readonly Shares[],
+  of: string,
+): Html | false {
+  if (rows.length === 0) return false;
+  const used = COLUMNS.filter(({ share }) => share !== 'unread' || rows.some(({ unread }) => unread > 0));
+  const columns = used.map((column, index): Column => {
+    const right = used.slice(index + 1).reduce((sum, { width }) => sum + width, 0);
+    return { ...column, end: WIDTH - right };
+  });
   const height = HEAD + rows.length * ROW;
   return figure(
     { title, note },
     html`<svg viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="${`${title}. ${rows.map((row) => sharesText(row, of)).join('; ')}.`}">
 ${columns.map(
   ({ title: text, end, className }) =>
-    html`<text class="soft" x="${end}" y="10" text-anchor="end">${text}</text><rect class="${className}" x="${end - 18}" y="13" width="18" height="3"/>`,
+    html`<text class="soft" font-size="10" x="${end}" y="9" text-anchor="end">${text}</text><rect class="${className}" x="${end - 18}" y="13" width="18" height="3"/>`,
 )}
 ${rows.map((row, index) => sharesRow(row, columns, HEAD + index * ROW))}</svg>`,
   );
 }
 
-function sharesRow(row: Shares, columns: typeof COLUMNS, top: number): Html {
+function sharesRow(row: Shares, columns: readonly Column[], top: number): Html {
   const total = columns.reduce((sum, { share }) => sum + row[share], 0);
   const widths = partsOf(columns.map(({ share }) => row[share]));
   let x = 0;

@@ -3,7 +3,7 @@ import { type Content, type Html, html, textOf } from '../shared/report/html.ts'
 import { badge, factList, type Section, tableOf, type VerdictPage } from '../shared/report/verdict-page.ts';
 import type { FindingOutcome } from '../shared/verdict.ts';
 import type { Difference, DocumentedUse, ProbeOutcome } from './comparison.ts';
-import { lineOfEntry, testText, uncoveredOf, undocumentedOf } from './documented.ts';
+import { isOneSided, lineOfEntry, testText, uncoveredOf, undocumentedOf } from './documented.ts';
 import type { Evaluation } from './evaluate.ts';
 import type { ParityVerdict } from './identity.ts';
 import { EXPIRES_SOON_DAYS } from './judge-differences.ts';
@@ -35,7 +35,10 @@ import { isSecret } from './words.ts';
 type Snapshots = Record<Side, Snapshot>;
 
 /** Bytes of each part of the page: of thousands of differences the worst are shown, and the rest is counted. */
-const ROOM = { answers: 30_000, undocumented: 80_000, documented: 50_000, reading: 30_000 } as const;
+const ROOM = { answers: 40_000, undocumented: 80_000, documented: 50_000, reading: 30_000 } as const;
+
+/** Of one table of answers, and of the differences of one documented entry. */
+const ROOM_OF_ONE = 8_000;
 
 /** Characters of a path, and of a reason or of what came of a test. */
 const PATH = 300;
@@ -114,11 +117,12 @@ function glance(evaluation: Evaluation, snapshots: Snapshots, parity: Parity): C
       warns: !failOn.includes(kind),
     };
   });
+  const isVoid = uses.some(({ state }) => state === 'expired' || state === 'failing');
   const warning = DIFFERENCE_KINDS.filter((kind) => !failOn.includes(kind));
-  const note =
-    warning.length === 0
-      ? 'Each that nobody has documented fails.'
-      : `Each that nobody has documented fails; of ${listOf(warning)} it warns.`;
+  const note = [
+    `Each that nobody has documented fails${warning.length > 0 ? `; of ${listOf(warning)} it warns` : ''}.`,
+    ...(isVoid ? ['What is documented by an entry that has expired or fails counts as undocumented.'] : []),
+  ].join(' ');
   const endings = uses
     .filter(({ state }) => state === 'holds')
     .map(({ path, expires }) => ({ name: path, days: daysBetween(asOf, expires) }));
@@ -138,6 +142,9 @@ function thingsOf(
   const keyOf = ([kind = '', name = '']: readonly string[]) => `${kind}\0${name}`;
   const differing = new Set(comparison.differences.map(({ path }) => keyOf(path)));
   const undocumentedOnes = new Set([...open].map(({ path }) => keyOf(path)));
+  const failing = new Set(
+    [...open].filter(({ kind }) => parity.value.failOn.includes(kind)).map(({ path }) => keyOf(path)),
+  );
   const unclear = new Set([...comparison.ambiguous, ...comparison.missing].map(({ path }) => keyOf(path)));
   const pairing = matchedBy(snapshots, parity.value);
   const unknown = unknownOf(snapshots, pairing);
@@ -145,7 +152,7 @@ function thingsOf(
   const rows = new Map<string, Shares>(
     RESOURCE_KINDS.map((kind) => [
       kind,
-      { name: nameOfKind(kind), equal: 0, documented: 0, undocumented: 0, unread: 0 },
+      { name: nameOfKind(kind), equal: 0, documented: 0, undocumented: 0, unread: 0, warns: true },
     ]),
   );
   const seen = new Set<string>();
@@ -156,6 +163,7 @@ function thingsOf(
     if (row === undefined) continue;
     const node = nodeOf(unknown, path[0], path[1]);
     const isNowhere = SIDES.every((side) => sides[side].every(({ value }) => value === null));
+    if (failing.has(key)) row.warns = false;
     if (undocumentedOnes.has(key)) row.undocumented += 1;
     else if (node !== undefined || unclear.has(key) || changing.has(key)) row.unread += 1;
     else if (differing.has(key)) row.documented += 1;
@@ -220,19 +228,17 @@ ${picture !== false && html`<div class="cards">${picture}</div>`}${others.length
 
 function answersTable(caption: string, lines: readonly GoldenLine[]): Html {
   const hasRecorded = lines.some(({ recorded }) => recorded !== undefined);
-  return tableOf(
-    caption,
-    [{ n: 'request' }, 'staging', 'production', ...(hasRecorded ? ['recorded'] : []), 'answers'],
-    lines.map(({ golden, staging, production, recorded, state }) => [
-      golden,
-      mono(staging),
-      mono(production),
-      ...(hasRecorded
-        ? [recorded === undefined ? html`<span class="soft">not recorded</span>` : mono(recorded)]
-        : []),
-      state === 'alike' ? STATES[state] : html`<strong>${STATES[state]}</strong>`,
-    ]),
-  );
+  const shown = fitting(lines, ROOM_OF_ONE, ({ golden, staging, production, recorded, state }) => [
+    golden,
+    mono(staging),
+    mono(production),
+    ...(hasRecorded
+      ? [recorded === undefined ? html`<span class="soft">not recorded</span>` : mono(recorded)]
+      : []),
+    state === 'alike' ? STATES[state] : html`<strong>${STATES[state]}</strong>`,
+  ]);
+  const columns = ['request', 'staging', 'production', ...(hasRecorded ? ['recorded'] : []), 'answers'];
+  return html`${tableOf(caption, columns, shown.items)}${shown.rest('request', 'staging.json and production.json')}`;
 }
 
 function mono(text: string): Html {
@@ -260,8 +266,8 @@ function undocumented(evaluation: Evaluation, parity: Parity): Content {
     const shown = fitting(differences, room / (ordered.length - index), differenceRows);
     room -= shown.bytes;
     const outcome: FindingOutcome = failOn.includes(kind) ? 'fail' : 'warn';
-    return html`<h3>${badge(outcome)} ${kind} <span class="soft">severity ${SEVERITY[kind]}</span></h3>
-<p class="soft">${countOf(differences.length, 'difference')}. ${kind}: ${ABOUT[kind]}.</p>
+    return html`<h3>${badge(outcome)} ${kind}</h3>
+<p class="soft">${countOf(differences.length, 'difference')}, severity ${SEVERITY[kind]}: ${ABOUT[kind]}.</p>
 ${pairTable(`${kind}: what nobody has documented`, shown.items)}${shown.rest('difference', 'comparison.json')}
 `;
   });
@@ -276,20 +282,20 @@ ${rows}</table>`;
 /** Two rows of a table: where it is, and both values. */
 function differenceRows(difference: Difference): Html {
   const { sides, note } = sideBySide(difference, visible);
+  // Where nothing is alike, everything would be marked.
+  const isMarked =
+    SIDES.some((side) => sides[side].some(({ differs }) => !differs)) && !isOneSided(difference);
   const notes = [
     ...(note === undefined ? [] : [note]),
     ...(SIDES.some((side) => isSecret(difference[side].value)) ? ['a secret, by its hash'] : []),
   ];
   return html`<tbody><tr><th scope="rowgroup" colspan="2">${pathText(difference.text)}${notes.length > 0 && html` <span class="note">(${notes.join('; ')})</span>`}</th></tr>
-<tr>${SIDES.map((side) => html`<td>${sideText(difference, side, sides[side])}</td>`)}</tr></tbody>
+<tr>${SIDES.map((side) => html`<td>${difference[side].value === undefined ? html`<em class="soft">absent</em>` : piecesText(sides[side], isMarked)}</td>`)}</tr></tbody>
 `;
 }
 
-function sideText(difference: Difference, side: Side, pieces: readonly Piece[]): Content {
-  if (difference[side].value === undefined) return html`<em class="soft">absent</em>`;
-  // What the other side has nothing of differs as a whole.
-  const isAlone = SIDES.some((one) => difference[one].value === undefined);
-  return html`<span class="mono">${pieces.map(({ text, differs }) => (differs && !isAlone ? html`<mark>${text}</mark>` : text))}</span>`;
+function piecesText(pieces: readonly Piece[], isMarked: boolean): Html {
+  return html`<span class="mono">${pieces.map(({ text, differs }) => (differs && isMarked ? html`<mark>${text}</mark>` : text))}</span>`;
 }
 
 /** A path, which may be broken behind its segments. */
@@ -335,8 +341,8 @@ const WORDS: Record<DocumentedUse['state'], string> = {
   holds: 'in force',
 };
 
-/** Differences of one entry that are shown. */
-const OF_ONE = 20;
+/** Characters of an owner where its entry is folded. */
+const OWNER = 60;
 
 function usePart(
   use: DocumentedUse,
@@ -348,12 +354,13 @@ function usePart(
   const days = daysBetween(asOf, expires);
   const outcome = outcomeOf(state, days);
   const source = parity.documented?.value[entry];
-  const rows = covers.slice(0, OF_ONE).flatMap((text) => {
-    const difference = differences.get(text);
-    return difference === undefined ? [] : [differenceRows(difference)];
-  });
+  const rows = fitting(
+    covers.flatMap((text) => differences.get(text) ?? []),
+    ROOM_OF_ONE,
+    differenceRows,
+  );
   const kinds = new Set(covers.flatMap((text) => differences.get(text)?.kind ?? []));
-  return html`<details${state !== 'holds' && html` open`}><summary>${badge(outcome)} ${pathText(path)}: ${WORDS[state]}, ${daysText(days)}</summary>
+  return html`<details${state !== 'holds' && html` open`}><summary>${badge(outcome)} ${pathText(path)}: ${WORDS[state]}${state !== 'stale' && `, ${daysText(days)}`}, ${clip(visible(owner), OWNER)}</summary>
 ${factList([
   ['Entry', lineOfEntry(parity, entry)],
   ['Reason', source === undefined ? undefined : clip(visible(source.reason.replace(/\s+/g, ' ')), TEXT)],
@@ -365,7 +372,7 @@ ${factList([
     'Kind',
     kinds.size === 0 ? 'no difference' : DIFFERENCE_KINDS.filter((kind) => kinds.has(kind)).join(', '),
   ],
-])}${rows.length > 0 && pairTable(`What ${path} is about`, rows)}${covers.length > OF_ONE && html`<p>And ${countOf(covers.length - OF_ONE, 'more difference')}, in comparison.json.</p>`}</details>
+])}${rows.items.length > 0 && pairTable(`What ${path} is about`, rows.items)}${rows.rest('difference', 'comparison.json')}</details>
 `;
 }
 

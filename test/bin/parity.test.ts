@@ -161,6 +161,9 @@ describe('tocsin parity --offline', () => {
     expect(asOf).toBe('2026-11-22');
     expect(await read('staging.json')).toEqual(STAGING);
     expect(await read('production.json')).toEqual(CHANGED);
+    const report = await readFile(join(out, 'report.html'), 'utf8');
+    expect(report).toContain('<h1>Comparison churn');
+    expect(report).toContain('environment.<wbr>SCALER_VERSION');
   });
 
   test('fails on those kinds alone that the caller names, with a verdict of its own', async () => {

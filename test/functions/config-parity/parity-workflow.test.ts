@@ -101,6 +101,26 @@ describe.each(Object.entries(PORTS))('a comparison %s', (_, run) => {
     ]);
   });
 
+  test('stores a report that people read, before the verdict that says everything is there', async () => {
+    production().functions['features-3-production']!.Timeout = 900;
+    await run();
+    const puts = (
+      world.aws.inputs('s3', PutObjectCommand) as { Bucket: string; Key: string; ContentType: string }[]
+    ).filter(({ Bucket, Key }) => Bucket === 'evidence' && Key.startsWith('evidence/config-parity/delay/'));
+    expect(puts.slice(0, 5).map(({ Key }) => Key.split('/').at(-1))).toEqual([
+      'staging.json',
+      'production.json',
+      'comparison.json',
+      'report.html',
+      'verdict.json',
+    ]);
+    const [report] = puts.filter(({ Key }) => Key.endsWith('/report.html'));
+    expect(report?.ContentType).toBe('text/html; charset=utf-8');
+    const text = world.aws.get('evidence', report?.Key ?? '').body.toString('utf8');
+    expect(text).toContain('<h1>Comparison delay');
+    expect(text).toContain('features-3.<wbr>timeoutSeconds');
+  });
+
   test('finds what differs, in configuration and in behaviour', async () => {
     production().models['delay-production-7']!.PrimaryContainer!.Environment = { SCALER_VERSION: '2' };
     production().answers['delay-production'] = { '1': '0.25', '2': '0.75' };
