@@ -61,6 +61,12 @@ async function expectDrill(change: DrillChange, expected: Expected): Promise<Dri
     !asFound,
   );
   expect(world.events).toHaveLength(1);
+  const { id } = staging.verdict;
+  const report = world.aws
+    .get('evidence', `evidence/rollback-drill/staging/${id}/report.html`)
+    .body.toString();
+  expect(report).toContain('Who answered, and when');
+  expect(report).not.toMatch(/could not be drawn|There was no room|NaN|undefined/);
   expect(world.left).toEqual(left);
   const { length } = world.asked;
   await world.sleep(60_000);
