@@ -647,24 +647,22 @@ function matched(
   transitions: readonly Transition[],
   receipts: readonly Receipt[],
 ): { found: Receipt[]; lost: Transition[] } {
+  const receiptOf = receiptsBy(receipts);
   const found: Receipt[] = [];
   const lost: Transition[] = [];
   for (const transition of transitions) {
-    const receipt = receiptOf(transition, receipts);
+    const receipt = receiptOf(transition);
     if (receipt === undefined) lost.push(transition);
     else found.push(receipt);
   }
   return { found, lost };
 }
 
-/** The first receipt that tells of a transition, in whatever order they came; undefined where none does. */
-export function receiptOf(transition: Transition, receipts: readonly Receipt[]): Receipt | undefined {
-  return receipts
-    .toSorted((a, b) => a.changedAt - b.changedAt || a.receivedAt - b.receivedAt)
-    .find(
-      ({ state, changedAt }) =>
-        state === transition.to && Math.abs(changedAt - transition.at) <= SAME_MOMENT_MS,
-    );
+/** Finds the first receipt that tells of a transition, in whatever order they came; undefined where none does. */
+export function receiptsBy(receipts: readonly Receipt[]): (transition: Transition) => Receipt | undefined {
+  const sorted = receipts.toSorted((a, b) => a.changedAt - b.changedAt || a.receivedAt - b.receivedAt);
+  return ({ at, to }) =>
+    sorted.find(({ state, changedAt }) => state === to && Math.abs(changedAt - at) <= SAME_MOMENT_MS);
 }
 
 /** `rung 2x`, `rungs 1.05x and 2x` */

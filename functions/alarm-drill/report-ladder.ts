@@ -324,7 +324,7 @@ function labelOf(step: Step, x: number, y: number): Html {
 function didText({ did, why, afterMs, outcome }: Step): Html {
   if (did === null) return html`${signOf(outcome)} <tspan class="soft">${clip(why, 30)}</tspan>`;
   const when =
-    did === 'fired' ? (afterMs === null ? ' throughout' : ` after ${formatDuration(afterMs)}`) : '';
+    did === 'fired' ? (afterMs === null ? ' before it drifted' : ` after ${formatDuration(afterMs)}`) : '';
   return html`${signOf(outcome)} ${did}${when}`;
 }
 
@@ -370,7 +370,7 @@ export function delayFigure(steps: readonly Step[], drill: LocatedDrill): Html |
       afterMs !== null
         ? formatDuration(afterMs)
         : did === 'fired'
-          ? 'throughout'
+          ? 'before'
           : `not in ${formatDuration(watchedMs)}`;
     return html`<text x="56" y="${y + 4}" text-anchor="end" font-weight="600">${clip(name, 9)}</text>
 <path class="line s-${outcome}${afterMs === null && ' dash'}" d="M62 ${y}H${end}"/>${afterMs !== null && mark('triangle', end, y, `f-${outcome}`, 6)}

@@ -1,11 +1,11 @@
 import { scaleLinear } from 'd3-scale';
-import { capital, clip, countOf, formatDuration, formatNumber, listOf } from '../shared/format.ts';
+import { capital, clip, countOf, formatDuration, formatNumber, listOf, timeText } from '../shared/format.ts';
 import { type Frame, figure, type LegendItem, mark, path, px, spread } from '../shared/report/chart.ts';
 import { type Content, type Html, html } from '../shared/report/html.ts';
 import type { FindingOutcome } from '../shared/verdict.ts';
 import { type AlarmState, breaches, thresholdText } from './alarm.ts';
 import { isUpwards } from './intended.ts';
-import { isMisconfigured, receiptOf } from './judge-ladder.ts';
+import { isMisconfigured, receiptsBy } from './judge-ladder.ts';
 import { type Observation, observationsOf, stateAt, ticksOf } from './ladder.ts';
 import type { Facts, LivePhase, Measurements, Receipt, Round } from './measurements.ts';
 import { durationTicks, outcomeOfRung, rungName, signOf } from './report-ladder.ts';
@@ -37,6 +37,9 @@ const DOTS = 90;
 
 /** Columns of a band with more changes than these: each shows the worst of its states. */
 const COLUMNS = 100;
+
+/** States that are told to who does not see them; all are in a table. */
+const SPOKEN = 12;
 
 /** Units that a character takes, at the size of the marks' times. */
 const CHARACTER = 6.2;
@@ -265,7 +268,7 @@ function judgedOf(
   }
   const did = loud
     ? afterMs === null
-      ? 'ALARM throughout'
+      ? 'was in ALARM before'
       : `fired after ${formatDuration(afterMs)}`
     : 'stayed quiet';
   return { verdict: signOf(outcomeOfRung(observation, facts, drill)), did };
@@ -284,11 +287,14 @@ function laneText(
       ? 'its metric falls silent'
       : `it sees ${formatNumber(rung.value, fires.threshold)}, and is intended to fire at ${thresholdText(fires)}`;
   const must = `${expectedText(observation, drill)}${rung.expects === 'loud' ? ` within ${formatDuration(within)}` : ''}`;
-  const states = stretches.map(
-    ({ from, state }) => `${state} from ${formatDuration(from - round.startedAt)}`,
-  );
+  const states = stretches
+    .slice(0, SPOKEN)
+    .map(({ from, state }) => `${state} from ${timeText(from - round.startedAt)}`);
+  if (stretches.length > SPOKEN) states.push(`${countOf(stretches.length - SPOKEN, 'change')} more`);
   const { published, seen } = result.samples;
-  return `Rung ${rungName(rung)}: ${sees}; it ${must}. It ${flaw === null ? did : `shows nothing: ${flaw}`}. States since the round began: ${listOf(states) || 'none'}. ${seen} of ${countOf(published, 'data point')} seen.`;
+  const really =
+    flaw !== null ? `shows nothing: ${flaw}` : rung.value === null ? `was ${did} at the end` : did;
+  return `Rung ${rungName(rung)}: ${sees}; it ${must}. It ${really}. States since the round began: ${listOf(states) || 'none'}. ${seen} of ${countOf(published, 'data point')} seen.`;
 }
 
 function legendOf(shown: readonly Observation[], { facts, drill }: Context): LegendItem[] {
@@ -403,6 +409,7 @@ export function hopsOf({ result, phases, round, rung }: Observation, { alarm }: 
   const { onset, driftEnd, recoveryEnd, endsAt } = phases;
   const slack = alarm?.kind === 'metric' ? evaluationMs(alarm) : 0;
   const until = (rung.times === null ? endsAt : recoveryEnd) - slack;
+  const receiptOf = receiptsBy(result.receipts);
   return result.transitions
     .toSorted((a, b) => a.at - b.at)
     .map((transition) => {
@@ -412,7 +419,7 @@ export function hopsOf({ result, phases, round, rung }: Observation, { alarm }: 
       return {
         transition,
         sinceMs: at - since,
-        receipt: receiptOf(transition, result.receipts),
+        receipt: receiptOf(transition),
         due: to !== 'INSUFFICIENT_DATA' && at <= until,
       };
     });
@@ -446,7 +453,7 @@ function hopMarks(hops: readonly Hop[], x: (at: number) => number): Content {
       ({ shape, className, text }) => {
         const start = place;
         place += 16 + text.length * CHARACTER;
-        return html`${shape !== null && mark(shape, px(start), y - 4, className, 4)}<text class="${shape === null ? 'f-fail' : ''}" x="${px(start + 7)}" y="${y}" font-size="10">${text}</text>`;
+        return html`${shape !== null && mark(shape, px(start), y - 4, className, 4)}<text${shape === null && html` class="f-fail"`} x="${px(start + 7)}" y="${y}" font-size="10">${text}</text>`;
       },
     )}`;
   });

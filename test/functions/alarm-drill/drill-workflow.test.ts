@@ -93,6 +93,17 @@ describe.each(Object.entries(PORTS))('a drill, %s', (_port, run) => {
       mode: 'shadow',
       drilled: true,
     });
+    // Where the verdict is, everything is.
+    const folder = `PutObject evidence/alarm-drill/drift/${id}/`;
+    const stored = world.aws.changes.filter((change) => change.startsWith(folder));
+    expect(stored.slice(0, 3).map((change) => change.slice(folder.length))).toEqual([
+      'measurements.json',
+      'report.html',
+      'verdict.json',
+    ]);
+    const page = world.aws.get('evidence', `evidence/alarm-drill/drift/${id}/report.html`).body.toString();
+    expect(page).toContain('<h1>Alarm drift-alarm');
+    expect(page).not.toContain('could not be drawn');
     expect(subjects()).toEqual(['Tocsin: alarm drill drift passed']);
     expect(world.events).toEqual([
       {
@@ -929,12 +940,16 @@ describe('crashes', () => {
   const SMALL = configOf('ladder: [0.95, 1.05]').replace('5m', '2m');
   const QUICK = { EvaluationPeriods: 1, DatapointsToAlarm: 1 };
 
+  /** How many runs have written down that they told of a verdict. */
+  const markers = (what: string) =>
+    world.aws.keys('evidence', 'evidence/alarm-drill/').filter((key) => key.includes(`/${what}-`)).length;
+
   /** What does not depend on how often the process died. */
   const end = () => ({
     outcome: world.verdict.outcome,
     findings: world.verdict.findings.map(({ check, outcome }) => [check, outcome]),
-    announced: world.evidence('announced.json').length,
-    notified: world.evidence('notified.json').length,
+    announced: markers('announced'),
+    notified: markers('notified'),
   });
 
   async function execute({ dies, change }: { dies?: DurableService['dies']; change?: number }) {
