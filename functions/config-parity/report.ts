@@ -120,7 +120,7 @@ function glance(evaluation: Evaluation, snapshots: Snapshots, parity: Parity): C
   const isVoid = uses.some(({ state }) => state === 'expired' || state === 'failing');
   const warning = DIFFERENCE_KINDS.filter((kind) => !failOn.includes(kind));
   const note = [
-    `Each that nobody has documented fails${warning.length > 0 ? `; of ${listOf(warning)} it warns` : ''}.`,
+    `What nobody has documented fails${warning.length > 0 ? `; of ${listOf(warning)} it warns` : ''}.`,
     ...(isVoid ? ['What is documented by an entry that has expired or fails counts as undocumented.'] : []),
   ].join(' ');
   const endings = uses
