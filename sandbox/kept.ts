@@ -1,5 +1,6 @@
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { outputsFile } from './deploy.ts';
 import { type Emulator, exportsFor, type Handle, stopEmulator } from './emulator.ts';
 import { STATE } from './paths.ts';
 import { run } from './processes.ts';
@@ -9,6 +10,9 @@ const KEPT = join(STATE, 'kept.json');
 
 /** For a shell to read: the variables that lead to it. */
 export const ENVIRONMENT_FILE = join(STATE, 'env');
+
+/** For `--outputs` of the CLI: what the deployment left. */
+export const OUTPUTS_FILE = join(STATE, 'outputs.json');
 
 /** Leaves an emulator running, so that {@link stopKept} finds it. */
 export async function keepRunning(emulator: Emulator): Promise<void> {
@@ -20,6 +24,7 @@ export async function keepRunning(emulator: Emulator): Promise<void> {
     ENVIRONMENT_FILE,
     variables.map(([name, value]) => `export ${name}=${quote(value)}\n`).join(''),
   );
+  await copyFile(outputsFile(emulator), OUTPUTS_FILE);
   await emulator.letGo();
 }
 
@@ -46,7 +51,7 @@ export async function stopKept(signal: AbortSignal): Promise<string | undefined>
   const kept = await findKept(signal);
   if (kept !== undefined) await stopEmulator(kept);
   await rm(KEPT, { force: true });
-  await rm(ENVIRONMENT_FILE, { force: true });
+  for (const file of [ENVIRONMENT_FILE, OUTPUTS_FILE]) await rm(file, { force: true });
   return kept?.endpoint;
 }
 

@@ -5,10 +5,10 @@ import { join, relative } from 'node:path';
 import { type Arguments, helpText, parseArguments } from './arguments.ts';
 import { gapLines, saveBoard } from './board.ts';
 import { seconds, Transcript } from './console.ts';
-import { architecture, bootstrap, CONTEXT, deploy, type Outputs, outputsFile } from './deploy.ts';
+import { architecture, bootstrap, CONTEXT, deploy, type Outputs } from './deploy.ts';
 import { ACCOUNT, type Emulator, FAILURE_LOGS, REGION, startEmulator, stopEmulator } from './emulator.ts';
 import { EXIT, SandboxError } from './errors.ts';
-import { ENVIRONMENT_FILE, findKept, keepRunning, stopKept } from './kept.ts';
+import { ENVIRONMENT_FILE, findKept, keepRunning, OUTPUTS_FILE, stopKept } from './kept.ts';
 import { ROOT, STATE } from './paths.ts';
 import { playTogether } from './play.ts';
 import { ensurePython } from './python.ts';
@@ -161,7 +161,7 @@ function notReal(ministack: string): string[] {
 
 async function leaveRunning(emulator: Emulator, outputs: Outputs, played: readonly string[]): Promise<void> {
   await keepRunning(emulator);
-  const file = outputsFile(emulator);
+  const file = relative(ROOT, OUTPUTS_FILE);
   transcript.heading(`Left running: ${emulator.endpoint}`);
   transcript.raw(
     [
@@ -172,7 +172,7 @@ async function leaveRunning(emulator: Emulator, outputs: Outputs, played: readon
       ...(played.includes(rollbackDrill.name)
         ? [`npm run -s tocsin -- drill rollback flight-delay --outputs ${file}`]
         : []),
-      `npm run tocsin -- doctor --outputs ${file}`,
+      ...['board', 'status', 'doctor'].map((command) => `npm run -s tocsin -- ${command} --outputs ${file}`),
       ['npx cdk diff', ...CONTEXT.map((value) => `--context ${value}`)].join(' '),
       'npm start -- --stop',
     ].join('\n'),

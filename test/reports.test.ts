@@ -1,4 +1,4 @@
-import { mkdir, stat } from 'node:fs/promises';
+import { mkdir, readFile, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
@@ -10,8 +10,16 @@ import { STORIES, storyBoard, storyReports } from './support/story-reports.ts';
 
 /* The board and the ten reports of the stories, as somebody opens them: in a real browser. */
 
-/** `npm run pictures` has them written where the README shows them. */
-const PICTURES = process.env.TOCSIN_PICTURES ?? join(tmpdir(), 'tocsin-pictures');
+/** Whole pages, for who wants to look at what was tested. */
+const PICTURES = join(tmpdir(), 'tocsin-pictures');
+
+/** What the README shows of them; `npm run pictures` has it written there. */
+const SHOWN = process.env.TOCSIN_PICTURES ?? join(PICTURES, 'readme');
+const README = [
+  { name: 'board', height: 760 },
+  { name: 'data-sick', height: 1690 },
+  { name: 'rollback-sick', height: 1690 },
+] as const;
 
 const NAMES = ['board', 'canary-healthy', ...STORIES.flatMap((gap) => [`${gap}-healthy`, `${gap}-sick`])];
 
@@ -46,5 +54,23 @@ describe.each(NAMES)('the page %s', (name) => {
       violations: [],
     });
     expect((await stat(screenshot)).size).toBeGreaterThan(10_000);
+  });
+});
+
+describe('the pictures of the README', () => {
+  it.each(README)('$name is what the page says at its top', async ({ name, height }) => {
+    const screenshot = join(SHOWN, `${name}.png`);
+    await mkdir(SHOWN, { recursive: true });
+    await look(
+      browser,
+      pages[name] ?? '',
+      { width: 1180, scheme: 'light' },
+      { screenshot, height, full: false, axe: false },
+    );
+    expect((await stat(screenshot)).size).toBeGreaterThan(20_000);
+    const readme = await readFile('README.md', 'utf8');
+    expect(readme).toMatch(new RegExp(`<img [^>]*src="docs/pictures/${name}\\.png"`));
+    // What somebody sees who has not made them anew.
+    expect((await stat(`docs/pictures/${name}.png`)).size).toBeGreaterThan(20_000);
   });
 });
