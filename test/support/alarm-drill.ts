@@ -5,7 +5,7 @@ import { LambdaClient } from '@aws-sdk/client-lambda';
 import { S3Client } from '@aws-sdk/client-s3';
 import { SageMakerClient } from '@aws-sdk/client-sagemaker';
 import { SageMakerRuntimeClient } from '@aws-sdk/client-sagemaker-runtime';
-import { PublishCommand, SNSClient } from '@aws-sdk/client-sns';
+import { SNSClient } from '@aws-sdk/client-sns';
 import { SQSClient } from '@aws-sdk/client-sqs';
 import { mockClient } from 'aws-sdk-client-mock';
 import { expect, vi } from 'vitest';
@@ -25,6 +25,7 @@ import { LocalCloudWatch } from './cloudwatch.ts';
 import { DurableService } from './durable-service.ts';
 import { FakeAws } from './fake-aws.ts';
 import { FakeMessaging } from './fake-messaging.ts';
+import { type Published, published } from './published.ts';
 
 const MINUTE = 60_000;
 
@@ -316,8 +317,8 @@ export class DrillWorld {
     return measurements!;
   }
 
-  get messages(): { Subject: string; Message: string }[] {
-    return this.aws.inputs('sns', PublishCommand) as { Subject: string; Message: string }[];
+  get messages(): Published[] {
+    return published(this.aws);
   }
 
   get events(): unknown[] {

@@ -1,6 +1,6 @@
 import { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
 import { S3Client } from '@aws-sdk/client-s3';
-import { PublishCommand, SNSClient } from '@aws-sdk/client-sns';
+import { SNSClient } from '@aws-sdk/client-sns';
 import {
   type ParityAnswer,
   type ParityDependencies,
@@ -18,6 +18,7 @@ import { DurableService, type Ended } from './durable-service.ts';
 import { Estate } from './estate.ts';
 import { type EstateData, emptyEstate } from './estate-api.ts';
 import { FakeAws } from './fake-aws.ts';
+import { type Published, published } from './published.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
 export const REGION = 'eu-west-1';
@@ -175,8 +176,8 @@ export class ParityWorld {
     return this.evidence<Verdict>('verdict.json');
   }
 
-  get messages(): { Subject: string; Message: string }[] {
-    return this.aws.inputs('sns', PublishCommand) as { Subject: string; Message: string }[];
+  get messages(): Published[] {
+    return published(this.aws);
   }
 
   get events(): { DetailType: string; Detail: unknown; Resources: string[] }[] {

@@ -16,7 +16,7 @@ import {
 } from '@aws-sdk/client-sagemaker';
 import { type InvokeEndpointCommand, SageMakerRuntimeClient } from '@aws-sdk/client-sagemaker-runtime';
 import { SFNClient } from '@aws-sdk/client-sfn';
-import { PublishCommand, SNSClient } from '@aws-sdk/client-sns';
+import { SNSClient } from '@aws-sdk/client-sns';
 import { SSMClient } from '@aws-sdk/client-ssm';
 import { mockClient } from 'aws-sdk-client-mock';
 import { expect } from 'vitest';
@@ -41,6 +41,7 @@ import { tagOperations } from '../../sandbox/sagemaker/tags.ts';
 import { DurableService } from './durable-service.ts';
 import { FakeAws } from './fake-aws.ts';
 import { answerBy, FakeProcedures, failure, type Work } from './fake-procedures.ts';
+import { type Published, published } from './published.ts';
 import { createRandom } from './random.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
@@ -469,8 +470,8 @@ export class RollbackWorld {
       .map((key) => JSON.parse(this.aws.get('evidence', key).body.toString('utf8')));
   }
 
-  get messages(): { Subject: string; Message: string }[] {
-    return this.aws.inputs('sns', PublishCommand) as { Subject: string; Message: string }[];
+  get messages(): Published[] {
+    return published(this.aws);
   }
 
   get events(): unknown[] {

@@ -130,21 +130,11 @@ describe('the message', () => {
       'distance-drift',
       new GateInputError('no such query', { help: 'Set drive.' }),
     );
-    expect(mistake).toMatchInlineSnapshot(`
-      {
-        "attributes": {
-          "drill": "distance-drift",
-          "outcome": "error",
-        },
-        "subject": "Tocsin: alarm drill distance-drift not run",
-        "text": "Drill distance-drift: it could not be run, so nobody knows whether the alarm fires.
-
-      no such query
-
-      What now: Set drive. Then run it again: tocsin drill alarm distance-drift
-      ",
-      }
-    `);
+    expect(mistake).toMatchObject({
+      subject: 'Tocsin: alarm drill distance-drift not run',
+      text: 'Drill distance-drift: it could not be run, so nobody knows whether the alarm fires.\n\nno such query\n\nWhat now: Set drive. Then run it again: tocsin drill alarm distance-drift\n',
+      attributes: { drill: 'distance-drift', outcome: 'error' },
+    });
     expect(drillRefusalMessage('distance-drift', new GateDependencyError('throttled')).text).toMatch(
       /^Drill distance-drift: its run broke off, .*\n\nthrottled\n\nWhat now: Look at what the message names\. Then/,
     );

@@ -114,7 +114,7 @@ describe('the message', () => {
       parityOf(),
       new GateInputError('there are 10,001 things', { help: 'Compare fewer.' }),
     );
-    expect(mistake).toEqual({
+    expect(mistake).toMatchObject({
       subject: 'Tocsin: config parity flight-delay not run',
       text: 'Config parity flight-delay: it could not be run, so nobody knows whether staging is as production.\n\nthere are 10,001 things\n\nWhat now: Compare fewer. Then run it again: tocsin parity flight-delay\n',
       attributes: { parity: 'flight-delay', outcome: 'error' },

@@ -10,7 +10,7 @@ import {
   StopPipelineExecutionCommand,
   UpdateModelPackageCommand,
 } from '@aws-sdk/client-sagemaker';
-import { PublishCommand, SNSClient } from '@aws-sdk/client-sns';
+import { SNSClient } from '@aws-sdk/client-sns';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { canariesOf, parseTrigger } from '../../../functions/holdout-evaluation/canary-request.ts';
 import {
@@ -31,6 +31,7 @@ import { EVALUATION_ENV, EXAMPLES, meanPrediction, prepareExamples } from '../..
 import { FakeAws } from '../../support/fake-aws.ts';
 import { type Behaviour, FakePipelines } from '../../support/fake-pipelines.ts';
 import { FakeSageMaker, sagemakerError } from '../../support/fake-sagemaker.ts';
+import { published } from '../../support/published.ts';
 
 /*
  * The whole workflow over an account in memory, with both implementations of the port. The engine is a stand-in: the
@@ -221,8 +222,7 @@ const evidence = (name: string) => {
   return JSON.parse(aws.get('evidence', key!).body.toString('utf8'));
 };
 
-const messages = () =>
-  aws.inputs('sns', PublishCommand).map((input) => input as { Subject: string; Message: string });
+const messages = () => published(aws);
 
 const copies = () => aws.keys('data', 'known/').filter((key) => key !== 'known/flights.csv');
 
@@ -295,6 +295,16 @@ describe.each(Object.entries(PORTS))('a canary, %s', (_name, { run }) => {
     expectNothingLeft();
     expectNeverDeployable();
     expect(warned).toEqual([]);
+  });
+
+  test('stores a report beside the verdict', async () => {
+    await run();
+    const [key] = aws.keys('evidence', VERDICTS).filter((one) => one.endsWith('/report.html'));
+    const report = aws.get('evidence', key!).body.toString('utf8');
+    expect(key).toBe(`${VERDICTS}${evidence('verdict.json').id}/report.html`);
+    expect(report).toContain('<title>Pipeline canary weekly: pass</title>');
+    expect(report).toContain(`${EXECUTION}/2`);
+    expect(report).not.toContain('could not be drawn');
   });
 
   test('starts the pipeline side by side on both datasets, with the group of the canary', async () => {
@@ -696,7 +706,8 @@ describe('crashes', () => {
       findings: evidence('verdict.json').findings.map(
         ({ check, outcome }: { check: string; outcome: string }) => [check, outcome],
       ),
-      events: aws.keys('evidence', VERDICTS).filter((key) => key.endsWith('announced.json')).length,
+      events: aws.keys('evidence', VERDICTS).filter((key) => /\/announced-[0-9a-f]{8}\.json$/.test(key))
+        .length,
     };
   }
 

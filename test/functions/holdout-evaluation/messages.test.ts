@@ -97,7 +97,7 @@ const awkward = fc.constantFrom(
 
 describe('the notification of a verdict', () => {
   test('of an approved model is short', () => {
-    expect(told(verdictOf('pass', [findingOf('fine', 'pass')]), 'Approved')).toEqual({
+    expect(told(verdictOf('pass', [findingOf('fine', 'pass')]), 'Approved')).toMatchObject({
       subject: 'Tocsin: model flight-delay approved (pass)',
       text: `Model flight-delay: a package is approved (pass).
 
@@ -212,7 +212,7 @@ describe('the notification that there is no verdict', () => {
     const error = new GateInputError('the holdout has not passed its quality gate', {
       help: 'Upload it again.',
     });
-    expect(refusalMessage('flight-delay', PACKAGE, error)).toEqual({
+    expect(refusalMessage('flight-delay', PACKAGE, error)).toMatchObject({
       subject: 'Tocsin: model flight-delay not evaluated',
       text: `Model flight-delay: a package could not be evaluated, so it is not approved.
 

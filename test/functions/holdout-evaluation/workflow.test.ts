@@ -9,7 +9,7 @@ import {
   SageMakerClient,
   UpdateModelPackageCommand,
 } from '@aws-sdk/client-sagemaker';
-import { PublishCommand, SNSClient } from '@aws-sdk/client-sns';
+import { SNSClient } from '@aws-sdk/client-sns';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { EvaluationVerdict } from '../../../functions/holdout-evaluation/identity.ts';
 import type { Measurements, MetricMeasurements } from '../../../functions/holdout-evaluation/measurements.ts';
@@ -30,6 +30,7 @@ import { type Death, DurableService } from '../../support/durable-service.ts';
 import { EVALUATION_ENV, EXAMPLES, meanPrediction, prepareExamples } from '../../support/evaluation.ts';
 import { FakeAws } from '../../support/fake-aws.ts';
 import { FakeSageMaker, sagemakerError } from '../../support/fake-sagemaker.ts';
+import { published } from '../../support/published.ts';
 
 /*
  * The whole workflow over an account in memory, with both implementations of the port. The engine is a stand-in: the
@@ -230,8 +231,7 @@ const verdict = (): EvaluationVerdict => {
   return JSON.parse(aws.get('evidence', key!).body.toString('utf8'));
 };
 
-const messages = () =>
-  aws.inputs('sns', PublishCommand).map((input) => input as { Subject: string; Message: string });
+const messages = () => published(aws);
 
 const updates = () => aws.inputs('sagemaker', UpdateModelPackageCommand);
 
@@ -246,6 +246,24 @@ function expectNothingLeft(): void {
 }
 
 describe.each(Object.entries(PORTS))('an evaluation, %s', (_name, { evaluate }) => {
+  test('stores the report before the verdict, as the stored measurements give it', async () => {
+    const arn = sagemaker.register({ image: BAD });
+    await evaluate(eventOf(arn));
+    const folder = `${VERDICTS}${verdict().id}/`;
+    const stored = aws
+      .inputs('s3', PutObjectCommand)
+      .map((input) => (input as { Key: string }).Key)
+      .filter((key) => key.startsWith(folder));
+    expect(stored.slice(0, 3)).toEqual(
+      ['measurements.json', 'report.html', 'verdict.json'].map((file) => folder + file),
+    );
+    const text = (file: string) => aws.get('evidence', folder + file).body.toString('utf8');
+    const model = dependencies().evaluations.models.get('flight-delay')!;
+    const page = evaluationPage(verdict(), JSON.parse(text('measurements.json')), model);
+    expect(text('report.html')).toBe(renderReport(verdict(), () => page));
+    expect(text('report.html')).toContain('<title>Model flight-delay: fail</title>');
+  });
+
   test('approves a model that meets its thresholds', async () => {
     const arn = sagemaker.register({ image: GOOD, environment: { TOKEN: SECRET, UNIT: 'miles' } });
     const answer = (await evaluate(eventOf(arn))) as EvaluationResult;
@@ -885,7 +903,8 @@ describe('crashes', () => {
       verdicts: verdicts(),
       evidence: aws.objects.get(`evidence/${verdicts()[0]}`)!.map(({ body }) => body.toString('utf8')),
       updates: updates().length,
-      events: aws.keys('evidence', VERDICTS).filter((key) => key.endsWith('announced.json')).length,
+      events: aws.keys('evidence', VERDICTS).filter((key) => /\/announced-[0-9a-f]{8}\.json$/.test(key))
+        .length,
     };
   }
 

@@ -37,7 +37,7 @@ describe('the notification of a verdict', () => {
   test('of good data is short', () => {
     const verdict = verdictOf('pass', [findingOf('fine', 'pass')]);
     const result = resultOf(verdict, CONFIG, WHERE);
-    expect(verdictMessage(result, verdict, CONFIG)).toEqual({
+    expect(verdictMessage(result, verdict, CONFIG)).toMatchObject({
       subject: 'Tocsin: dataset flights accepted (pass)',
       text: `Dataset flights is accepted (pass).
 

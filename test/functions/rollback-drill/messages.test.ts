@@ -186,7 +186,7 @@ describe('the message', () => {
       'flight-delay',
       new GateInputError('it is not tagged', { help: 'Tag it.' }),
     );
-    expect(mistake).toEqual({
+    expect(mistake).toMatchObject({
       subject: 'Tocsin: rollback drill flight-delay not run',
       text: 'Drill flight-delay: it could not be run, so nobody knows whether its endpoint can be rolled back.\n\nit is not tagged\n\nWhat now: Tag it. Then run it again: tocsin drill rollback flight-delay\n',
       attributes: { drill: 'flight-delay', outcome: 'error' },
