@@ -115,17 +115,15 @@ export function boardOf(rows: readonly BoardRow[], observed: readonly Observed[]
   };
 }
 
-function gapOf({ gap, standing, why, stands }: GapStand, now: number): BoardGap {
+function gapOf({ gap, standing, why, since, stands }: GapStand, now: number): BoardGap {
   const all = stands.map((stand) => standJson(stand, now));
   const [worst] = all;
   const nexts = all.flatMap(({ next }) => next ?? []);
-  // All of them pass since the last of them began to.
-  const began = standing === 'pass' ? all.flatMap(({ since }) => since ?? []) : [worst?.since ?? []].flat();
   return {
     gap,
     standing,
     why,
-    ...(began.length > 0 && { since: Math.max(...began) }),
+    ...(since !== undefined && { since }),
     ...(worst?.at !== undefined && { at: worst.at }),
     ...(worst?.verdict !== undefined && { verdict: worst.verdict }),
     ...(worst?.report !== undefined && { report: worst.report }),

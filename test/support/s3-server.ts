@@ -31,7 +31,7 @@ export interface S3Server {
   endpoint: string;
   /** By key; of all buckets together. */
   objects: Map<string, StoredObject>;
-  /** Every change in order: `PUT board/board.json 412`. */
+  /** Every write that was tried, in order: `PUT board/board.json 412`. */
   log: string[];
   close: () => Promise<void>;
 }
@@ -53,7 +53,7 @@ export async function startS3(faultOf: (request: S3Request) => Fault = () => und
     const client = /Credential=([^/]+)/.exec(headers.authorization ?? '')?.[1] ?? '';
     const fault = faultOf({ method, key, client });
     if (typeof fault === 'object') {
-      log.push(`${method} ${key} ${fault.refused}`);
+      if (method === 'PUT') log.push(`${method} ${key} ${fault.refused}`);
       send(response, fault.refused, error(CODES[fault.refused] ?? ''));
       return;
     }

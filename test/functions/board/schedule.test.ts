@@ -117,17 +117,17 @@ const field = (from: number, to: number): fc.Arbitrary<Field> =>
     fc.constant<Field>({ text: '*', matches: () => true }),
     fc
       .integer({ min: from, max: to })
-      .map((only) => ({ text: `${only}`, matches: (value) => value === only })),
+      .map((only) => ({ text: `${only}`, matches: (value: number) => value === only })),
     fc
       .uniqueArray(fc.integer({ min: from, max: to }), { minLength: 2, maxLength: 4 })
-      .map((some) => ({ text: some.join(','), matches: (value) => some.includes(value) })),
+      .map((some) => ({ text: some.join(','), matches: (value: number) => some.includes(value) })),
     fc.tuple(fc.integer({ min: from, max: to }), fc.integer({ min: from, max: to })).map(([a, b]) => ({
       text: `${a}-${b}`,
-      matches: (value) => (a <= b ? value >= a && value <= b : value >= a || value <= b),
+      matches: (value: number) => (a <= b ? value >= a && value <= b : value >= a || value <= b),
     })),
     fc.tuple(fc.integer({ min: from, max: to }), fc.integer({ min: 1, max: 20 })).map(([first, step]) => ({
       text: `${first}/${step}`,
-      matches: (value) => value >= first && (value - first) % step === 0,
+      matches: (value: number) => value >= first && (value - first) % step === 0,
     })),
   );
 
@@ -136,27 +136,27 @@ const lastOf = (day: Date) => new Date(Date.UTC(day.getUTCFullYear(), day.getUTC
 const dayField: fc.Arbitrary<DayField> = fc.oneof(
   field(1, 31).map(({ text, matches }) => ({
     text: { dayOfMonth: text, dayOfWeek: '?' },
-    matches: (day) => matches(day.getUTCDate()),
+    matches: (day: Date) => matches(day.getUTCDate()),
   })),
   field(1, 7).map(({ text, matches }) => ({
     text: { dayOfMonth: '?', dayOfWeek: text },
-    matches: (day) => matches(day.getUTCDay() + 1),
+    matches: (day: Date) => matches(day.getUTCDay() + 1),
   })),
   fc.constant<DayField>({
     text: { dayOfMonth: 'L', dayOfWeek: '?' },
-    matches: (day) => day.getUTCDate() === lastOf(day),
+    matches: (day: Date) => day.getUTCDate() === lastOf(day),
   }),
   fc.tuple(fc.integer({ min: 1, max: 7 }), fc.integer({ min: 1, max: 5 })).map(([weekday, which]) => ({
     text: { dayOfMonth: '?', dayOfWeek: `${weekday}#${which}` },
-    matches: (day) => day.getUTCDay() + 1 === weekday && Math.ceil(day.getUTCDate() / 7) === which,
+    matches: (day: Date) => day.getUTCDay() + 1 === weekday && Math.ceil(day.getUTCDate() / 7) === which,
   })),
   fc.integer({ min: 1, max: 7 }).map((weekday) => ({
     text: { dayOfMonth: '?', dayOfWeek: `${weekday}L` },
-    matches: (day) => day.getUTCDay() + 1 === weekday && day.getUTCDate() + 7 > lastOf(day),
+    matches: (day: Date) => day.getUTCDay() + 1 === weekday && day.getUTCDate() + 7 > lastOf(day),
   })),
   fc.integer({ min: 1, max: 31 }).map((wanted) => ({
     text: { dayOfMonth: `${wanted}W`, dayOfWeek: '?' },
-    matches: (day) => {
+    matches: (day: Date) => {
       // The nearest day of its month that is no Saturday or Sunday; of two as near none is one.
       const candidates = Array.from({ length: lastOf(day) }, (_, index) => index + 1).filter((one) => {
         const weekday = new Date(Date.UTC(day.getUTCFullYear(), day.getUTCMonth(), one)).getUTCDay();

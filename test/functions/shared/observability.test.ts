@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { createLogger, createMetrics } from '../../../functions/shared/observability.ts';
+import { createBoardMetrics, createLogger, createMetrics } from '../../../functions/shared/observability.ts';
 import { captureOutput } from '../../support/fake-aws.ts';
 
 let output: ReturnType<typeof captureOutput>;
@@ -55,6 +55,29 @@ test('metrics are one EMF document, of the subject and of its gate, with nothing
       gate: 'quality-gate',
       dataset: 'weather',
       Errors: 1,
+    },
+  ]);
+});
+
+test('metrics of the board are of all of it, or of one gap', () => {
+  const record = createBoardMetrics();
+  record(undefined, { Rebuilt: 1, Overdue: 0, NotReady: 2 });
+  record('data', { Overdue: 1, Failing: undefined });
+  expect(written()).toMatchObject([
+    {
+      _aws: { CloudWatchMetrics: [{ Namespace: 'Tocsin', Dimensions: [['gate']] }] },
+      gate: 'board',
+      Rebuilt: 1,
+      Overdue: 0,
+      NotReady: 2,
+    },
+    {
+      _aws: {
+        CloudWatchMetrics: [{ Dimensions: [['gate', 'gap']], Metrics: [{ Name: 'Overdue', Unit: 'Count' }] }],
+      },
+      gate: 'board',
+      gap: 'data',
+      Overdue: 1,
     },
   ]);
 });
