@@ -200,7 +200,7 @@ export function ladderFigure(steps: readonly Step[], facts: Facts, drill: Locate
   const named = namedOf(steps, bracket);
   const height = Math.max(8 * ROW, (named.length + 1) * ROW) + 36;
   const [top, bottom] = [24, height - 26];
-  const axis = 126;
+  const axis = 136;
   const all = [1, ...steps.map(({ times }) => times), ...(configured === null ? [] : [configured.times])];
   const [low, high] = [Math.min(...all), Math.max(...all)];
   // A ladder of one rung has a height, too.

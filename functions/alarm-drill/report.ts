@@ -227,7 +227,7 @@ function deliveriesSection({ deliveries }: Measurements): Section | undefined {
     .toSorted((a, b) => (a.topic < b.topic ? -1 : a.topic > b.topic ? 1 : 0))
     .slice(0, ROWS)
     .map(({ topic, receipt, subscribers, failedActions }): Content[] => [
-      clip(topic, NAME),
+      breakable(clip(topic, NAME)),
       receipt === null
         ? html`${badge('fail')} did not arrive`
         : subscribers > 0
@@ -278,14 +278,22 @@ function configurationSection({ findings }: Verdict, { facts }: Measurements, dr
 }
 
 function proofRow({ outcome, check, subject, allowed, observed }: Finding): Content[] {
-  return [badge(outcome), check, clip(subject, NAME), clip(allowed, WORDS), clip(observed, WORDS)];
+  const [of, intended, found] = [clip(subject, NAME), clip(allowed, WORDS), clip(observed, WORDS)].map(
+    breakable,
+  );
+  return [badge(outcome), check, of, intended, found];
+}
+
+/** Names of metrics and ARNs, which have no spaces, may go on in the next line. */
+function breakable(text: string): Html {
+  return html`${text.split(/(?<=[/{=:])/).map((part, index) => html`${index > 0 && html`<wbr>`}${part}`)}`;
 }
 
 function metricsTable({ metrics, readAt }: Facts): Html | false {
   const rows = Object.entries(metrics).map(
     ([id, { metric, exists, near, periods, every, newestAt, extremes }]) => [
       clip(id, NAME),
-      html`${clip(metricText(metric), WORDS)}${!exists && html` (does not exist${near.length > 0 && `; near: ${near.map((one) => clip(metricText(one), NAME)).join(', ')}`})`}`,
+      html`${breakable(clip(metricText(metric), WORDS))}${!exists && html` (does not exist${near.length > 0 && `; near: ${near.map((one) => clip(metricText(one), NAME)).join(', ')}`})`}`,
       formatNumber(periods.asked),
       every === undefined ? 'not known' : `every ${formatDuration(every)}`,
       newestAt === undefined ? 'never' : `${formatDuration(Math.max(0, readAt - newestAt))} before`,
@@ -309,7 +317,7 @@ function toldSection(facts: Facts): Section | undefined {
       one.actions[key].map((arn): Content[] => [
         clip(one.name, NAME),
         one.actions.enabled ? state : `${state} (actions disabled)`,
-        clip(arn, NAME),
+        breakable(clip(arn, NAME)),
         ...targetCells(actions[arn], state),
       ]),
     ),
@@ -369,7 +377,7 @@ function targetCells(target: ActionFacts | undefined, state: string): Content[] 
     .slice(0, LISTED)
     .map(
       ({ protocol, endpoint, pending, filter }) =>
-        html`<div>${clip(protocol, NAME)} ${clip(endpoint, NAME)}${pending && ', not confirmed'}${filter !== undefined && html`, filter <span class="mono">${clip(filter, NAME)}</span>`}</div>`,
+        html`<div>${clip(protocol, NAME)} ${breakable(clip(endpoint, NAME))}${pending && ', not confirmed'}${filter !== undefined && html`, filter <span class="mono">${clip(filter, NAME)}</span>`}</div>`,
     );
   const more = subscriptions.length - some.length;
   return [

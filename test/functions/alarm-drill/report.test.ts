@@ -149,7 +149,7 @@ describe('the stories of the sandbox', () => {
     // The louder, the higher: 5x, 2x, 1.05x as triangles, then 0.95x and 0.5x as rings.
     const ladder = drawing(text, 'Where the alarm fires');
     const fired = numbers(ladder, /class="f-pass" d="M[\d.]+ ([\d.]+)h/g).map(([y]) => y!);
-    const quiet = numbers(ladder, /<circle class="line f-card s-pass" cx="126" cy="([\d.]+)"/g).map(
+    const quiet = numbers(ladder, /<circle class="line f-card s-pass" cx="136" cy="([\d.]+)"/g).map(
       ([y]) => y!,
     );
     expect([fired.length, quiet.length]).toEqual([3, 2]);
