@@ -93,12 +93,12 @@ interface Stop {
   title: string;
   /** What happened there. */
   text: string;
-  went: 'on' | 'stopped' | 'unknown' | 'never';
+  went: 'on' | 'through' | 'stopped' | 'unknown' | 'never';
   /** Whether that is as it should be; undefined: it says nothing. */
   outcome?: FindingOutcome | undefined;
 }
 
-const WENT: Record<Stop['went'], string> = { on: '↓', stopped: '■', unknown: '?', never: '–' };
+const WENT: Record<Stop['went'], string> = { on: '↓', through: '✓', stopped: '■', unknown: '?', never: '–' };
 
 const WIDTH = 340;
 const LINE = 14;
@@ -192,7 +192,7 @@ function knownLane(
     {
       title: result === 'pass' ? 'Came through' : result === 'fail' ? 'Did not come through' : 'Not known',
       text: result === 'pass' ? 'The pipeline makes of it what it should.' : 'See the findings.',
-      went: result === 'pass' ? 'on' : result === 'fail' ? 'stopped' : 'unknown',
+      went: result === 'pass' ? 'through' : result === 'fail' ? 'stopped' : 'unknown',
       outcome: result,
     },
   ];
@@ -208,7 +208,7 @@ function metricsText({ examples, answers }: KnownModel, metrics: readonly Findin
 function controlLane(control: Control, findings: readonly Finding[], { value }: LocatedCanary): Stop[] {
   const outcome = worst(findings.filter(({ check }) => check === 'negative-control'));
   const changes = Object.entries(value.negativeControl.corrupt ?? {}).map(
-    ([column, expression]) => `${column} is now ${expression}`,
+    ([column, expression]) => `${column} = ${expression}`,
   );
   const dataset: Stop = {
     title: 'Dataset',

@@ -4,7 +4,7 @@ import { type Html, html } from '../shared/report/html.ts';
 import { tableOf } from '../shared/report/verdict-page.ts';
 import type { MetricMeasurements, MetricResult } from './measurements.ts';
 import type { MetricName } from './metric.ts';
-import { short } from './report-rows.ts';
+import { isNumber, short, ticksOf } from './report-rows.ts';
 
 /*
  * How a model answered its holdout, as pictures: curves, histograms, confusions. Pure.
@@ -96,7 +96,8 @@ function recallPlot(
       chance !== undefined && threshold(frame, { y: chance }, 's-soft'),
       path(
         frame,
-        recall.map((value, index) => [value, precision[index] ?? Number.NaN]),
+        // The first point is no answer of the model: where nothing is found yet, precision is 1 by convention.
+        recall.slice(1).map((value, index) => [value, precision[index + 1] ?? Number.NaN]),
         's-a',
       ),
     ],
@@ -113,7 +114,7 @@ function calibrationPlot(
   { predicted, observed, examples }: NonNullable<Curves['calibration']>,
   error?: number,
 ): Html {
-  const most = Math.max(...examples);
+  const most = Math.max(...examples, 1);
   const gaps = predicted.map((value, index) => Math.abs(value - (observed[index] ?? value)));
   const worst = gaps.indexOf(Math.max(...gaps));
   const [foretold, came] = [predicted[worst] ?? 0, observed[worst] ?? 0];
@@ -240,7 +241,7 @@ function rangeText(edges: readonly number[], bin: number): string {
 
 /** A histogram of prediction minus label. */
 export function residualPlot({ edges, counts }: NonNullable<Curves['residuals']>): Html {
-  if (!edges.every(Number.isFinite)) {
+  if (!edges.every(isNumber)) {
     return html`<p>The residuals are too large to be drawn.</p>`;
   }
   const domain = spread([...edges, 0]);
@@ -254,22 +255,22 @@ export function residualPlot({ edges, counts }: NonNullable<Curves['residuals']>
   // All are equal: the bin has no width.
   const margin = from === to ? (domain[1] - domain[0]) / 80 : 0;
   return plot({
-    title: 'Residuals',
+    title: 'Histogram of residuals',
     note: 'prediction minus label: right of zero the model predicts too much',
     description: `From ${short(edges[0] ?? 0)} to ${short(edges.at(-1) ?? 0)}; ${below} in bins below zero, ${above} in bins above it. The fullest bin, ${short(from)} to ${short(to)}, has ${formatShare((counts[tallest] ?? 0) / total)} of ${countOf(total, 'example')}.`,
-    x: { label: 'prediction minus label', domain, format: short },
+    x: { label: 'prediction minus label', domain, names: ticksOf(domain, 340 - 44 - 10) },
     y: { label: 'examples', domain: [0, Math.max(...counts, 1)], format: compact },
     draw: (frame) => [
       counts.map((value, index) =>
         bar(
           frame,
           { from: (edges[index] ?? 0) - margin, to: (edges[index + 1] ?? 0) + margin, value },
-          'f-a',
+          'f-fill-a',
         ),
       ),
-      threshold(frame, { x: 0 }, 's-ink'),
+      html`<path class="line s-ink" d="M${frame.x(0)} ${frame.top}V${frame.bottom}"/>`,
     ],
-    legend: [{ className: 's-ink dash', kind: 'line', text: 'zero: as predicted' }],
+    legend: [{ className: 's-ink', kind: 'line', text: 'zero: as predicted' }],
   });
 }
 

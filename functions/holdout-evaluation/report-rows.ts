@@ -69,7 +69,7 @@ export function requiredRow(
   };
 }
 
-/** `0.559, 95% interval 0.554 to 0.564` */
+/** `0.559 (95%: 0.554 to 0.564)` */
 export function intervalText(
   observed: string,
   interval: Finding['interval'] | null,
@@ -77,7 +77,7 @@ export function intervalText(
 ): string {
   if (!interval || !isNumber(interval.low) || !isNumber(interval.high)) return observed;
   const { low, high } = formatInterval(interval, limits);
-  return `${observed}, ${formatShare(interval.confidence)} interval ${low} to ${high}`;
+  return `${observed} (${formatShare(interval.confidence)}: ${low} to ${high})`;
 }
 
 /**
@@ -120,20 +120,20 @@ function legendOf(rows: readonly Row[], reference: string | undefined): LegendIt
 function rowOf({ outcome, estimate, interval, atLeast, atMost, reference, ...said }: Row, top: number): Html {
   const limits = [atLeast, atMost].filter(isNumber);
   const ends = [interval?.low, interval?.high, estimate, reference].filter(isNumber);
-  const scale = scaleLinear(spread([...limits, ...ends], 0.12), [EDGE, WIDTH - EDGE]);
+  const domain = spread([...limits, ...ends], 0.12);
+  const scale = scaleLinear(domain, [EDGE, WIDTH - EDGE]);
   const x = (value: number) => px(scale(value));
   const frame: Frame = { x, y: () => 0, left: EDGE, right: WIDTH - EDGE, top: 0, bottom: 0 };
   const at = top + 58;
   const [from, to] = [isNumber(atLeast) ? x(atLeast) : EDGE, isNumber(atMost) ? x(atMost) : WIDTH - EDGE];
-  const ticks = scale.ticks(4);
-  const tickText = tickTextOf(ticks, scale.tickFormat(4));
+  const ticks = ticksOf(domain, WIDTH - 2 * EDGE);
   const bounds = interval ?? { low: Number.NaN, high: Number.NaN };
   return html`
 <text x="4" y="${top + 14}" font-weight="600">${clip(said.name, 40)}</text><text class="f-${outcome}" x="${WIDTH - 4}" y="${top + 14}" text-anchor="end" font-weight="600">${MARKS[outcome]}</text>
 <text x="4" y="${top + 29}">${clip(said.observed, 58)}</text>
 <text class="soft" x="4" y="${top + 43}">${clip(said.allowed, 58)}</text>
 ${limits.length > 0 && html`<rect class="f-line" x="${from}" y="${at - 7}" width="${px(Math.max(to - from, 0))}" height="14"/>`}
-<path class="axis" d="M${EDGE} ${at + 9}H${WIDTH - EDGE}${ticks.map((tick) => `M${x(tick)} ${at + 9}v3`).join('')}"/>
+<path class="axis" d="M${EDGE} ${at + 9}H${WIDTH - EDGE}${ticks.map((tick) => `M${x(tick.at)} ${at + 9}v3`).join('')}"/>
 ${limits.map((limit) => html`<path class="line s-ink" d="M${x(limit)} ${at - 9}V${at + 9}"/>`)}
 ${
   isNumber(estimate) &&
@@ -141,13 +141,26 @@ ${
     ? whisker(frame, { low: bounds.low, estimate, high: bounds.high }, at, outcome)
     : html`<circle class="f-${outcome}" cx="${x(estimate)}" cy="${at}" r="3.5"/>`)
 }${isNumber(reference) && html`<circle class="line s-b f-card" cx="${x(reference)}" cy="${at}" r="4"/>`}
-${ticks.map((tick) => html`<text class="soft" x="${x(tick)}" y="${at + 22}" text-anchor="middle" font-size="10">${tickText(tick)}</text>`)}`;
+${ticks.map((tick) => html`<text class="soft" x="${x(tick.at)}" y="${at + 22}" text-anchor="middle" font-size="10">${tick.name}</text>`)}`;
 }
 
-/** Decimals that tell the ticks apart; powers where digits would be many. */
-function tickTextOf(ticks: readonly number[], usual: (tick: number) => string): (tick: number) => string {
-  return ticks.some((tick) => usual(tick).length > 9) ? short : usual;
+/** Ticks of a scale with their texts, as many as have room side by side, at most five or so. */
+export function ticksOf(domain: readonly [number, number], width: number): { at: number; name: string }[] {
+  const scale = scaleLinear(domain, [0, width]);
+  for (let count = 5; count > 1; count--) {
+    const usual = scale.tickFormat(count);
+    const places = scale.ticks(count);
+    // Decimals that tell them apart; powers where digits would be many.
+    const text = places.some((at) => usual(at).length > 9) ? short : usual;
+    const ticks = places.map((at) => ({ at, name: text(at) }));
+    const step = Math.abs(scale(places[1] ?? Number.POSITIVE_INFINITY) - scale(places[0] ?? 0));
+    if (ticks.every(({ name }) => CHARACTER * (name.length + 1) <= step)) return ticks;
+  }
+  return [];
 }
+
+/** Width of a digit, in units of a drawing. */
+const CHARACTER = 6.5;
 
 /** Few characters: `0.0823`, `12,345`, `1.2e+9`. */
 export function short(value: number): string {
@@ -157,7 +170,7 @@ export function short(value: number): string {
     : formatNumber(Number(value.toPrecision(3)));
 }
 
-/** JSON has null for what is not finite. */
+/** Whether it has a place on a scale. JSON has null for what is not finite, and differences of the largest overflow. */
 export function isNumber(value: number | null | undefined): value is number {
-  return typeof value === 'number' && Number.isFinite(value);
+  return typeof value === 'number' && Math.abs(value) < 1e300;
 }

@@ -5,7 +5,7 @@ import { badge, type Section, tableOf } from '../shared/report/verdict-page.ts';
 import type { FindingOutcome } from '../shared/verdict.ts';
 import type { MetricResult } from './measurements.ts';
 import { queryName, rangeOf } from './metric.ts';
-import { isNumber, type Row, requiredRow, short } from './report-rows.ts';
+import { isNumber, type Row, requiredRow, ticksOf } from './report-rows.ts';
 import { type LocatedModel, queryOf, type Requirement } from './schema.ts';
 
 /*
@@ -23,6 +23,7 @@ interface Slice extends Row {
 /** All slices of one column or expression, under one threshold. */
 interface Slicing {
   title: string;
+  metric: string;
   requirement: Requirement;
   range: ReturnType<typeof rangeOf>;
   /** Worst first; those without a value at the end. */
@@ -36,6 +37,10 @@ const PLOTS = 8;
 const SLICES_OF_ALL = 160;
 const SLICES = 40;
 const THIN = 100;
+
+/** Room for the values, and for the numbers of examples. */
+const LEFT = 96;
+const RIGHT = 54;
 
 /** Characters of a value beside its dot, and elsewhere. */
 const NAME = 14;
@@ -81,6 +86,7 @@ function slicingsOf(results: readonly MetricResult[], model: LocatedModel): Slic
         .toSorted((a, b) => (a.margin === b.margin ? 0 : a.margin - b.margin));
       return {
         title: `${name} by ${by}`,
+        metric: name,
         requirement,
         range: rangeOf(query.metric, task),
         slices,
@@ -99,7 +105,7 @@ function marginOf(value: number, { atLeast, atMost }: Requirement): number {
   );
 }
 
-function slicingPlot({ title, requirement, range, slices }: Slicing, most: number): Html {
+function slicingPlot({ title, metric, requirement, range, slices }: Slicing, most: number): Html {
   const shortTitle = clip(title, 2 * LONG_NAME);
   const valued = slices.filter(({ estimate }) => isNumber(estimate));
   const drawn = valued.slice(0, most);
@@ -111,13 +117,14 @@ function slicingPlot({ title, requirement, range, slices }: Slicing, most: numbe
   const limits = [requirement.atLeast, requirement.atMost].filter((limit) => limit !== undefined);
   const values = drawn.flatMap(({ estimate, interval }) => [estimate, interval?.low, interval?.high]);
   const [low, high] = spread([...limits, ...values.filter(isNumber)], 0.05);
+  const domain = [Math.max(low, range[0] ?? low), Math.min(high, range[1] ?? high)] as const;
   const count = (outcome: FindingOutcome) => slices.filter((slice) => slice.outcome === outcome).length;
   const missed = count('fail');
   const open = count('inconclusive');
   const summary = [
     `${formatNumber(slices.length)} judged`,
     `${formatNumber(missed)} ${missed === 1 ? 'misses' : 'miss'} the threshold`,
-    ...(open > 0 ? [`${formatNumber(open)} cannot be told`] : []),
+    ...(open > 0 ? [`${formatNumber(open)} ${open === 1 ? 'is' : 'are'} inconclusive`] : []),
   ].join(', ');
   const last = drawn.at(-1) ?? first;
   const more = valued.length - drawn.length;
@@ -127,13 +134,12 @@ function slicingPlot({ title, requirement, range, slices }: Slicing, most: numbe
     note: `${summary}; ${first.allowed} required. Worst first${more > 0 ? `, ${formatNumber(more)} better ones not drawn` : ''}; examples of each on the right.`,
     description: `${summary}; ${first.allowed} is required. The worst drawn is ${clip(first.value, LONG_NAME)} with ${first.observed}, the best ${clip(last.value, LONG_NAME)} with ${last.observed}.`,
     height: 52 + 17 * drawn.length,
-    left: 96,
-    right: 54,
+    left: LEFT,
+    right: RIGHT,
     x: {
-      label: shortTitle.slice(0, 40),
-      domain: [Math.max(low, range[0] ?? low), Math.min(high, range[1] ?? high)],
-      ticks: 4,
-      format: short,
+      label: clip(metric, LONG_NAME),
+      domain,
+      names: ticksOf(domain, 340 - LEFT - RIGHT),
     },
     y: {
       label: '',
@@ -148,9 +154,11 @@ function slicingPlot({ title, requirement, range, slices }: Slicing, most: numbe
       drawn.map(({ estimate, interval, outcome, examples }, index) => {
         const y = frame.y(rowAt(index));
         const at = estimate as number;
-        const { low: from = at, high: to = at } = interval ?? {};
+        const bounds = interval ?? { low: at, high: at };
+        // An end without a place is beyond the edge.
+        const end = (value: number) => (isNumber(value) ? value : Number.NaN);
         return [
-          whisker(frame, { low: from, estimate: at, high: to }, y, outcome),
+          whisker(frame, { low: end(bounds.low), estimate: at, high: end(bounds.high) }, y, outcome),
           html`<text class="soft" x="336" y="${px(y + 3.5)}" text-anchor="end" font-size="10">${formatNumber(examples)}</text>`,
         ];
       }),

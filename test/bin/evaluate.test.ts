@@ -127,7 +127,7 @@ describe('tocsin evaluate on files', () => {
     const error = await failure(evaluate(local({ out: path('good.csv') }), io));
     expect(error).toBeInstanceOf(GateInputError);
     expect(error.message).toBe(
-      `verdict ${path('good.csv/verdict.json')}: a file is where a directory is expected`,
+      `measurements ${path('good.csv/measurements.json')}: a file is where a directory is expected`,
     );
   });
 
@@ -150,6 +150,10 @@ describe('tocsin evaluate on files', () => {
       examples: ROWS,
       metrics: { seed: verdict.id },
     });
+    const report = await readFile(path('out/report.html'), 'utf8');
+    expect(report).toContain('<title>Model delay: pass</title>');
+    expect(report).toContain(`${path('good.csv')}, sha256 ${verdict.inputs.predictions.sha256}`);
+    expect(report).toContain('aria-label="ROC curve. The area below the curve is ');
     const again = capture();
     await evaluate(local({ json: true }), again);
     expect(again.out()).toBe(io.out());

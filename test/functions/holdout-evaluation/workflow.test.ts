@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
-import { S3Client } from '@aws-sdk/client-s3';
+import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import {
   CreateModelCommand,
   CreateTransformJobCommand,
@@ -13,6 +13,7 @@ import { SNSClient } from '@aws-sdk/client-sns';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { EvaluationVerdict } from '../../../functions/holdout-evaluation/identity.ts';
 import type { Measurements, MetricMeasurements } from '../../../functions/holdout-evaluation/measurements.ts';
+import { evaluationPage } from '../../../functions/holdout-evaluation/report.ts';
 import { parseRequest } from '../../../functions/holdout-evaluation/request.ts';
 import { type EvaluationResult, parseEvaluations } from '../../../functions/holdout-evaluation/schema.ts';
 import {
@@ -24,6 +25,7 @@ import { durableHandler } from '../../../functions/shared/durable.ts';
 import { GateDependencyError } from '../../../functions/shared/errors.ts';
 import { EvidenceStore } from '../../../functions/shared/evidence.ts';
 import { InProcessWorkflow } from '../../../functions/shared/in-process.ts';
+import { renderReport } from '../../../functions/shared/report/verdict-page.ts';
 import { WorkBucket } from '../../../functions/shared/work.ts';
 import { OutOfTimeError } from '../../../functions/shared/workflow.ts';
 import { type Death, DurableService } from '../../support/durable-service.ts';
