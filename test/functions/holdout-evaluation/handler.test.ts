@@ -138,7 +138,7 @@ describe('in one invocation', () => {
       }),
     ]);
     expect(metrics()[0]._aws.CloudWatchMetrics).toEqual([
-      expect.objectContaining({ Namespace: 'Tocsin', Dimensions: [['gate', 'model']] }),
+      expect.objectContaining({ Namespace: 'Tocsin', Dimensions: [['gate', 'model'], ['gate']] }),
     ]);
   });
 
