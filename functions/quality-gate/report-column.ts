@@ -1,10 +1,11 @@
-import { capital, clip, formatNumber, formatShare, listOf } from '../shared/format.ts';
+import { capital, clip, formatNumber, formatShare } from '../shared/format.ts';
 import type { ColumnProfile, Distribution, NumericDistribution } from '../shared/profile.ts';
 import { figure, type LegendItem, px } from '../shared/report/chart.ts';
 import { type Content, type Html, html } from '../shared/report/html.ts';
 import { badge } from '../shared/report/verdict-page.ts';
 import { type Finding, type FindingOutcome, sortFindings } from '../shared/verdict.ts';
-import { type Counted, histogram, pointText } from './report-histogram.ts';
+import { pointText } from './report-axis.ts';
+import { type Counted, histogram } from './report-histogram.ts';
 
 /*
  * What the report shows of one column: its values against the baseline, and the shares that a contract limits. Pure.
@@ -48,7 +49,7 @@ export function columnCard(column: ReportedColumn): Html {
   const legend = [
     ...(values?.legend ?? (shares.length > 0 ? [BARS] : [])),
     ...(before === undefined ? [] : [BASELINE]),
-    ...(shares.some(({ limit }) => limit !== undefined) ? [LIMIT] : []),
+    ...(shares.some(({ limit = 0 }) => limit > 0) ? [LIMIT] : []),
   ];
   return figure(
     {
@@ -57,9 +58,9 @@ export function columnCard(column: ReportedColumn): Html {
       legend,
     },
     [
-      values?.drawing ?? html`<p class="note">${whyNoValues(column)}</p>`,
+      values?.drawing ?? html`<p class="note"><small>${whyNoValues(column)}</small></p>`,
       shares.length > 0 && sharesDrawing(clip(name, 80), shares, before !== undefined),
-      html`<p class="note">${factsOf(column)}</p>`,
+      html`<p class="note"><small>${factsOf(column)}</small></p>`,
     ],
   );
 }
@@ -81,13 +82,14 @@ function factsOf({ now, before }: ReportedColumn): string {
   const mean = (side: ColumnProfile | undefined) =>
     side?.mean === undefined ? undefined : pointText(side.type, side.mean);
   const [one, many] = [mean(now), distinct(now)];
-  return listOf(
-    [
-      many === undefined ? undefined : `${many} distinct${was(distinct(before))}`,
-      one === undefined ? undefined : `mean ${one}${was(mean(before))}`,
-    ].filter((text) => text !== undefined),
-    '·',
-  );
+  return [
+    many === undefined ? [] : `${many} distinct${was(distinct(before))}`,
+    one === undefined ? [] : `mean ${one}${was(mean(before))}`,
+    now?.nulls === 0 && (before?.nulls ?? 0) === 0 ? 'no null' : [],
+    now?.zeros === 0 && now.count > 0 && (before?.zeros ?? 0) === 0 ? 'no zero' : [],
+  ]
+    .flat()
+    .join(' · ');
 }
 
 // ---------------------------------------------------------------------------------------------------------
@@ -137,6 +139,8 @@ function beyondCells({ cells, atomCounts }: NumericDistribution): number {
 /** One value, or all others; shares of the rows. */
 interface Category {
   label: string;
+  /** All that are not among the most frequent: no bar, since it would be longer than all others. */
+  rest?: true;
   batch: number;
   /** Undefined where the baseline does not list it, though it may have had it. */
   baseline: number | undefined;
@@ -176,14 +180,17 @@ function categoriesOf({ now, before, counted, rows, baselineRows }: ReportedColu
   };
   const left = Math.max(now?.distinct.value ?? 0, before?.distinct.value ?? 0) - top.length;
   const sorted = top.toSorted((a, b) => (b.baseline ?? -1) - (a.baseline ?? -1) || b.batch - a.batch);
-  return left > 0 ? [...sorted, { label: `all ${formatNumber(left)} others`, ...other }] : sorted;
+  return left > 0 ? [...sorted, { label: `${formatNumber(left)} others`, rest: true, ...other }] : sorted;
 }
 
 const ROW = 20;
 
 function categoriesDrawing({ name, now, before }: ReportedColumn, values: readonly Category[]): Html {
   const compared = now !== undefined && before !== undefined;
-  const most = Math.max(...values.map(({ batch, baseline = 0 }) => Math.max(batch, baseline)), 1e-9);
+  const most = Math.max(
+    ...values.map(({ batch, baseline = 0, rest }) => (rest ? 0 : Math.max(batch, baseline))),
+    1e-9,
+  );
   const width = (share: number) => px((share / most) * 142);
   const rect = (y: number, share: number, height: number, className: string) =>
     share > 0 &&
@@ -197,7 +204,7 @@ function categoriesDrawing({ name, now, before }: ReportedColumn, values: readon
   return html`<svg viewBox="0 0 340 ${values.length * ROW + 4}" role="img" aria-label="${`${clip(name, 80)}. Shares of the rows: ${values.map(label).join(', ')}.`}">
 ${values.map((one, index) => {
   const y = index * ROW + 3;
-  return html`<text x="98" y="${y + 11}" text-anchor="end">${fitted(shownText(one.label), 92)}</text>${rect(y, one.batch, compared ? 7 : 14, 'f-a')}${rect(compared ? y + 8 : y, one.baseline ?? 0, compared ? 6 : 14, 'f-fill-b s-b')}<text class="soft" x="340" y="${y + 11}" text-anchor="end">${numbersOf(one)}</text>
+  return html`<text x="98" y="${y + 11}" text-anchor="end">${fitted(shownText(one.label), 94)}</text>${one.rest !== true && [rect(y, one.batch, compared ? 7 : 14, 'f-a'), rect(compared ? y + 8 : y, one.baseline ?? 0, compared ? 6 : 14, 'f-fill-b s-b')]}<text class="soft" x="340" y="${y + 11}" text-anchor="end">${numbersOf(one)}</text>
 `;
 })}</svg>`;
 }
@@ -245,7 +252,7 @@ const SHARE_CHECKS: Record<string, string> = {
   pattern: 'not of the pattern',
   length: 'not of the length',
   'new-categories': 'new values',
-  'vanished-categories': 'vanished values (of the baseline)',
+  'vanished-categories': 'vanished, of the baseline',
 };
 
 /** Shares that matter: nulls, zeros and the most frequent value in any case, and what is limited and not just zero. */
@@ -269,17 +276,15 @@ function sharesOf({ now, rows, before, baselineRows, findings }: ReportedColumn)
   const counted = (['nulls', 'zeros'] as const).flatMap((key) =>
     now[key] === undefined ? [] : [entry(key, key, share(now, key), share(before, key))],
   );
+  const { dominant } = now;
+  // Zeros have a bar already, and categories one each.
+  const numeric = now.type !== 'string' && now.type !== 'boolean';
+  const notable = numeric && dominant?.value !== '0' && (dominant?.share ?? 0) >= NOTABLE;
+  const value = dominant?.value === undefined ? '' : ` "${dominant.value}"`;
   const frequent =
-    now.dominant === undefined
-      ? []
-      : [
-          entry(
-            `most frequent${now.dominant.value === undefined ? '' : ` "${now.dominant.value}"`}`,
-            'dominant',
-            now.dominant.share,
-            before?.dominant?.share,
-          ),
-        ];
+    dominant !== undefined && (notable || asked('dominant') !== undefined)
+      ? [entry(`most frequent${value}`, 'dominant', dominant.share, before?.dominant?.share)]
+      : [];
   const others = Object.entries(SHARE_CHECKS).flatMap(([check, label]) => {
     const finding = asked(check);
     if (finding?.value === undefined || (finding.value === 0 && finding.outcome === 'pass')) return [];
@@ -287,18 +292,24 @@ function sharesOf({ now, rows, before, baselineRows, findings }: ReportedColumn)
       check === 'empty' || check === 'nan' || check === 'invalid' ? share(before, check) : undefined;
     return [entry(label, check, finding.value, was)];
   });
-  return [...counted, ...frequent, ...others];
+  // Where there are none, and none were to be expected, words are enough.
+  return [...counted, ...frequent, ...others].filter(({ batch, baseline, limit }) =>
+    [batch, baseline, limit].some((one) => one !== undefined && one > 0),
+  );
 }
 
+/** A value of a column of numbers that is said to be frequent, whether or not the contract asks. */
+const NOTABLE = 0.1;
 const SHARE_ROW = 36;
+/** What a full bar may stand for. */
+const FULL = [0.02, 0.05, 0.1, 0.25, 0.5, 1];
 
 function sharesDrawing(name: string, shares: readonly Share[], compared: boolean): Html {
   const most = Math.max(
-    0.01,
     ...shares.flatMap(({ batch = 0, baseline = 0, limit = 0 }) => [batch, baseline, limit]),
   );
-  // As wide as the largest share needs, with a little room for the mark of a limit.
-  const width = (share: number) => px((share / most) * 334);
+  const full = FULL.find((share) => share >= most) ?? 1;
+  const width = (share: number) => px((share / full) * 336);
   const rect = (y: number, share: number | undefined, className: string) =>
     share !== undefined &&
     share > 0 &&
@@ -311,13 +322,15 @@ function sharesDrawing(name: string, shares: readonly Share[], compared: boolean
     outcome === 'fail' ? '✗ ' : outcome === 'warn' ? '! ' : outcome === 'inconclusive' ? '? ' : '';
   const words = (one: Share) =>
     `${clip(one.label, 60)} ${one.batch === undefined ? 'unknown' : formatShare(one.batch, one.limit)}${one.baseline === undefined ? '' : ` (baseline ${formatShare(one.baseline)})`}${limitText(one)}`;
-  return html`<svg viewBox="0 0 340 ${shares.length * SHARE_ROW + 4}" role="img" aria-label="${`${name}. ${capital(shares.map(words).join('; '))}.`}">
+  const height = shares.length * SHARE_ROW + 18;
+  return html`<svg viewBox="0 0 340 ${height}" role="img" aria-label="${`${name}. ${capital(shares.map(words).join('; '))}.`}">
 ${shares.map((one, index) => {
   const y = index * SHARE_ROW;
   const text = numbersOf(one);
-  const x = one.limit === undefined ? undefined : px(2 + (one.limit / most) * 334);
+  // None allowed is said in words: a mark at the very beginning would look like a bar.
+  const x = one.limit === undefined || one.limit === 0 ? undefined : px(2 + width(one.limit));
   return html`<text class="${one.outcome === 'fail' ? 'f-fail' : ''}" x="2" y="${y + 14}">${fitted(`${mark(one)}${one.label}${limitText(one)}`, 330 - text.length * 6.4)}</text><text x="338" y="${y + 14}" text-anchor="end">${text}</text>
-<path class="grid" d="M2 ${y + 33}H338"/>${rect(y + 18, one.batch, 'f-a')}${rect(y + 26, one.baseline, 'f-fill-b s-b')}${x !== undefined && html`<path class="line dash s-fail" d="M${x} ${y + 17}V${y + 35}"/>`}
+<rect class="f-line" x="2" y="${y + 19}" width="336" height="14" opacity="0.4"/>${rect(y + 19, one.batch, 'f-a')}${rect(y + 26, one.baseline, 'f-fill-b s-b')}${x !== undefined && html`<path class="line dash s-fail" d="M${x} ${y + 16}V${y + 36}"/>`}
 `;
-})}</svg>`;
+})}<text class="soft" x="338" y="${height - 3}" text-anchor="end">full width: ${formatShare(full)} of the rows</text></svg>`;
 }

@@ -6,8 +6,8 @@ import { badge, type Section, tableOf, type VerdictPage } from '../shared/report
 import { type Finding, type FindingOutcome, type Interval, sortFindings } from '../shared/verdict.ts';
 import type { QualityVerdict } from './gate.ts';
 import type { Measurements } from './profile.ts';
+import { pointText } from './report-axis.ts';
 import { columnCard, fitted, type ReportedColumn } from './report-column.ts';
-import { pointText } from './report-histogram.ts';
 import type { LocatedContract } from './schema.ts';
 
 /*
@@ -57,8 +57,10 @@ export function qualityPage(evidence: QualityEvidence): VerdictPage {
     sections: [
       cards('Columns that did not pass', failing),
       driftSection(evidence),
-      cards('Columns that are compared with the baseline', drifting),
-      cards('Other columns', others),
+      cards(
+        drifting.length === 0 ? 'Columns' : 'Columns that passed, those compared with the baseline first',
+        [...drifting, ...others],
+      ),
       left.length === 0
         ? undefined
         : {
@@ -173,22 +175,27 @@ function samplesSection(
   findings: readonly Finding[],
   columns: readonly ReportedColumn[],
 ): Section | undefined {
-  const rows = sortFindings([...findings]).flatMap(({ outcome, subject, check, samples = [] }) =>
-    samples.map(({ file, row, value }): Content[] => [
+  const samples = sortFindings([...findings]).flatMap((finding) =>
+    (finding.samples ?? []).map((sample) => ({ finding, sample })),
+  );
+  if (samples.length === 0) return undefined;
+  const files = samples.some(({ sample }) => sample.file !== undefined);
+  const rows = samples
+    .slice(0, SAMPLE_ROWS)
+    .map(({ finding: { outcome, subject, check }, sample }) => [
       badge(outcome),
       clip(subject, 80),
       check,
-      file === undefined ? '' : clip(file, 120),
-      formatNumber(row),
-      value === undefined ? '' : html`<span class="mono">${clip(value, 80)}</span>`,
-    ]),
-  );
-  if (rows.length === 0) return undefined;
-  const more = rows.length - SAMPLE_ROWS;
+      ...(files ? [clip(sample.file ?? '', 120)] : []),
+      formatNumber(sample.row),
+      sample.value === undefined ? '' : html`<span class="mono">${clip(sample.value, 80)}</span>`,
+    ]);
+  const more = samples.length - rows.length;
   const secret = columns.some(({ pii }) => pii);
+  const head = ['outcome', 'subject', 'check', ...(files ? ['file'] : []), { n: 'row' }, 'value'];
   return {
     title: 'Rows to look at',
-    body: html`${tableOf('The first rows that break each rule', ['check', 'subject', 'rule', 'file', { n: 'row' }, 'value'], rows.slice(0, SAMPLE_ROWS))}${more > 0 && html`<p>And ${more} more, in verdict.json.</p>`}${secret && html`<p class="soft">Values of columns that the contract marks as personal data are not shown.</p>`}`,
+    body: html`${tableOf('The first rows that break each rule', head, rows)}${more > 0 && html`<p>And ${more} more, in verdict.json.</p>`}${secret && html`<p class="soft">Values of columns that the contract marks as personal data are not shown.</p>`}`,
   };
 }
 
@@ -208,6 +215,8 @@ const WIDTH = 680;
 const ROW = 24;
 const HEAD = 20;
 const [NAMES_END, TEXT_START] = [226, 534];
+/** Where the scale begins: a hundredth of a limit. */
+const LEAST = 0.01;
 
 /** How far columns have moved, all in one picture: as multiples of their limits, since each measure has a unit of its own. */
 function driftSection({ verdict, baseline }: QualityEvidence): Section | undefined {
@@ -255,7 +264,7 @@ function driftFigure(effects: readonly Effect[]): Html {
   const confidence = effects[0]?.interval.confidence ?? 0;
   const largest = Math.max(...effects.map(({ interval, limit }) => interval.high / limit));
   // In powers of ten of the limit: from a hundredth of it to beyond the largest.
-  const [least, most] = [-2, Math.max(1, Math.ceil(Math.log10(largest)))];
+  const [least, most] = [Math.log10(LEAST), Math.max(1, Math.ceil(Math.log10(largest)))];
   const x = (ratio: number) => {
     const power = ratio > 0 ? Math.log10(ratio) : least;
     return px(
@@ -266,7 +275,7 @@ function driftFigure(effects: readonly Effect[]): Html {
   };
   const powers = Array.from({ length: most - least + 1 }, (_, index) => least + index);
   const shown = powers.filter(
-    (power) => powers.length <= 5 || power === 0 || power === least || power === most,
+    (power) => powers.length <= 7 || power === 0 || power === least || power === most,
   );
   const bottom = HEAD + effects.length * ROW;
   return figure(
@@ -295,16 +304,20 @@ function effectRow(
   y: number,
   x: (ratio: number) => number,
 ): Html {
-  const { outcome } = finding;
+  const { outcome, observed } = finding;
   const [low, middle, high] = [
     x(interval.low / limit),
     x(interval.estimate / limit),
     x(interval.high / limit),
   ];
-  const said = formatInterval(interval, [limit]);
+  // What reaches below the scale, to zero perhaps, has no end there.
+  const start = interval.low / limit < LEAST ? `M${low + 5} ${y - 4}l-5 4l5 4` : `M${low} ${y - 4}v8`;
+  const end = interval.high / limit < LEAST ? '' : `M${high} ${y - 4}v8`;
+  const dot =
+    interval.estimate / limit >= LEAST && html`<circle class="f-${outcome}" cx="${middle}" cy="${y}" r="4"/>`;
   return html`<path class="grid" d="M0 ${y + ROW / 2}H${WIDTH}"/><text class="f-${outcome}" x="2" y="${y + 4}">${MARKS[outcome]}</text><text x="16" y="${y + 4}">${fitted(name, NAMES_END - 16)}</text>
-<path class="line s-${outcome}" d="M${low} ${y}H${high}M${low} ${y - 4}v8M${high} ${y - 4}v8"/><circle class="f-${outcome}" cx="${middle}" cy="${y}" r="4"/>
-<text x="${TEXT_START}" y="${y + 4}">${said.estimate} <tspan class="soft">of ${formatNumber(limit)}</tspan></text>
+<path class="line s-${outcome}" d="M${low} ${y}H${Math.max(high, low + 5)}${start}${end}"/>${dot}
+<text x="${TEXT_START}" y="${y + 4}">${clip(observed, 14)} <tspan class="soft">of ${formatNumber(limit)}</tspan></text>
 `;
 }
 
