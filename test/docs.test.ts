@@ -94,7 +94,7 @@ describe('documents', () => {
   });
 
   it('the guides to tocsin.yaml name every key', () => {
-    const guides = ['quality-gate', 'holdout', 'alarm-drill', 'rollback-drill', 'parity']
+    const guides = ['quality-gate', 'holdout', 'alarm-drill', 'rollback-drill', 'parity', 'readiness']
       .map((guide) => read(`docs/${guide}.md`))
       .join('');
     const keys = keysOf(JSON.parse(read('docs/schemas/tocsin.schema.json')));

@@ -9,12 +9,18 @@ import {
 } from '@aws-sdk/client-s3';
 import { ListModelPackagesCommand } from '@aws-sdk/client-sagemaker';
 import { SNSClient } from '@aws-sdk/client-sns';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import fc from 'fast-check';
+import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type ReadyOptions, ready, readyCommand } from '../../bin/commands/ready.ts';
 import { EXIT } from '../../bin/shared/cli.ts';
 import * as live from '../../bin/shared/parity-live.ts';
+import { junitOf } from '../../bin/shared/ready-junit.ts';
 import type { Gap } from '../../functions/board/schema.ts';
 import type { Standing } from '../../functions/board/standing.ts';
+import * as adapter from '../../functions/config-parity/adapters/clients.ts';
+import { evaluate } from '../../functions/config-parity/evaluate.ts';
+import { sourcesOf, verdictOf } from '../../functions/config-parity/identity.ts';
+import { type Parity, SIDES } from '../../functions/config-parity/schema.ts';
 import type { Snapshot } from '../../functions/config-parity/snapshot.ts';
 import { tellUpload } from '../../functions/quality-gate/adapters/publish.ts';
 import { GateDependencyError } from '../../functions/shared/errors.ts';
@@ -23,11 +29,25 @@ import { entryOf, historyKey } from '../../functions/shared/history.ts';
 import { sha256 } from '../../functions/shared/identity.ts';
 import { QUALITY_TAG, VERDICT_TAG } from '../../functions/shared/schema.ts';
 import type { Verdict } from '../../functions/shared/verdict.ts';
+import { mayDo } from '../support/access.ts';
+import type { WorldShape } from '../support/estate-maker.ts';
+import { estateOf, parityOf } from '../support/estate-world.ts';
 import { s3Error } from '../support/fake-aws.ts';
-import { DATA, EVIDENCE, NOW, PACKAGE, ReleaseWorld, storyVerdict, verdictOn } from '../support/release.ts';
+import {
+  callsOf,
+  DATA,
+  EVIDENCE,
+  NOW,
+  PACKAGE,
+  ReleaseWorld,
+  storyVerdict,
+  verdictOn,
+} from '../support/release.ts';
+import { configOf } from '../support/synthesize.ts';
 import { type Capture, capture, failure } from './support.ts';
 
 vi.mock(import('../../bin/shared/parity-live.ts'), { spy: true });
+vi.mock(import('../../functions/config-parity/adapters/clients.ts'), { spy: true });
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -1002,3 +1022,300 @@ describe('a prefix with many objects', () => {
     expect(io.out()).toContain('has more than 50,000 objects, so whether one is newer cannot be told');
   });
 });
+
+// ---------------------------------------------------------------------------------------------------------
+// What is printed, and what it takes
+// ---------------------------------------------------------------------------------------------------------
+
+describe('what is printed', () => {
+  test('a line for each gap, and the answer', async () => {
+    world.forget('rollback-drill', 'flight-delay');
+    world.edit('contracts/flights.yaml', /$/, '# stricter\n');
+    expect(await ask()).toBe(EXIT.failed);
+    const lines = io.out().trimEnd().split('\n');
+    expect(lines).toHaveLength(6);
+    expect(lines[0]).toBe(
+      '✓ PASS         1 Pipeline  since 2026-11-22T06:00:00Z. Model flight-delay passed at 2026-11-22T06:00:00Z. So did canary flight-delay.',
+    );
+    expect(lines[1]).toBe(
+      '✗ NEVER        2 Rollback  There has never been a verdict on rollback drill flight-delay. Run: tocsin drill rollback flight-delay',
+    );
+    expect(lines[3]).toMatch(
+      /^✗ STALE {8}4 Data {6}Dataset flights passed at .* since then the contract contracts\/flights\.yaml has changed/,
+    );
+    expect(lines[5]).toBe(
+      `NOT READY flight-delay (${PACKAGE}) must not be released to production: 2 gaps are open (Rollback and Data).`,
+    );
+  });
+
+  test('--explain: each requirement with its verdict, age, what it is bound to, and what to do', async () => {
+    Object.assign(world.alarms['flight-delay-drift'] ?? {}, { Threshold: 1 });
+    expect(await ask({ explain: true })).toBe(EXIT.failed);
+    const out = io.out();
+    for (const said of [
+      '    PASS model flight-delay: Model flight-delay passed at 2026-11-22T06:00:00Z.\n',
+      '        verdict b8cf86b7b6b01588a79b274d9d3df64e, 12 h old, counts for 90 d (',
+      `        bound to candidate.arn ${PACKAGE}\n`,
+      '        bound to holdout.version 2573300a-0cd7-43d9-a499-30ef3ce5ad6c\n',
+      '        bound to alarmSha256 feb91fedd210\n',
+      '    STALE alarm drill flight-delay-drift: ',
+      '        -> Run: tocsin drill alarm flight-delay-drift\n',
+    ]) {
+      expect(out).toContain(said);
+    }
+    expect(out).toMatch(
+      /^ {8}changed: the configuration of the alarm flight-delay-drift: was feb91fedd210, is [0-9a-f]{12}$/m,
+    );
+  });
+
+  test('text of others moves no cursor, and breaks no line', async () => {
+    Object.assign(first(), { approval: 'Rejected', description: 'a\nb\u001b[2J' });
+    expect(await ask()).toBe(EXIT.failed);
+    expect(io.out()).not.toContain('\u001b');
+    expect(io.out().trimEnd().split('\n')).toHaveLength(6);
+    expect(io.out()).toContain('is Rejected (a b\\u001b[2J)');
+  });
+
+  test('--json: the whole judgement, with where the evidence is', async () => {
+    const judged = await judge();
+    expect(judged).toMatchObject({
+      readiness: 1,
+      ready: true,
+      model: 'flight-delay',
+      environment: 'production',
+      package: PACKAGE,
+      at: '2026-11-22T18:00:00Z',
+    });
+    expect(judged.gaps.map(({ gap, requirements }) => [gap, requirements.length])).toEqual([
+      ['pipeline', 2],
+      ['rollback', 1],
+      ['alarms', 3],
+      ['data', 3],
+      ['parity', 1],
+    ]);
+    const folder = 's3://evidence/evidence/holdout-evaluation/flight-delay/b8cf86b7b6b01588a79b274d9d3df64e/';
+    expect(judged.gaps[0]?.requirements[0]).toMatchObject({
+      section: 'models',
+      name: 'flight-delay',
+      gate: 'holdout-evaluation',
+      subject: 'flight-delay',
+      standing: 'pass',
+      verdict: 'b8cf86b7b6b01588a79b274d9d3df64e',
+      evidence: `${folder}verdict.json`,
+      report: `${folder}report.html`,
+      at: '2026-11-22T06:00:00Z',
+      since: '2026-11-22T06:00:00Z',
+      staleAt: '2027-02-20T06:00:00Z',
+      overdue: false,
+      freshSeconds: 90 * 86_400,
+      changes: [],
+      boundTo: storyVerdict('pipeline-healthy').inputs,
+    });
+  });
+
+  test('--junit: a suite for each gap, a case for each requirement, and why', async () => {
+    world.forget('rollback-drill', 'flight-delay');
+    world.edit('tocsin.yaml', /alarmDrills: \[flight-delay-drift.*\]/, 'alarmDrills: []');
+    Object.assign(first(), { approval: 'Rejected', description: '<b> & "c" \u0007' });
+    expect(await ask({ junit: world.path('reports/ready.xml') })).toBe(EXIT.failed);
+    const root = xmlOf(readFileSync(world.path('reports/ready.xml'), 'utf8'));
+    expect([root.name, root.attributes]).toEqual([
+      'testsuites',
+      { name: 'tocsin ready flight-delay production', tests: '8', failures: '3', errors: '0', time: '0' },
+    ]);
+    expect(
+      root.children.map(({ attributes }) => [attributes.name, attributes.tests, attributes.failures]),
+    ).toEqual([
+      ['1 Pipeline', '2', '1'],
+      ['2 Rollback', '1', '1'],
+      ['3 Alarms', '1', '1'],
+      ['4 Data', '3', '0'],
+      ['5 Parity', '1', '0'],
+    ]);
+    const [pipeline, rollback, alarms] = root.children;
+    expect(pipeline?.children[0]?.children[0]).toMatchObject({
+      name: 'failure',
+      attributes: { type: 'fail' },
+      text: expect.stringContaining(
+        'is Rejected (<b> & "c" \ufffd), and only an Approved one may be released.',
+      ),
+    });
+    expect(rollback?.children[0]?.attributes).toEqual({
+      name: 'rollback drill flight-delay',
+      classname: 'tocsin.ready.production.rollback',
+      time: '0',
+    });
+    expect(rollback?.children[0]?.children[0]?.attributes.message).toBe(
+      'There has never been a verdict on rollback drill flight-delay. Run: tocsin drill rollback flight-delay',
+    );
+    expect(alarms?.children[0]?.children[0]?.text).toBe('Nothing in tocsin.yaml closes this gap.');
+  });
+
+  test('a JUnit file that cannot be written is told', async () => {
+    expect(await failure(ask({ junit: world.path('tocsin.yaml/ready.xml') }))).toMatchObject({
+      name: 'GateInputError',
+    });
+  });
+
+  test('is XML whatever somebody has written', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), (why) => {
+        const gap = { gap: 'data', standing: 'fail', why, stands: [] } as const;
+        const readiness = {
+          model: 'm',
+          environment: 'e',
+          at: NOW,
+          ready: false,
+          gaps: [{ ...gap, stands: [] }],
+        };
+        const text = xmlOf(junitOf(readiness)).children[0]?.children[0]?.children[0]?.text ?? '';
+        // Everything that XML has, and that no reader makes something else of, arrives.
+        const kept = why.toWellFormed();
+        expect(text.length).toBe(kept.length);
+        for (let index = 0; index < kept.length; index++) {
+          if (text[index] !== '\ufffd') expect(text[index]).toBe(kept[index]);
+        }
+      }),
+    );
+  });
+});
+
+test('the policy of the guide allows every call, and has no action that is not needed', async () => {
+  const [block = ''] =
+    /^```json\n([\s\S]*?)^```$/m.exec(readFileSync('docs/readiness.md', 'utf8'))?.slice(1) ?? [];
+  const policy = JSON.parse(block.replaceAll('EVIDENCE-BUCKET', EVIDENCE).replaceAll('DATA-BUCKET', DATA));
+  expect(openOf(await judge())).toEqual({});
+  const calls = callsOf(world, 'eu-west-1');
+  const refused: string[] = [];
+  for (const { action, resource } of calls) {
+    if (!(await mayDo(policy, action, resource))) refused.push(`${action} ${resource}`);
+  }
+  expect(refused).toEqual([]);
+  // The package was named by nobody here, so it was listed, too.
+  const allowed = policy.Statement.flatMap(({ Action }: { Action: string | string[] }) => Action);
+  expect(new Set(allowed)).toEqual(new Set(calls.map(({ action }) => action)));
+  expect(await mayDo(policy, 's3:GetObject', `arn:aws:s3:::${DATA}/flights/2001-04.parquet`)).toBe(false);
+});
+
+// ---------------------------------------------------------------------------------------------------------
+// Environments that are really read
+// ---------------------------------------------------------------------------------------------------------
+
+describe('environments, read by the readers of the comparison', () => {
+  const SHAPE: WorldShape = {
+    seed: 7,
+    naming: 'names',
+    endpoints: 1,
+    functions: 1,
+    parameters: 2,
+    featureGroups: 1,
+    tables: 1,
+    pipelines: 1,
+    rules: 1,
+    schedules: 1,
+  };
+  const PLACES = {
+    staging: { word: 'staging', account: '111122223333', region: 'eu-west-1' },
+    production: { word: 'prod', account: '444455556666', region: 'eu-central-1' },
+  };
+  const SECTION = `parity: ${JSON.stringify({ 'flight-delay': parityOf(SHAPE, PLACES) })}\n`;
+  /** As they were compared, as they are when nobody has done anything, and after somebody has. */
+  let read: Record<'was' | 'same' | 'changed', { staging: Snapshot; production: Snapshot }>;
+  let parity: Parity;
+
+  // Before each test: the mocks of the world stand in the way of the clients of an estate.
+  beforeAll(async () => {
+    const { readLive } = await vi.importActual<typeof live>('../../bin/shared/parity-live.ts');
+    for (const name of ['AWS_REGION', 'AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY'])
+      vi.stubEnv(name, 'eu-west-1');
+    const config = configOf(`tocsin: 1\n${SECTION}`, {});
+    parity = config.parities.get('flight-delay') ?? expect.unreachable('there is no comparison');
+    const readAs = async (production: WorldShape) => {
+      const estates = {
+        staging: estateOf(SHAPE, PLACES.staging),
+        production: estateOf(production, PLACES.production),
+      };
+      vi.mocked(adapter.clientsOf).mockImplementation(({ account }) =>
+        (account === PLACES.staging.account ? estates.staging : estates.production).clients(),
+      );
+      return readLive(parity, SIDES, { outputs: 'none' }, capture());
+    };
+    read = {
+      was: await readAs(SHAPE),
+      same: await readAs(SHAPE),
+      changed: await readAs({ ...SHAPE, seed: 8 }),
+    };
+    vi.mocked(adapter.clientsOf).mockReset();
+    vi.unstubAllEnvs();
+  });
+
+  beforeEach(() => {
+    world.edit('tocsin.yaml', /^parity:\n[\s\S]*?(?=^readiness:)/m, SECTION);
+    world.edit('parity.yaml', /[\s\S]+/, 'parity: 1\n');
+    const { staging, production } = Object.assign(world.snapshots, read.was);
+    const evaluation = evaluate(staging, production, parity, '2026-11-22');
+    const verdict = verdictOf(staging, production, evaluation, parity, sourcesOf(parity));
+    expect(verdict.outcome).toBe('pass');
+    world.forget('config-parity', 'flight-delay');
+    world.leaveParity({ ...verdict, inputs: { ...verdict.inputs } });
+  });
+
+  test('that are as they were', async () => {
+    vi.mocked(live.readLive).mockImplementation(async () => read.same);
+    expect(read.same.production.takenAt).toBeGreaterThanOrEqual(read.was.production.takenAt);
+    expect(openOf(await judge())).toEqual({});
+  });
+
+  test('of which somebody has changed one', async () => {
+    vi.mocked(live.readLive).mockImplementation(async () => read.changed);
+    expect(openOf(await judge())).toEqual({ parity: 'stale' });
+    expect(io.out()).toMatch(/ of production has changed \(was [0-9a-f]{12}, is [0-9a-f]{12}\)/);
+  });
+});
+
+// ---------------------------------------------------------------------------------------------------------
+
+interface Element {
+  name: string;
+  attributes: Record<string, string>;
+  children: Element[];
+  text: string;
+}
+
+/** Reads XML of elements, attributes and texts, and nothing that is not allowed in it. */
+function xmlOf(source: string): Element {
+  const body = source.replace(/^<\?xml version="1\.0" encoding="UTF-8"\?>\n/, '');
+  expect(body).not.toBe(source);
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what this is about
+  expect(body).not.toMatch(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/);
+  const entities: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
+  const decode = (text: string) => {
+    expect(text).not.toMatch(/[<>]|&(?!(amp|lt|gt|quot|apos);)/);
+    return text.replace(/&(\w+);/g, (_, entity: string) => entities[entity] ?? '');
+  };
+  const top: Element = { name: '', attributes: {}, children: [], text: '' };
+  const open = [top];
+  const tag = /<(\/?)([a-z]+)((?: [a-z]+="[^"<]*")*)(\/?)>/y;
+  for (let at = 0; at < body.length; ) {
+    const parent = open.at(-1) as Element;
+    const end = body.indexOf('<', at);
+    parent.text += decode(body.slice(at, end === -1 ? undefined : end));
+    if (end === -1) break;
+    tag.lastIndex = end;
+    const [whole = '', closing, name = '', attributes = '', empty] = tag.exec(body) ?? [];
+    expect(whole).not.toBe('');
+    at = tag.lastIndex;
+    if (closing === '/') {
+      expect(open.pop()?.name).toBe(name);
+      continue;
+    }
+    const element: Element = { name, attributes: {}, children: [], text: '' };
+    for (const [, key = '', value = ''] of attributes.matchAll(/ ([a-z]+)="([^"]*)"/g))
+      element.attributes[key] = decode(value);
+    parent.children.push(element);
+    if (empty !== '/') open.push(element);
+  }
+  expect(open).toHaveLength(1);
+  expect(top.children).toHaveLength(1);
+  return top.children[0] as Element;
+}

@@ -414,3 +414,54 @@ export class ReleaseWorld {
     }));
   }
 }
+
+/** A call that a permission is needed for. */
+export interface Call {
+  /** `s3:GetObject` */
+  action: string;
+  /** ARN, in the account 111122223333. */
+  resource: string;
+}
+
+/** What IAM asks for, of every command that may be sent here. */
+const NEEDS: Record<string, (input: Record<string, string>, local: string) => Call> = {
+  GetObjectCommand: ({ Bucket, Key }) => ({
+    action: 's3:GetObject',
+    resource: `arn:aws:s3:::${Bucket}/${Key}`,
+  }),
+  HeadObjectCommand: ({ Bucket, Key }) => ({
+    action: 's3:GetObject',
+    resource: `arn:aws:s3:::${Bucket}/${Key}`,
+  }),
+  GetObjectTaggingCommand: ({ Bucket, Key }) => ({
+    action: 's3:GetObjectTagging',
+    resource: `arn:aws:s3:::${Bucket}/${Key}`,
+  }),
+  ListObjectsV2Command: ({ Bucket }) => ({ action: 's3:ListBucket', resource: `arn:aws:s3:::${Bucket}` }),
+  ListModelPackagesCommand: () => ({ action: 'sagemaker:ListModelPackages', resource: '*' }),
+  DescribeModelPackageCommand: ({ ModelPackageName: arn = '' }, local) => ({
+    action: 'sagemaker:DescribeModelPackage',
+    resource: arn.replace('us-east-1:000000000000', local),
+  }),
+  DescribeEndpointCommand: ({ EndpointName: name }, local) => ({
+    action: 'sagemaker:DescribeEndpoint',
+    resource: `arn:aws:sagemaker:${local}:endpoint/${name}`,
+  }),
+  DescribeEndpointConfigCommand: ({ EndpointConfigName: name }, local) => ({
+    action: 'sagemaker:DescribeEndpointConfig',
+    resource: `arn:aws:sagemaker:${local}:endpoint-config/${name}`,
+  }),
+  DescribeAlarmsCommand: () => ({ action: 'cloudwatch:DescribeAlarms', resource: '*' }),
+};
+
+/** Every call that was made, once, as if it were in this region. Throws of one that nobody has thought of. */
+export function callsOf({ aws, cloudwatch }: ReleaseWorld, region: string): Call[] {
+  const made = [...aws.s3.calls(), ...aws.sagemaker.calls(), ...cloudwatch.calls()].map(
+    ({ args: [command] }) => {
+      const need = NEEDS[command.constructor.name];
+      if (need === undefined) throw new Error(`nobody has thought of ${command.constructor.name}`);
+      return need(command.input as unknown as Record<string, string>, `${region}:111122223333`);
+    },
+  );
+  return [...new Map(made.map((call) => [`${call.action} ${call.resource}`, call])).values()];
+}
