@@ -15,6 +15,7 @@ import {
   deployed,
   REGION,
   resourceOf,
+  resourcesOfGates,
   synthesize,
 } from '../support/synthesize.ts';
 
@@ -171,6 +172,7 @@ describe('the role of the drill', () => {
       [`${WORK}/claims/alarm-drill-*`]: KEEPING,
       [WORK]: ['s3:ListBucket'],
       [`${EVIDENCE}/evidence/alarm-drill/*`]: ['s3:GetObject', 's3:PutObject'],
+      [`${EVIDENCE}/history/alarm-drill/*`]: ['s3:GetObject', 's3:PutObject'],
       [`${EVIDENCE}/baselines/*`]: ['s3:GetObject'],
       [EVIDENCE]: ['s3:ListBucket'],
     });
@@ -323,7 +325,7 @@ describe('the functions', () => {
   });
 
   test('say in their alarms what was not judged', () => {
-    const texts = Object.values(template.findResources('AWS::CloudWatch::Alarm')).map(
+    const texts = Object.values(resourcesOfGates(template, 'AWS::CloudWatch::Alarm')).map(
       ({ Properties }) => Properties.AlarmDescription as string,
     );
     const told = texts.filter((text) => text.includes('dead-letter')).map((text) => text.split('. ')[0]);
@@ -378,7 +380,7 @@ describe('the alarm of a monitor', () => {
     expect(alarm).toEqual({
       AlarmName: 'tocsin-drift-delay',
       AlarmDescription:
-        'Tocsin drift monitor delay: what the endpoint Delay-staging is asked has drifted from the baseline of flights, a feature by psi 0.2 or more; the metric Drift says which. INSUFFICIENT_DATA: nothing was compared, because fewer than 500 records came, or because the monitor does not run; its log says why.',
+        'Tocsin drift monitor delay: what the endpoint Delay-staging is asked has drifted from the baseline of flights, a feature by psi 0.2 or more; the metric Drift says which. INSUFFICIENT_DATA: nothing was compared, because fewer than 500 records came, or because the monitor does not run; its log says why. Runbook: docs/runbook.md#drift-monitor',
       Namespace: 'Tocsin/Drift',
       MetricName: 'LargestDrift',
       Dimensions: [{ Name: 'Monitor', Value: 'delay' }],
@@ -424,7 +426,7 @@ describe('triggers', () => {
       (name, index) => `  d${index}:\n    alarm: '${name}'\n    intended: { fires: "> 1", within: 1m }\n`,
     );
     const many = synthesize(configOf(`tocsin: 1\nalarmDrills:\n${drills.join('')}`, {}));
-    const patterns = Object.values(many.findResources('AWS::Events::Rule')).map(
+    const patterns = Object.values(resourcesOfGates(many, 'AWS::Events::Rule')).map(
       ({ Properties }) => Properties.EventPattern as { detail: { alarmName: string[] } },
     );
     expect(patterns.flatMap(({ detail }) => detail.alarmName)).toEqual(names);
@@ -445,7 +447,7 @@ describe('triggers', () => {
   });
 
   test('a deployment starts the drills of its stack, once', () => {
-    const rules = Object.keys(template.findResources('AWS::Events::Rule'));
+    const rules = Object.keys(resourcesOfGates(template, 'AWS::Events::Rule'));
     expect(rules.filter((id) => id.includes('Deployed'))).toHaveLength(1);
     const { EventPattern: pattern = {} } = ruleOf('AlarmDrillGateDeployedtraining');
     expect(matches(pattern, event('cloudformation-stack-updated'))).toBe(true);
@@ -486,10 +488,11 @@ describe('the stack', () => {
 
   test('of drills alone has no quality gate, and no bucket for data', () => {
     const clones = synthesize(CLONES);
-    clones.resourceCountIs('AWS::Lambda::Function', 1);
+    expect(Object.keys(resourcesOfGates(clones, 'AWS::Lambda::Function'))).toHaveLength(1);
     clones.resourceCountIs('AWS::Lambda::LayerVersion', 0);
     expect(Object.keys(clones.findOutputs('*')).toSorted()).toEqual([
       'AlarmDrillAlias',
+      'BoardPage',
       'EvidenceBucket',
       'NotificationTopic',
       'ProbeTopic',

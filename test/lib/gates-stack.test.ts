@@ -14,6 +14,7 @@ import {
   deployed,
   REGION,
   resourceOf,
+  resourcesOfGates,
   synthesize,
 } from '../support/synthesize.ts';
 
@@ -98,6 +99,7 @@ describe('the role of the gate', () => {
       [partner]: ['s3:ListBucket'],
       'arn:aws:kms:eu-central-1:111122223333:key/1234abcd': ['kms:Decrypt'],
       [`${evidence}/evidence/quality-gate/*`]: ['s3:GetObject', 's3:PutObject'],
+      [`${evidence}/history/quality-gate/*`]: ['s3:GetObject', 's3:PutObject'],
       [`${evidence}/baselines/*`]: ['s3:GetObject'],
       [evidence]: ['s3:ListBucket'],
       [config as string]: ['s3:GetObject'],
@@ -130,7 +132,11 @@ describe('the role of the gate', () => {
         [
           's3:ListBucket',
           'arn:aws:s3:::evidencebucket',
-          { StringLikeIfExists: { 's3:prefix': ['evidence/quality-gate/*', 'baselines/*'] } },
+          {
+            StringLikeIfExists: {
+              's3:prefix': ['evidence/quality-gate/*', 'history/quality-gate/*', 'baselines/*'],
+            },
+          },
         ],
         ['s3:ListBucket', DATA, { StringLikeIfExists: { 's3:prefix': ['flights/*', 'sensors/*'] } }],
         [
@@ -143,9 +149,9 @@ describe('the role of the gate', () => {
     expect(conditions).toHaveLength(4);
   });
 
-  test('is the only one, and only Lambda assumes it', () => {
+  test('is the only one beside that of the board, and only Lambda assumes it', () => {
     expect(
-      Object.values(template.findResources('AWS::IAM::Role')).map(({ Properties }) => Properties),
+      Object.values(resourcesOfGates(template, 'AWS::IAM::Role')).map(({ Properties }) => Properties),
     ).toEqual([
       {
         Description: 'Tocsin quality-gate',
@@ -264,7 +270,7 @@ describe('the bucket for data', () => {
     });
     expect(Object.keys(template.findResources('AWS::CloudFormation::CustomResource'))).toEqual([]);
     expect(Object.keys(template.findResources('Custom::S3BucketNotifications'))).toEqual([]);
-    template.resourceCountIs('AWS::Lambda::Function', 1);
+    expect(Object.keys(resourcesOfGates(template, 'AWS::Lambda::Function'))).toHaveLength(1);
   });
 });
 
@@ -294,7 +300,7 @@ describe('an existing bucket', () => {
     const alone = synthesize({ ...CONFIG, datasets: CONFIG.datasets.filter(({ bucket }) => bucket) });
     alone.resourceCountIs('AWS::S3::Bucket', 2);
     expect(alone.findOutputs('DataBucket')).toEqual({});
-    const [lambda] = Object.values(alone.findResources('AWS::Lambda::Function'));
+    const [lambda] = Object.values(resourcesOfGates(alone, 'AWS::Lambda::Function'));
     expect(lambda?.Properties.Environment.Variables).not.toHaveProperty('DATA_BUCKET');
   });
 });
@@ -340,9 +346,9 @@ describe('the function', () => {
   test('is reached through its alias only', () => {
     template.hasResourceProperties('AWS::Lambda::Alias', { Name: 'live' });
     const [rules, permissions] = ['AWS::Events::Rule', 'AWS::Lambda::Permission'].map((type) =>
-      Object.values(template.findResources(type)).map(({ Properties }) => Properties),
+      Object.values(resourcesOfGates(template, type)).map(({ Properties }) => Properties),
     );
-    const alias = { Ref: Object.keys(template.findResources('AWS::Lambda::Alias'))[0] };
+    const alias = { Ref: Object.keys(resourcesOfGates(template, 'AWS::Lambda::Alias'))[0] };
     expect(rules?.map(({ Targets }) => Targets[0].Arn)).toEqual([alias, alias, alias]);
     expect(plain(permissions)).toMatchObject([
       {
@@ -356,15 +362,17 @@ describe('the function', () => {
   });
 
   test('loses no event: retries, then the dead-letter queue, for Lambda and for each rule', () => {
-    const queue = plain({ 'Fn::GetAtt': [Object.keys(template.findResources('AWS::SQS::Queue'))[0], 'Arn'] });
+    const queue = plain({
+      'Fn::GetAtt': [Object.keys(resourcesOfGates(template, 'AWS::SQS::Queue'))[0], 'Arn'],
+    });
     template.hasResourceProperties('AWS::Lambda::EventInvokeConfig', {
       MaximumRetryAttempts: 2,
       MaximumEventAgeInSeconds: 21600,
       DestinationConfig: { OnFailure: { Destination: Match.anyValue() } },
     });
-    const invoke = Object.values(template.findResources('AWS::Lambda::EventInvokeConfig'))[0];
+    const invoke = Object.values(resourcesOfGates(template, 'AWS::Lambda::EventInvokeConfig'))[0];
     expect(plain(invoke?.Properties.DestinationConfig.OnFailure.Destination)).toEqual(queue);
-    for (const { Properties } of Object.values(template.findResources('AWS::Events::Rule'))) {
+    for (const { Properties } of Object.values(resourcesOfGates(template, 'AWS::Events::Rule'))) {
       expect(plain(Properties.Targets[0])).toMatchObject({
         DeadLetterConfig: { Arn: queue },
         RetryPolicy: { MaximumEventAgeInSeconds: 86_400, MaximumRetryAttempts: 185 },
@@ -401,7 +409,7 @@ describe('the function', () => {
 });
 
 describe('alarms', () => {
-  const alarms = Object.values(template.findResources('AWS::CloudWatch::Alarm')).map(({ Properties }) =>
+  const alarms = Object.values(resourcesOfGates(template, 'AWS::CloudWatch::Alarm')).map(({ Properties }) =>
     plain(Properties),
   );
 
@@ -517,6 +525,7 @@ describe('the stack', () => {
   test('names what people need', () => {
     const outputs = Object.keys(template.findOutputs('*')).map((name) => name.replace(/[0-9A-F]{8}$/, ''));
     expect(outputs.sort()).toEqual([
+      'BoardPage',
       'DataBucket',
       'EvidenceBucket',
       'NotificationTopic',
@@ -572,8 +581,8 @@ describe('the stack', () => {
       Object.fromEntries(names.map((name) => [`${name}.yaml`, contractOf(name)])),
     );
     const large = synthesize(many);
-    large.resourceCountIs('AWS::Events::Rule', 60);
-    large.resourceCountIs('AWS::Lambda::Permission', 1);
+    expect(Object.keys(resourcesOfGates(large, 'AWS::Events::Rule'))).toHaveLength(60);
+    expect(Object.keys(resourcesOfGates(large, 'AWS::Lambda::Permission'))).toHaveLength(1);
     const queue = resourceOf<{ PolicyDocument: PolicyDocument }>(
       large,
       'AWS::SQS::QueuePolicy',

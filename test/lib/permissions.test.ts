@@ -182,6 +182,7 @@ describe.each<[entry: string, role: string, unused: string[]]>([
   ['rollback-drill/handler', 'RollbackDrillGateRole', ['s3:AbortMultipartUpload', 's3:GetObjectVersion']],
   ['rollback-drill/rollback-handler', 'RollbackGateRole', ['s3:AbortMultipartUpload', 's3:GetObjectVersion']],
   ['config-parity/handler', 'ConfigParityGateRole', ['s3:AbortMultipartUpload', 's3:GetObjectVersion']],
+  ['board/handler', 'BoardGateRole', ['s3:GetObjectVersion']],
   // Nor does it, and it keeps no evidence: it reads the baseline from among it.
   ['quality-gate/monitor-handler', 'DriftMonitorGateRole', ['s3:GetObjectVersion', 's3:PutObject']],
 ])('%s', (entry, role, unused) => {

@@ -12,6 +12,7 @@ import {
   contractOf,
   REGION,
   resourceOf,
+  resourcesOfGates,
   synthesize,
 } from '../support/synthesize.ts';
 
@@ -127,6 +128,7 @@ const everyDrill = (table: Record<string, string[]>) => ({
   [`${WORK}/rollback/*`]: KEEPING,
   [WORK]: ['s3:ListBucket'],
   [`${EVIDENCE}/evidence/rollback-drill/*`]: ['s3:GetObject', 's3:PutObject'],
+  [`${EVIDENCE}/history/rollback-drill/*`]: ['s3:GetObject', 's3:PutObject'],
   [EVIDENCE]: ['s3:ListBucket'],
   [`arn:aws:kms:${local}:key/*`]: ['kms:CreateGrant'],
   [`arn:aws:kms:${local}:key/notificationskey`]: ['kms:Decrypt', 'kms:GenerateDataKey'],
@@ -391,7 +393,7 @@ describe('the functions', () => {
   });
 
   test('say in their alarms what may be wrong', () => {
-    const texts = Object.values(one.findResources('AWS::CloudWatch::Alarm')).map(
+    const texts = Object.values(resourcesOfGates(one, 'AWS::CloudWatch::Alarm')).map(
       ({ Properties }) => Properties.AlarmDescription as string,
     );
     expect(texts.filter((text) => text.includes('dead-letter')).map((text) => text.split('. ')[0])).toEqual([
@@ -402,7 +404,7 @@ describe('the functions', () => {
 });
 
 describe('triggers', () => {
-  const rules = Object.values(template.findResources('AWS::Events::Rule')).map(
+  const rules = Object.values(resourcesOfGates(template, 'AWS::Events::Rule')).map(
     ({ Properties }) =>
       Properties as {
         ScheduleExpression?: string;
@@ -443,9 +445,10 @@ describe('triggers', () => {
 
 describe('the stack', () => {
   test('of rollback drills alone has no quality gate, and no bucket for data', () => {
-    one.resourceCountIs('AWS::Lambda::Function', 2);
+    expect(Object.keys(resourcesOfGates(one, 'AWS::Lambda::Function'))).toHaveLength(2);
     one.resourceCountIs('AWS::Lambda::LayerVersion', 0);
     expect(Object.keys(one.findOutputs('*')).toSorted()).toEqual([
+      'BoardPage',
       'EvidenceBucket',
       'NotificationTopic',
       'RollbackAlias',

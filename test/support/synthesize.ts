@@ -127,6 +127,12 @@ export function deployed<T = unknown>(template: Template, value: unknown): T {
   return visit(value) as T;
 }
 
+/** The resources of a type, by logical id, but those of the board and the dashboard: every stack has them, and they their own test. */
+export function resourcesOfGates(template: Template, type: string): ReturnType<Template['findResources']> {
+  const found = Object.entries(template.findResources(type));
+  return Object.fromEntries(found.filter(([id]) => !/^(Board|Dashboard)/.test(id)));
+}
+
 /** The only resource of a type whose logical id begins so, with its functions resolved. */
 export function resourceOf<T = Record<string, unknown>>(template: Template, type: string, id: string): T {
   const found = Object.entries(template.findResources(type)).filter(([name]) => name.startsWith(id));
