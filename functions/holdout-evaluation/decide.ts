@@ -726,7 +726,8 @@ function valueText(value: string): string {
   return /^[^\p{C}\p{Z},()"]+( [^\p{C}\p{Z},()"]+)*$/u.test(clipped) ? clipped : JSON.stringify(clipped);
 }
 
-function rangeText({ atLeast, atMost }: Threshold): string {
+/** `at least 0.62`, `0.6 to 0.75` */
+export function rangeText({ atLeast, atMost }: Threshold): string {
   if (atLeast !== undefined && atMost !== undefined) return `${atLeast} to ${atMost}`;
   return atLeast === undefined ? `at most ${atMost}` : `at least ${atLeast}`;
 }

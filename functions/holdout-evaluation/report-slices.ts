@@ -3,6 +3,7 @@ import { plot, px, spread, threshold, whisker } from '../shared/report/chart.ts'
 import { type Html, html } from '../shared/report/html.ts';
 import { badge, type Section, tableOf } from '../shared/report/verdict-page.ts';
 import type { FindingOutcome } from '../shared/verdict.ts';
+import { rangeText } from './decide.ts';
 import type { MetricResult } from './measurements.ts';
 import { queryName, rangeOf } from './metric.ts';
 import { isNumber, type Row, requiredRow, ticksOf } from './report-rows.ts';
@@ -57,7 +58,7 @@ export function slicesSection(results: readonly MetricResult[], model: LocatedMo
   const more = sorted.slice(PLOTS).map(({ title }) => clip(title, 2 * LONG_NAME));
   return {
     title: 'Slices',
-    body: html`<div class="cards">${drawn.map((slicing) => html`<div>${slicingPlot(slicing, most)}${numbers(slicing, most)}${thinList(slicing)}</div>`)}</div>${
+    body: html`<div class="cards">${drawn.map((slicing) => slicingPlot(slicing, most))}</div>${drawn.map((slicing) => [numbers(slicing, most), thinList(slicing)])}${
       more.length > 0 &&
       html`<p>Not drawn: ${more.slice(0, SLICES).join('; ')}${more.length > SLICES && '; and more'}.</p>`
     }`,
@@ -168,29 +169,30 @@ function slicingPlot({ title, metric, requirement, range, slices }: Slicing, mos
 }
 
 /** What is drawn and what has no value, to be read. */
-function numbers({ title, slices }: Slicing, most: number): Html | false {
+function numbers({ title, slices, requirement }: Slicing, most: number): Html | false {
   const without = slices.filter(({ estimate }) => !isNumber(estimate));
   const valued = slices.filter(({ estimate }) => isNumber(estimate));
   const listed = [...without.slice(0, most), ...valued.slice(0, most)];
   if (listed.length === 0) return false;
   const more = without.length - Math.min(without.length, most);
-  return html`<details><summary>The numbers</summary>${tableOf(
-    clip(title, 2 * LONG_NAME),
+  const name = clip(title, 2 * LONG_NAME);
+  return html`<details><summary>${name}: the numbers</summary>${tableOf(
+    `${name}, ${rangeText(requirement)}`,
     ['slice', { n: 'examples' }, 'observed', 'outcome'],
     listed.map(({ value, examples, observed, outcome }) => [
       clip(value, LONG_NAME),
       formatNumber(examples),
-      clip(observed, 80),
+      html`<span style="white-space:nowrap">${clip(observed, 80)}</span>`,
       badge(outcome),
     ]),
   )}${more > 0 && html`<p>And ${formatNumber(more)} more without a value.</p>`}</details>`;
 }
 
-function thinList({ thin, requirement }: Slicing): Html | false {
+function thinList({ title, thin, requirement }: Slicing): Html | false {
   if (thin.length === 0) return false;
   const more = thin.length - THIN;
   const are = thin.length === 1 ? 'slice has' : 'slices have';
-  return html`<details><summary>${formatNumber(thin.length)} ${are} fewer than ${countOf(requirement.minExamples, 'example')}: not judged</summary><p>${thin
+  return html`<details><summary>${clip(title, 2 * LONG_NAME)}: ${formatNumber(thin.length)} ${are} fewer than ${countOf(requirement.minExamples, 'example')} and ${thin.length === 1 ? 'is' : 'are'} not judged</summary><p>${thin
     .slice(0, THIN)
     .map(({ slice, examples }) => `${clip(slice?.value ?? '', LONG_NAME)} (${formatNumber(examples)})`)
     .join(', ')}${more > 0 && ` and ${formatNumber(more)} more`}.</p></details>`;

@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import type { CanaryInputs } from '../../functions/holdout-evaluation/canary-report.ts';
 import { curvesOf, describePredictions } from '../../functions/holdout-evaluation/curves.ts';
 import { decide } from '../../functions/holdout-evaluation/decide.ts';
 import { type EvaluationInputs, verdictOf } from '../../functions/holdout-evaluation/identity.ts';
@@ -67,8 +66,6 @@ export function storyOf<Inputs extends Record<string, unknown> = EvaluationInput
     JSON.parse(readFileSync(new URL(`../fixtures/stories/${story}/${file}`, import.meta.url), 'utf8'));
   return { verdict: read('verdict.json'), measured: read('measurements.json') };
 }
-
-export type CanaryVerdict = Verdict<CanaryInputs>;
 
 /** Measurements with nothing measured yet. */
 export function measurementsWith(more: Partial<Measurements> = {}): Measurements {
@@ -144,7 +141,7 @@ export function flowers(classes: string[]): Examples {
 }
 
 /** Numbers that a model takes for larger than they are. */
-export function houses(): Examples {
+function houses(): Examples {
   const random = createRandom(6);
   const labels = Float64Array.from({ length: 900 }, () => 300_000 * (1 + 0.3 * random.normal()));
   const predictions = labels.map((label) => label + 8_000 + 25_000 * random.normal());

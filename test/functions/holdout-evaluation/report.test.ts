@@ -123,8 +123,9 @@ describe('the report of a model that fails', () => {
     expect(Math.max(...failed)).toBeLessThan(Number(at));
     expect(drawing).toMatch(/✗ IAH<.*>1,683</s);
     expect(wordsOf(SICK)).toContain(
-      '196 slices have fewer than 1,000 examples: not judged SLC (949), SJC (943), JFK (921)',
+      '196 slices have fewer than 1,000 examples and are not judged SLC (949), SJC (943), JFK (921)',
     );
+    expect(wordsOf(SICK)).toContain('recall at 0.15 by origin, at least 0.3 slice examples observed outcome');
     expect(wordsOf(SICK)).toContain('IAH 1,683 0.088 (95%: 0.056 to 0.131) ✗ fail');
   });
 
@@ -202,7 +203,9 @@ describe('the report of other tasks and endings', () => {
     expect(drawing).toContain('; 29.6% in bins below zero, 62.3% in bins above it.');
     // Worst first: the slicing with a slice that misses, and in it that slice.
     expect(EDGES.regression!.indexOf('mae by rooms')).toBeLessThan(EDGES.regression!.indexOf('mae by town'));
-    expect(wordsOf(EDGES.regression!)).toContain('1 slice has fewer than 100 examples: not judged Å (70).');
+    expect(wordsOf(EDGES.regression!)).toContain(
+      'mae by town: 1 slice has fewer than 100 examples and is not judged Å (70).',
+    );
     expect(wordsOf(EDGES.regression!)).toContain('Predictions new.csv, sha256 0b');
   });
 
