@@ -84,7 +84,7 @@ describe('loadConfig', () => {
       'a misspelt key',
       'tocsin: 1\ndataset:\n  a: { contract: contracts/a.yaml, prefix: a/ }\n',
       [
-        'tocsin.yaml:2:1 unknown key "dataset", did you mean "datasets"?; allowed: tocsin, notify, breakGlass, engine, workflow, datasets, models, canaries, alarmDrills, rollbackDrills, driftMonitors, parity',
+        'tocsin.yaml:2:1 unknown key "dataset", did you mean "datasets"?; allowed: tocsin, notify, breakGlass, engine, workflow, datasets, models, canaries, alarmDrills, rollbackDrills, driftMonitors, parity, readiness',
       ],
     ],
     [
@@ -919,5 +919,103 @@ differences:
         `${file}:1:1 expected a YAML file at ${file}, it cannot be read (EISDIR)`,
       );
     });
+  });
+});
+
+describe('releases', () => {
+  const RELEASE = `models:
+  delay:
+    modelPackageGroup: delay
+    task: regression
+    holdout: { uri: a/holdout.parquet, label: id, contract: contracts/a.yaml }
+    transform: { instanceType: ml.m5.large }
+    require: [{ metric: mae, atMost: 1 }]
+readiness:
+  delay:
+    production:
+      datasets: [a]
+      fresh: { datasets: 12h }
+`;
+  const FILE = `tocsin: 1\ndatasets: { a: { contract: contracts/a.yaml, prefix: a/ } }\n${RELEASE}`;
+  const CONTRACT = { 'contracts/a.yaml': contractOf('a') };
+
+  test('wait for what they name, and for verdicts that are as young as they say', () => {
+    const day = 86_400_000;
+    expect(configOf(FILE, CONTRACT).readiness).toEqual({
+      delay: {
+        production: {
+          canaries: [],
+          rollbackDrills: [],
+          alarmDrills: [],
+          datasets: ['a'],
+          parity: [],
+          fresh: {
+            models: 90 * day,
+            canaries: 15 * day,
+            rollbackDrills: 15 * day,
+            alarmDrills: 15 * day,
+            datasets: day / 2,
+            parity: 2 * day,
+          },
+        },
+      },
+    });
+  });
+
+  test.each<[string, string, string, RegExp]>([
+    [
+      'a model that there is not',
+      '  delay:\n    production',
+      '  dely:\n    production',
+      /^tocsin\.yaml:11:3 readiness\.dely: no model "dely", did you mean "delay"\?$/,
+    ],
+    [
+      'a dataset that there is not',
+      'datasets: [a]',
+      'datasets: [a, b]',
+      /^tocsin\.yaml:13:21 readiness\.delay\.production\.datasets\.1: no "b" in datasets/,
+    ],
+    [
+      'a canary that there is not',
+      'datasets: [a]',
+      'canaries: [weekly]',
+      /canaries\.0: no "weekly" in canaries/,
+    ],
+    [
+      'a rollback drill that there is not',
+      'datasets: [a]',
+      'rollbackDrills: [x]',
+      /rollbackDrills\.0: no "x" in rollbackDrills/,
+    ],
+    [
+      'an alarm drill that there is not',
+      'datasets: [a]',
+      'alarmDrills: [x]',
+      /alarmDrills\.0: no "x" in alarmDrills/,
+    ],
+    ['a comparison that there is not', 'datasets: [a]', 'parity: [x]', /parity\.0: no "x" in parity/],
+    [
+      'a gap that nobody knows',
+      'datasets: [a]',
+      'dataset: [a]',
+      /unknown key "dataset", did you mean "datasets"\?/,
+    ],
+    [
+      'a time without a unit',
+      'datasets: 12h',
+      'datasets: 12',
+      /^tocsin\.yaml:14:16 readiness\.delay\.production\.fresh\.datasets: /,
+    ],
+    [
+      'a model without an environment',
+      /production:\n[\s\S]*/.exec(RELEASE)?.[0] ?? '',
+      '{}',
+      /at least one environment, such as production/,
+    ],
+  ])('refuse %s', (_, from, to, expected) => {
+    expect(FILE).toContain(from);
+    const [first, ...more] = mistakes(FILE.replace(from, to), CONTRACT);
+    expect(more).toEqual([]);
+    expect(first).toMatch(expected);
   });
 });

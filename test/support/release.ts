@@ -48,7 +48,7 @@ export type Story =
   | 'rollback-sick';
 
 /** A file of a run of the sandbox. */
-export function storyFile(story: Story, file: string): string {
+function storyFile(story: Story, file: string): string {
   return readFileSync(join('test/fixtures/stories', story, file), 'utf8');
 }
 
