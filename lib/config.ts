@@ -57,7 +57,10 @@ import { lockPolicyBytes, MAX_BUCKET_POLICY_BYTES } from './shared/lock-policy.t
  */
 
 const engineSchema = strict({
-  architecture: z.enum(['arm64', 'x86_64']).default('arm64'),
+  architecture: z
+    .enum(['arm64', 'x86_64'])
+    .default('arm64')
+    .describe('Processor of all functions; arm64 costs less (default arm64)'),
   memory: z
     .int()
     .min(1024)
@@ -141,9 +144,11 @@ export type NotifyConfig = z.output<typeof notifySchema>;
 /** The whole of tocsin.yaml. */
 export const configSchema = strict({
   tocsin: z.literal(1).describe('Version of this format'),
-  notify: notifySchema.prefault({}),
+  notify: notifySchema
+    .prefault({})
+    .describe('Who is told of verdicts and alarms, beside programs that subscribe'),
   breakGlass: z.array(roleArn).default([]).describe('Roles that may read data which no gate has passed'),
-  engine: engineSchema.prefault({}),
+  engine: engineSchema.prefault({}).describe('How large the function is that measures datasets'),
   workflow: z
     .enum(['durable', 'in-process'])
     .default('durable')

@@ -26,7 +26,8 @@ interface Schema {
   required?: string[];
   properties?: Record<string, Schema>;
   additionalProperties?: Schema | boolean;
-  items?: Schema;
+  /** Of a pair: one for each place. */
+  items?: Schema | Schema[];
   anyOf?: Schema[];
   oneOf?: Schema[];
   allOf?: Schema[];
@@ -43,41 +44,81 @@ interface Row {
 export const REFERENCE = 'docs/configuration.md';
 
 /** The files that people write, in the order of the reference. */
-const FILES: readonly { schema: string; file: string; of: string }[] = [
-  { schema: 'docs/schemas/tocsin.schema.json', file: 'tocsin.yaml', of: 'What is guarded, and how.' },
+const FILES: readonly { schema: string; title: string; one: string; of: string }[] = [
+  {
+    schema: 'docs/schemas/tocsin.schema.json',
+    title: 'tocsin.yaml',
+    one: 'tocsin.yaml',
+    of: 'What is guarded, and how. At least one dataset, drill or comparison; all other sections may be left out.',
+  },
   {
     schema: 'docs/schemas/contract.schema.json',
-    file: 'contracts/*.yaml',
-    of: 'What a dataset must look like; [contract.md](contract.md) explains it.',
+    title: 'Contracts',
+    one: 'a contract',
+    of: 'What a dataset must look like, one file for each; [contract.md](contract.md) explains it.',
   },
   {
     schema: 'docs/schemas/parity.schema.json',
-    file: 'parity.yaml',
+    title: 'parity.yaml',
+    one: 'parity.yaml',
     of: 'What may differ between staging and production; [parity.md](parity.md) explains it.',
   },
 ];
 
+/** A heading with its table. */
+interface Section {
+  title: string;
+  rows: Row[];
+}
+
 /** The whole page, as Markdown. */
 export function configurationReference(): string {
   const schemas = jsonSchemas();
-  const parts = FILES.map(({ schema, file, of }) => {
-    const parsed = JSON.parse(schemas[schema] ?? '{}') as Schema;
-    const sections = Object.entries(parsed.properties ?? {}).map(([key, value]) => {
-      const rows = rowsOf(key, value, parsed.required?.includes(key) === true);
-      return `### \`${key}\` of ${file}\n\n${table(rows)}`;
-    });
-    return `## ${file}\n\n${of} The [JSON Schema](${schema.replace('docs/', '')}) of it is for editors.\n\n${sections.join('\n\n')}`;
-  });
+  const files = FILES.map((file) => ({
+    ...file,
+    sections: sectionsOf(file.one, JSON.parse(schemas[file.schema] ?? '{}') as Schema),
+  }));
+  const contents = files.map(
+    ({ title, sections }) => `- ${link(title)}: ${sections.map((section) => link(section.title)).join(', ')}`,
+  );
+  const parts = files.map(({ schema, title, of, sections }) =>
+    [
+      `## ${title}`,
+      `${of} Editors complete it by its [JSON Schema](${schema.replace('docs/', '')}).`,
+      ...sections.map((section) => `### ${section.title}\n\n${table(section.rows)}`),
+    ].join('\n\n'),
+  );
   return `# Configuration
 
 Every key of the files that you write, as the program checks them. This page is generated (\`npm run schemas\`) and held to
 the schemas by a test. \`<name>\` stands for a name that you give, \`[]\` for each entry of a list. A key that is not here is
 refused, with the line that it stands in and the closest key that there is.
 
-Durations are written \`30s\`, \`10m\`, \`2h\` or \`40d\`; shares as \`2%\` or as a fraction from 0 to 1.
+Durations are written \`30s\`, \`10m\`, \`2h\` or \`40d\`; shares as \`2%\` or as a fraction from 0 to 1. Under "left out" stands
+what holds without the key: a value, *nothing*, or *optional* where there is nothing to check or to do.
+
+${contents.join('\n')}
 
 ${parts.join('\n\n')}
 `;
+}
+
+/** Keys without keys below them in one section, every other key in one of its own; in the order of the schema. */
+function sectionsOf(file: string, { properties = {}, required = [] }: Schema): Section[] {
+  const keys = Object.entries(properties).map(([key, schema]) => ({
+    title: key,
+    rows: rowsOf(key, schema, required.includes(key)),
+  }));
+  const plain = keys.flatMap(({ rows }) => (rows.length === 1 ? rows : []));
+  return [{ title: `Top level of ${file}`, rows: plain }, ...keys.filter(({ rows }) => rows.length > 1)];
+}
+
+/** A link to a heading of this page, whose anchor GitHub makes of its letters. */
+function link(title: string): string {
+  return `[${title}](#${title
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9 -]/g, '')
+    .replaceAll(' ', '-')})`;
 }
 
 function table(rows: readonly Row[]): string {
@@ -105,7 +146,7 @@ function childrenOf(path: string, schema: Schema): Row[] {
   }
   const { additionalProperties: entries, items } = schema;
   if (typeof entries === 'object') rows.push(...childrenOf(`${path}.<name>`, entries));
-  if (items !== undefined) rows.push(...childrenOf(`${path}[]`, items));
+  if (items !== undefined && !Array.isArray(items)) rows.push(...childrenOf(`${path}[]`, items));
   for (const one of alternativesOf(schema)) {
     for (const row of childrenOf(path, one)) {
       // Several forms of one thing have keys in common.
@@ -119,11 +160,20 @@ function alternativesOf({ anyOf = [], oneOf = [], allOf = [] }: Schema): Schema[
   return [...anyOf, ...oneOf, ...allOf];
 }
 
+function eitherOf(schemas: readonly Schema[]): string {
+  const flat = schemas.flatMap((schema) => {
+    const alternatives = alternativesOf(schema);
+    return alternatives.length > 0 ? alternatives : [schema];
+  });
+  return [...new Set(flat.map(typeOf))].join(' or ');
+}
+
 function typeOf(schema: Schema): string {
   const alternatives = alternativesOf(schema);
-  if (alternatives.length > 0) return [...new Set(alternatives.map(typeOf))].join(' or ');
+  if (alternatives.length > 0) return eitherOf(alternatives);
   if (schema.const !== undefined) return code(schema.const);
   if (schema.enum !== undefined) return schema.enum.map(code).join(', ');
+  if (Array.isArray(schema.items)) return `pair of ${eitherOf(schema.items)}`;
   if (schema.items !== undefined)
     return `list of ${typeOf(schema.items)}${bounds(schema, 'minItems', 'maxItems')}`;
   if (typeof schema.additionalProperties === 'object') {
@@ -132,9 +182,19 @@ function typeOf(schema: Schema): string {
   if (schema.properties !== undefined) return 'object';
   if (schema.pattern === '^\\d+(\\.\\d+)?[smhd]$') return 'duration';
   if (schema.pattern === '^\\d+(\\.\\d+)?\\s*%$') return 'percentage';
-  const type = Array.isArray(schema.type) ? schema.type.join(' or ') : (schema.type ?? 'anything');
-  if (type === 'number' || type === 'integer') return `${type}${bounds(schema, 'minimum', 'maximum')}`;
+  if (Array.isArray(schema.type)) return eitherOf(schema.type.map((type) => ({ type })));
+  const { type = 'anything' } = schema;
+  if (type === 'number' || type === 'integer') return `${type}${boundsOfNumber(schema)}`;
   return type === 'string' ? `text${bounds(schema, undefined, 'maxLength', ' characters')}` : type;
+}
+
+function boundsOfNumber(schema: Schema): string {
+  const { exclusiveMinimum: above, exclusiveMaximum: below, ...inclusive } = schema;
+  return [
+    above === undefined ? '' : `, above ${above}`,
+    bounds(inclusive, 'minimum', 'maximum'),
+    below === undefined ? '' : `, below ${below}`,
+  ].join('');
 }
 
 function bounds(schema: Schema, low: keyof Schema | undefined, high: keyof Schema, unit = ''): string {
@@ -161,7 +221,7 @@ function defaultOf(schema: Schema): string {
 }
 
 function code(value: unknown): string {
-  return `\`${typeof value === 'string' ? value : JSON.stringify(value)}\``;
+  return `\`${(typeof value === 'string' ? value : JSON.stringify(value)).replaceAll('|', '\\|')}\``;
 }
 
 /** A text in a cell of a table. */

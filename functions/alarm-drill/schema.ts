@@ -38,12 +38,16 @@ const alarmName = z
   .describe('The metric alarm in CloudWatch; composite alarms above it are looked at, too');
 
 const metricSchema = strict({
-  namespace: z.string().regex(/^[^:]{1,255}$/, 'a namespace: at most 255 characters, no colon'),
-  name: z.string().min(1).max(255),
+  namespace: z
+    .string()
+    .regex(/^[^:]{1,255}$/, 'a namespace: at most 255 characters, no colon')
+    .describe('Namespace in CloudWatch'),
+  name: z.string().min(1).max(255).describe('Name in CloudWatch'),
   dimensions: z
     .record(z.string().min(1).max(255), z.string().min(1).max(1024))
     .refine((dimensions) => Object.keys(dimensions).length <= 30, 'at most 30 dimensions')
-    .default({}),
+    .default({})
+    .describe('Values by name of the dimension, all of them'),
 });
 
 const OPERATORS: Record<string, Comparison> = Object.fromEntries(
@@ -77,7 +81,10 @@ const intendedSchema = strict({
     .refine((ms) => ms >= 1_000, 'expected a time from 1s')
     .optional()
     .describe('How often the metric is emitted (default: as seen in its data, else the period of the alarm)'),
-  range: strict({ from: z.number().optional(), to: z.number().optional() })
+  range: strict({
+    from: z.number().optional().describe('The lowest; left out: no bound'),
+    to: z.number().optional().describe('The highest; left out: no bound'),
+  })
     .optional()
     .describe('The values that are ever emitted: { from: 0, to: 1 }'),
   step: z.number().gt(0).optional().describe('Of what is counted: values are whole multiples of it'),
@@ -118,7 +125,7 @@ const trafficSchema = strict({
 
 const drillShape = strict({
   alarm: alarmName,
-  intended: intendedSchema,
+  intended: intendedSchema.describe('What somebody means the alarm to do: what the drill proves'),
   mode: z
     .enum(['shadow', 'live', 'traffic'])
     .default('shadow')

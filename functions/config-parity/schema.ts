@@ -118,8 +118,8 @@ const pairs = (list: keyof typeof NAMES) => {
           z.string().refine((text) => text.split(ENVIRONMENT).length === 2, { abort: true }),
           strict({
             name: z.string().min(1).max(255).describe('What it is called in paths'),
-            staging: one,
-            production: one,
+            staging: one.describe('Its name in staging'),
+            production: one.describe('Its name in production'),
           }),
         ],
         { error: `${what} with {environment}, or { name, staging, production }` },
@@ -153,15 +153,20 @@ const compareSchema = strict({
   ),
   tocsin: pairs('tocsin').describe("Tocsin's own stacks: what they were deployed with, and their functions"),
   tags: z
-    .array(strict({ staging: tagsSchema, production: tagsSchema }))
+    .array(
+      strict({
+        staging: tagsSchema.describe('Values by key, in staging'),
+        production: tagsSchema.describe('Values by key, in production'),
+      }),
+    )
     .max(20)
     .default([])
     .describe('Tags: whatever is comparable that has all of them, paired by name'),
 });
 
 const substitutionSchema = strict({
-  staging: z.string().min(2).max(512),
-  production: z.string().min(2).max(512),
+  staging: z.string().min(2).max(512).describe('The text in staging'),
+  production: z.string().min(2).max(512).describe('The text in production'),
   as: z
     .string()
     .regex(/^[a-z][a-z0-9-]{0,30}$/, 'a lower-case word')
@@ -182,8 +187,8 @@ const probeSchema = strict({
 export const MOST_PROBES = 50;
 
 const parityShape = strict({
-  staging: environmentOf('staging').prefault({}),
-  production: environmentOf('production').prefault({}),
+  staging: environmentOf('staging').prefault({}).describe('Where and how staging is read'),
+  production: environmentOf('production').prefault({}).describe('Where and how production is read'),
   compare: compareSchema.describe('What is compared: names, tags or CloudFormation stacks'),
   substitutions: z
     .array(substitutionSchema)
@@ -211,8 +216,14 @@ const parityShape = strict({
   afterStage: z
     .array(
       strict({
-        pipeline: z.string().regex(/^[A-Za-z0-9.@_-]{1,100}$/, 'the name of a pipeline of CodePipeline'),
-        stage: z.string().regex(/^[A-Za-z0-9.@_-]{1,100}$/, 'the name of a stage'),
+        pipeline: z
+          .string()
+          .regex(/^[A-Za-z0-9.@_-]{1,100}$/, 'the name of a pipeline of CodePipeline')
+          .describe('Name of the pipeline in CodePipeline'),
+        stage: z
+          .string()
+          .regex(/^[A-Za-z0-9.@_-]{1,100}$/, 'the name of a stage')
+          .describe('Name of the stage'),
       }),
     )
     .max(20)
@@ -359,7 +370,10 @@ const testShape = strict({
     )
     .optional()
     .describe('What is equal in both texts: after: ":" is everything after the last colon'),
-  values: strict({ staging: scalar.optional(), production: scalar.optional() })
+  values: strict({
+    staging: scalar.optional().describe('What staging must have'),
+    production: scalar.optional().describe('What production must have'),
+  })
     .refine(
       (values) => Object.keys(values).length > 0,
       'expected a value of staging, of production, or of both',

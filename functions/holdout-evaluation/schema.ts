@@ -50,7 +50,9 @@ const kmsKeyArn = z
   .regex(/^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key\/[A-Za-z0-9-]+$/, 'the ARN of a KMS key');
 
 const queryShape = {
-  metric: z.enum(Object.keys(METRICS) as [MetricName, ...MetricName[]]),
+  metric: z
+    .enum(Object.keys(METRICS) as [MetricName, ...MetricName[]])
+    .describe('What is computed; which there are depends on the task'),
   at: strict({
     // Scores are probabilities: at 0 every one is positive, above 1 none.
     threshold: z.number().gt(0).max(1).describe('Scores at or above it count as positive'),
@@ -63,8 +65,11 @@ const queryShape = {
 };
 
 const boundShape = {
-  atLeast: z.number().optional(),
-  atMost: z.number().optional(),
+  atLeast: z
+    .number()
+    .optional()
+    .describe('Lower bound of the metric, in its own unit; this one, atMost or both'),
+  atMost: z.number().optional().describe('Upper bound of the metric, in its own unit'),
   because: z.string().min(1).optional().describe('Why this threshold: quoted where it is missed'),
 };
 
@@ -110,8 +115,11 @@ const holdoutSchema = strict({
 });
 
 const transformSchema = strict({
-  instanceType: z.string().regex(/^ml\.[a-z0-9-]+\.[a-z0-9]+$/, 'an instance type such as ml.m5.large'),
-  instanceCount: z.int().min(1).max(100).default(1),
+  instanceType: z
+    .string()
+    .regex(/^ml\.[a-z0-9-]+\.[a-z0-9]+$/, 'an instance type such as ml.m5.large')
+    .describe('Machine that the model answers the holdout on, such as ml.m5.large'),
+  instanceCount: z.int().min(1).max(100).default(1).describe('Machines of the transform job (default 1)'),
   content: z
     .enum(['text/csv', 'application/jsonlines'])
     .default('text/csv')
@@ -148,8 +156,10 @@ const executionSchema = strict({
 });
 
 const modelShape = strict({
-  modelPackageGroup: sagemakerName,
-  task: z.enum(TASKS),
+  modelPackageGroup: sagemakerName.describe(
+    'Group of the model registry: each version that is registered in it is evaluated',
+  ),
+  task: z.enum(TASKS).describe('What the model does, and so which metrics there are'),
   classes: z
     .array(z.string().min(1))
     .min(2)
@@ -160,22 +170,34 @@ const modelShape = strict({
     .enum(['automatic', 'recommend'])
     .default('automatic')
     .describe('recommend: the package stays pending, with the verdict attached (default automatic)'),
-  holdout: holdoutSchema,
-  transform: transformSchema,
-  execution: executionSchema.prefault({}),
-  require: z.array(requirementSchema).min(1, 'at least one documented threshold'),
+  holdout: holdoutSchema.describe('Labelled examples that the model has not learned from'),
+  transform: transformSchema.describe('The batch transform job in which the model answers the holdout'),
+  execution: executionSchema.prefault({}).describe('What the model may reach while it answers'),
+  require: z
+    .array(requirementSchema)
+    .min(1, 'at least one documented threshold')
+    .describe('Documented thresholds; a model that misses one is Rejected'),
   champion: strict({
     mayBeWorseBy: z
       .partialRecord(z.enum(Object.keys(METRICS) as [MetricName, ...MetricName[]]), z.number().min(0))
       .refine((metrics) => Object.keys(metrics).length > 0, 'expected at least one metric')
       .describe('By metric: how much worse than the latest Approved package it may be, absolutely'),
-  }).optional(),
+  })
+    .optional()
+    .describe('Comparison with the model that serves: the latest Approved package'),
   sanity: strict({
-    constantPredictions: z.enum(['forbid', 'allow']).default('forbid'),
+    constantPredictions: z
+      .enum(['forbid', 'allow'])
+      .default('forbid')
+      .describe('Whether a model may answer everything alike (default forbid)'),
     predictionDrift: strict({
       psi: z.number().gt(0).describe("Population stability index against the champion's predictions"),
-    }).optional(),
-  }).prefault({}),
+    })
+      .optional()
+      .describe('How far predictions may have moved'),
+  })
+    .prefault({})
+    .describe('What no model may do, whatever its metrics are'),
   confidence: z
     .number()
     .min(0.5)
@@ -315,7 +337,7 @@ const pipelineName = z.string().regex(/^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,255}$/, 'a 
 
 const canaryShape = strict({
   model: name.describe('The model of tocsin.yaml whose holdout and transform settings are used'),
-  pipeline: pipelineName,
+  pipeline: pipelineName.describe('The SageMaker pipeline that is run'),
   modelPackageGroup: sagemakerName.describe(
     'Where the pipeline registers canary models: a group of their own, in which none is ever Approved',
   ),
@@ -333,7 +355,7 @@ const canaryShape = strict({
       .min(1)
       .default('DatasetUri')
       .describe('Pipeline parameter for it (default DatasetUri)'),
-  }),
+  }).describe('What the pipeline learns from, whose outcome is known'),
   parameters: z
     .record(z.string().min(1), z.string())
     .default({})

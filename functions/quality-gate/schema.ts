@@ -110,21 +110,29 @@ const columnSchema = strict({
   invalid: percent
     .optional()
     .describe('Largest share of values that do not convert to the type (default 0%)'),
-  range: z.tuple([bound, bound], { error: 'a pair [lowest, highest]' }).optional(),
+  range: z
+    .tuple([bound, bound], { error: 'a pair [lowest, highest]' })
+    .optional()
+    .describe('Numbers and times: [lowest, highest], both allowed; null for no bound'),
   outOfRange: percent.optional().describe('Share that may lie outside the range (default 0%)'),
   values: z
     .array(z.union([z.string(), z.number(), z.boolean()]))
     .min(1)
     .max(1000)
-    .optional(),
+    .optional()
+    .describe('The allowed values'),
   otherValues: percent.optional().describe('Share that may lie outside the set of values (default 0%)'),
   pattern: z.string().optional().describe('Regular expression (RE2) that the whole string matches'),
   mismatches: percent.optional().describe('Share that may miss the pattern (default 0%)'),
-  length: z.tuple([z.int().min(0), z.int().min(0)], { error: 'a pair [shortest, longest]' }).optional(),
+  length: z
+    .tuple([z.int().min(0), z.int().min(0)], { error: 'a pair [shortest, longest]' })
+    .optional()
+    .describe('Strings: [shortest, longest] in characters'),
   outOfLength: percent.optional().describe('Share that may have another length (default 0%)'),
   constant: z
     .literal(false, { error: 'false (a column may not be constant); leave it out otherwise' })
-    .optional(),
+    .optional()
+    .describe('false: the column has at least two distinct values'),
   dominant: percent.optional().describe('Largest share of the most frequent value'),
   distinct: z
     .tuple([z.int().min(0), z.int().min(0).nullable()], { error: 'a pair [fewest, most]' })
@@ -134,7 +142,7 @@ const columnSchema = strict({
   vanishedCategories: percent
     .optional()
     .describe("Largest share of the baseline's rows whose value no longer occurs"),
-  drift: driftSchema.optional(),
+  drift: driftSchema.optional().describe('How far the values may have moved from the baseline'),
   warn: z.array(z.enum(COLUMN_CHECKS)).optional().describe('Checks that warn instead of failing'),
 });
 
@@ -142,20 +150,28 @@ const columnSchema = strict({
 export type ColumnRule = z.output<typeof columnSchema>;
 
 const csvSchema = strict({
-  delimiter: z.string().min(1).max(4).default(','),
-  quote: z.string().length(1).default('"'),
-  header: z.boolean().default(true),
-  nullValues: z.array(z.string()).max(20).default(['']),
-  encoding: z.enum(['utf-8', 'utf-16', 'latin-1']).default('utf-8'),
+  delimiter: z.string().min(1).max(4).default(',').describe('Between cells'),
+  quote: z.string().length(1).default('"').describe('Around cells; doubled inside them'),
+  header: z
+    .boolean()
+    .default(true)
+    .describe(
+      'Whether the first line has the names; without, columns are those of the contract, in its order',
+    ),
+  nullValues: z.array(z.string()).max(20).default(['']).describe('Unquoted texts that mean null'),
+  encoding: z
+    .enum(['utf-8', 'utf-16', 'latin-1'])
+    .default('utf-8')
+    .describe('How characters are written as bytes'),
 });
 
 export type CsvOptions = z.output<typeof csvSchema>;
 
 const ruleSchema = strict({
-  name: z.string().min(1).max(120),
+  name: z.string().min(1).max(120).describe('What messages call it'),
   sql: z.string().min(1).max(2000).describe('One boolean expression over the columns; true for a good row'),
   violations: percent.default(0).describe('Largest share of rows for which it is not true (default 0%)'),
-  warn: z.boolean().optional(),
+  warn: z.boolean().optional().describe('true: warns instead of failing'),
 });
 
 const identifier = z
@@ -166,26 +182,30 @@ const identifier = z
 export const contractSchema = strict({
   contract: z.literal(1).describe('Version of this format'),
   dataset: identifier.describe('Name of the dataset'),
-  format: z.enum(['csv', 'jsonl', 'parquet']),
+  format: z.enum(['csv', 'jsonl', 'parquet']).describe('Of the files; jsonl: JSON Lines, one object a line'),
   csv: csvSchema.optional().describe('How the text is written; format csv only'),
   batch: z
     .enum(['object', 'marker'])
     .default('object')
     .describe('marker: a prefix is one dataset, complete when _SUCCESS lands'),
   rows: strict({
-    min: z.int().min(0).optional(),
-    max: z.int().min(0).optional(),
+    min: z.int().min(0).optional().describe('Fewest rows; a dataset without rows never passes'),
+    max: z.int().min(0).optional().describe('Most rows'),
     changeFromBaseline: change.optional().describe('Largest relative change of the row count'),
-  }).optional(),
+  })
+    .optional()
+    .describe('How many rows there may be'),
   key: strict({
-    columns: z.array(z.string()).min(1).max(16),
+    columns: z.array(z.string()).min(1).max(16).describe('Columns that together tell rows apart'),
     duplicates: percent
       .default(0)
       .describe('Largest share of rows that repeat the key of another (default 0%)'),
-  }).optional(),
+  })
+    .optional()
+    .describe('What tells rows apart'),
   duplicateRows: percent.optional().describe('Largest share of rows that repeat another in every column'),
   freshness: strict({
-    column: z.string(),
+    column: z.string().describe('A timestamp or a date'),
     maxAge: duration.optional().describe('The newest value is at most this old'),
     future: duration.default(86_400_000).describe('The newest value is at most this far ahead (default 1d)'),
     span: z
@@ -198,17 +218,27 @@ export const contractSchema = strict({
       .describe(
         'Measured from the upload, or from the end of the period in the object key (2001-02, 2001-02-14)',
       ),
-  }).optional(),
-  columnOrder: z.enum(['any', 'contract']).default('any'),
-  extraColumns: z.enum(['allow', 'warn', 'forbid']).default('forbid'),
+  })
+    .optional()
+    .describe('How old, and how much of time, the rows may be'),
+  columnOrder: z
+    .enum(['any', 'contract'])
+    .default('any')
+    .describe('contract: columns stand in the order of the contract'),
+  extraColumns: z
+    .enum(['allow', 'warn', 'forbid'])
+    .default('forbid')
+    .describe('What columns amount to that are not in the contract'),
   confidence: z
     .number()
     .min(0.5)
     .max(0.99999)
     .default(0.99)
     .describe('Of all drift checks together (default 0.99)'),
-  columns: z.record(z.string().min(1), columnSchema),
-  rules: z.array(ruleSchema).max(100).default([]),
+  columns: z
+    .record(z.string().min(1), columnSchema)
+    .describe('What each column must be, by its name; at least one, at most 2000'),
+  rules: z.array(ruleSchema).max(100).default([]).describe('What has to hold of every row, in SQL'),
   warn: z
     .array(z.enum(DATASET_CHECKS))
     .optional()
@@ -371,7 +401,9 @@ export const datasetSchema = strict({
       .default('DatasetUri')
       .describe('Pipeline parameter for the s3:// address'),
     versionParameter: z.string().min(1).optional().describe('Pipeline parameter for the object version'),
-  }).optional(),
+  })
+    .optional()
+    .describe('What happens once a dataset has passed'),
 });
 
 export type DatasetConfig = z.output<typeof datasetSchema>;

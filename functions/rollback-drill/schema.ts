@@ -84,7 +84,8 @@ const procedureSchema = strict({
     version: z
       .string()
       .regex(/^([1-9]\d{0,9}|\$DEFAULT|\$LATEST)$/, 'a version such as 3, $DEFAULT or $LATEST')
-      .optional(),
+      .optional()
+      .describe('Its version (default: the default version)'),
     parameters: z
       .record(
         z.string().min(1).max(50),
@@ -126,7 +127,9 @@ const drillShape = strict({
       .max(20)
       .default(5)
       .describe('Untargeted requests a second while the drill lasts, 0.1 to 20 (default 5)'),
-  }).prefault({}),
+  })
+    .prefault({})
+    .describe('What the endpoint is asked while the drill lasts'),
   within: duration
     .refine((ms) => ms >= 10_000 && ms <= 3_600_000, 'expected a time from 10s to 1h')
     .describe('From the start of the procedure until the previous model answers everything, 10s to 1h'),
@@ -141,7 +144,9 @@ const drillShape = strict({
       .min(0)
       .default(0)
       .describe('Requests that another model may answer once the rollback is done (default 0)'),
-  }).prefault({}),
+  })
+    .prefault({})
+    .describe('How much a rollback may cost and still pass'),
   stopIf: z
     .array(alarmName)
     .max(10)

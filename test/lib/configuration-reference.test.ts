@@ -18,12 +18,33 @@ describe('the configuration reference', () => {
     expect(keys.filter((key) => !new RegExp(`^\\| \`([^\`]*\\.)?${key}\``, 'm').test(page))).toEqual([]);
   });
 
+  const rows = page.split('\n').filter((line) => line.startsWith('| `'));
+
+  test('says of every key what it means', () => {
+    expect(rows.length).toBeGreaterThan(300);
+    expect(rows.filter((row) => !/ \| [^|]*[A-Za-z]{3}[^|]* \|$/.test(row))).toEqual([]);
+  });
+
+  test('has four cells in each row, so that no bar within a text ends one', () => {
+    expect(rows.filter((row) => row.replaceAll('\\|', '').split('|').length !== 6)).toEqual([]);
+  });
+
+  test('leads from its contents to every section, of which no two are called alike', () => {
+    const headings = [...page.matchAll(/^##+ (.*)$/gm)].map(([, heading = '']) => heading);
+    const listed = [...page.matchAll(/\[([^\]]+)\]\(#[a-z-]+\)/g)].map(([, title]) => title);
+    expect(listed).toEqual(headings);
+    expect(new Set(headings).size).toBe(headings.length);
+  });
+
   test.each([
     ['engine.memory', 'integer, 1024 to 10240', '`3538`'],
     ['workflow', '`durable`, `in-process`', '`durable`'],
     ['datasets.<name>.contract', 'text', '**required**'],
     ['readiness.<name>.<name>.fresh.parity', 'duration', '`2d`'],
     ['columns.<name>.zeros', 'percentage or number, 0 to 1', 'optional'],
+    ['columns.<name>.range', 'pair of number or text or null', 'optional'],
+    ['models.<name>.require[].quantile', 'number, above 0, below 1', 'optional'],
+    ['driftMonitors.<name>.alarm.threshold', 'number, above 0', '**required**'],
   ])('says of %s what it takes', (key, type, given) => {
     expect(page).toContain(`| \`${key}\` | ${type} | ${given} |`);
   });
