@@ -85,6 +85,7 @@ export function deployed<T = unknown>(template: Template, value: unknown): T {
       'AWS::KMS::Key': `arn:aws:kms:${local}:key/${name}`,
       'AWS::SNS::Topic': `arn:aws:sns:${local}:${name}`,
       'AWS::Logs::LogGroup': `arn:aws:logs:${local}:log-group:${name}:*`,
+      'AWS::CloudWatch::Alarm': `arn:aws:cloudwatch:${local}:alarm:${name}`,
       'AWS::Lambda::Function': `arn:aws:lambda:${local}:function:${name}`,
       'AWS::Lambda::Alias': `arn:aws:lambda:${local}:function:gate:live`,
       'AWS::Lambda::Version': `arn:aws:lambda:${local}:function:gate:1`,
