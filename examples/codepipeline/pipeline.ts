@@ -43,7 +43,7 @@ export class ReleasePipeline extends Stack {
     const project = (name: string, buildspec: string) =>
       new PipelineProject(this, name, {
         buildSpec: BuildSpec.fromSourceFilename(buildspec),
-        environment: { buildImage: LinuxBuildImage.STANDARD_7_0 },
+        environment: { buildImage: LinuxBuildImage.STANDARD_8_0 },
         timeout: Duration.minutes(30),
       });
     const ready = project('ReadyProject', 'examples/codepipeline/buildspec.yml');

@@ -141,6 +141,14 @@ const register = (approval: string) => {
   if (first === undefined) throw new Error('there is no package');
   world.packages.unshift({ ...first, arn: NEXT, approval });
 };
+const KNOWN = 'canary/2001-01-to-04.parquet';
+/** The canary, on another version of its known dataset. */
+const leaveCanary = (version: string | null) => {
+  const { inputs } = storyVerdict('canary-healthy');
+  world.forget('holdout-evaluation', 'canary-flight-delay');
+  const dataset = { uri: `s3://${DATA}/${KNOWN}`, version };
+  world.leave(verdictOn('holdout-evaluation', 'canary-flight-delay', { ...inputs, dataset }));
+};
 const first = () => {
   const [found] = world.packages;
   if (found === undefined) throw new Error('there is no package');
@@ -376,6 +384,38 @@ const CASES: Case[] = [
     () => void world.aws.objects.delete(`${DATA}/canary/2001-01-to-04.parquet`),
     { pipeline: 'stale' },
     /the known dataset s3:\S+ has changed \(was 4bd8d47f-\S+, is nothing\)/,
+  ],
+
+  [
+    'a known dataset whose version the verdict does not name, older than the run',
+    () => leaveCanary(null),
+    {},
+  ],
+  [
+    'a known dataset whose version the verdict does not name, uploaded about when the run began',
+    () => {
+      leaveCanary(null);
+      world.aws.put(DATA, KNOWN, 'other', { modifiedAt: new Date(NOW - 14 * HOUR) });
+    },
+    { pipeline: 'stale' },
+    /the known dataset s3:\S+ has changed \(was older than the run, is of 2026-11-22T04:00:00Z\)/,
+  ],
+  [
+    'a known dataset in a bucket that keeps no versions',
+    () => {
+      world.aws.get(DATA, KNOWN).versionId = undefined;
+      leaveCanary(world.aws.get(DATA, KNOWN).etag);
+    },
+    {},
+  ],
+  [
+    'a known dataset that was replaced in a bucket that keeps no versions',
+    () => {
+      leaveCanary('"old"');
+      world.aws.get(DATA, KNOWN).versionId = undefined;
+    },
+    { pipeline: 'stale' },
+    /the version of the known dataset s3:\S+ has changed \(was "old", is "etag-\d+"\)/,
   ],
 
   // ------------------------------------------------------------------------------------------- datasets
