@@ -22,13 +22,16 @@ import { evaluate } from '../../functions/config-parity/evaluate.ts';
 import { sourcesOf, verdictOf } from '../../functions/config-parity/identity.ts';
 import { type Parity, SIDES } from '../../functions/config-parity/schema.ts';
 import type { Snapshot } from '../../functions/config-parity/snapshot.ts';
-import { tellUpload } from '../../functions/quality-gate/adapters/publish.ts';
+import { type Outlets, tellUpload, type Upload } from '../../functions/quality-gate/adapters/publish.ts';
+import type { QualityVerdict } from '../../functions/quality-gate/gate.ts';
+import { resultOf } from '../../functions/quality-gate/messages.ts';
 import { GateDependencyError } from '../../functions/shared/errors.ts';
 import { EvidenceStore, prettyJson } from '../../functions/shared/evidence.ts';
 import { entryOf, historyKey } from '../../functions/shared/history.ts';
 import { sha256 } from '../../functions/shared/identity.ts';
 import { QUALITY_TAG, VERDICT_TAG } from '../../functions/shared/schema.ts';
 import type { Verdict } from '../../functions/shared/verdict.ts';
+import { loadConfig } from '../../lib/config.ts';
 import { mayDo } from '../support/access.ts';
 import type { WorldShape } from '../support/estate-maker.ts';
 import { estateOf, parityOf } from '../support/estate-world.ts';
@@ -947,7 +950,8 @@ describe('tocsin ready', () => {
     const { versionId } = world.aws.get(DATA, 'flights/2001-04.parquet');
     const uri = `s3://${DATA}/flights/2001-04.parquet`;
     const object = { bucket: DATA, key: 'flights/2001-04.parquet', versionId: versionId ?? '' };
-    const told = { uri, dataset: 'flights', outcome: 'pass', accepted: true, findings: [] };
+    const config = loadConfig('tocsin.yaml').datasets[0] ?? expect.unreachable('there is no dataset');
+    const told = resultOf(verdict, config, { uri, versionId: object.versionId, evidence: 's3://evidence/x' });
     const env = { TOPIC_ARN: 'arn:aws:sns:us-east-1:000000000000:t' };
     const s3 = new S3Client({});
     const outlets = {
@@ -958,12 +962,9 @@ describe('tocsin ready', () => {
       store: new EvidenceStore(s3, EVIDENCE),
     };
     vi.setSystemTime(NOW - HOUR);
-    await tellUpload(
-      outlets as never,
-      { request: { config: {}, dataset: 'flights' }, data: [], subject: object } as never,
-      verdict as never,
-      told as never,
-    );
+    // Of the upload and of the outlets only what telling reads.
+    const upload = { request: { config }, subject: object } as unknown as Upload;
+    await tellUpload(outlets as unknown as Outlets, upload, verdict as QualityVerdict, told);
     vi.useRealTimers();
     expect(world.aws.keys(EVIDENCE, 'history/quality-gate/flights/')).toHaveLength(1);
     expect(openOf(await judge())).toEqual({});
