@@ -9,13 +9,14 @@ import {
   SetQueueAttributesCommand,
   type SQSClient,
 } from '@aws-sdk/client-sqs';
+import { documentSchema } from '../functions/shared/notification/schema.ts';
 import { EVENT_SOURCE } from '../functions/shared/schema.ts';
 import type { World } from './world.ts';
 
 /** A queue that a story reads what the stack sends out from: as a subscriber would. */
 export class Inbox {
   readonly arn: string;
-  /** Bodies of all messages so far, as they came. */
+  /** Bodies of all messages so far, as they came; of Tocsin's own, with the text for people in place of the document. */
   readonly received: string[] = [];
   readonly #sqs: SQSClient;
   readonly #url: string;
@@ -105,7 +106,7 @@ export class Inbox {
       );
       if (Messages.length === 0) return;
       for (const { Body = '', ReceiptHandle } of Messages) {
-        this.received.push(Body);
+        this.received.push(withText(Body));
         await this.#sqs.send(new DeleteMessageCommand({ QueueUrl: this.#url, ReceiptHandle }));
       }
     }
@@ -123,4 +124,12 @@ export class Inbox {
       if (message !== undefined || Date.now() > deadline) return message;
     }
   }
+}
+
+/** A notification as an e-mail has it: queues are told what programs are told. */
+function withText(body: string): string {
+  const envelope = JSON.parse(body) as { Message?: string };
+  if (!envelope.Message?.startsWith('{"tocsin":1,')) return body;
+  const { text } = documentSchema.parse(JSON.parse(envelope.Message));
+  return JSON.stringify({ ...envelope, Message: text });
 }

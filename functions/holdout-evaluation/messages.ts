@@ -173,7 +173,7 @@ function nextStep(
   const help = verdict.findings.find((finding) => finding.outcome === outcome)?.help;
   const hint = help === undefined || outcome === 'pass' ? '' : `${clip(help, SENTENCE)} `;
   if (approval === 'Rejected') {
-    return `${hint}The package cannot be deployed. Correct the training, and register its model again; if the threshold is wrong, change it together with its reason, deploy, and start the evaluation again: ${command(result.package)}`;
+    return `${hint}The package cannot be deployed. Correct the training, and register its model again; after a change of the threshold deploy, and start the evaluation again: ${command(result.package)}`;
   }
   if (!isPending(was)) {
     return outcome === 'pass'

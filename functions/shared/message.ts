@@ -123,8 +123,10 @@ export function reasonParts(
   verdict: Pick<Verdict, 'findings'>,
 ): Pick<Parts, 'reason' | 'findings' | 'more'> {
   const all = verdict.findings.filter((finding) => finding.outcome !== 'pass').length;
+  const [how, first] = said.reason.split('; first: ', 2);
   return {
-    reason: said.reason,
+    // Of several findings the reason says how many there are, and the first; which the list says, too.
+    reason: first !== undefined && first === said.findings[0] ? `${how}.` : said.reason,
     // The reason of a verdict with one finding is that finding.
     findings: said.findings.filter((finding) => finding !== said.reason),
     more: all - said.findings.length,

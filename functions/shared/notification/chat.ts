@@ -1,4 +1,4 @@
-import { clip } from '../format.ts';
+import { capital, clip } from '../format.ts';
 import type { Message } from '../message.ts';
 
 /*
@@ -13,7 +13,7 @@ const DESCRIPTION = 8000;
 /** What is long in a chat is not read: bounds of our own, where the format states none. */
 const SENTENCE = 600;
 const FINDINGS = 5;
-const STEP = 600;
+const STEP = 1500;
 const VALUE = 300;
 
 const MARKS = { pass: '✅', fail: '❌', inconclusive: '❔', error: '⚠️' } as const;
@@ -27,9 +27,12 @@ export function chatOf(message: Message): string {
     source: 'custom',
     content: {
       textType: 'client-markdown',
-      title: clip(`${MARKS[outcome]} ${plain(subject)}`, TITLE),
-      description: clip(descriptionOf(message), DESCRIPTION),
-      nextSteps: [sentence(message.next, STEP), ...(report === undefined ? [] : [`Report: ${report}`])],
+      title: cut(`${MARKS[outcome]} ${plain(subject)}`, TITLE),
+      description: cut(descriptionOf(message), DESCRIPTION),
+      nextSteps: [
+        sentence(capital(message.next), STEP),
+        ...(report === undefined ? [] : [`Report: ${report}`]),
+      ],
       keywords: [gate, about, outcome].map((word) => sentence(word, VALUE)),
     },
     metadata: {
@@ -37,7 +40,10 @@ export function chatOf(message: Message): string {
       threadId: `${gate}/${about}`,
       summary: sentence(message.headline, VALUE),
       eventType: `tocsin-${message.kind}`,
-      relatedResources: message.facts.map(([, value]) => sentence(value, VALUE)),
+      relatedResources: message.facts
+        .map(([, value]) => value)
+        .filter((value) => /^(arn:|s3:\/\/)/.test(value))
+        .map((value) => sentence(value, VALUE)),
       additionalContext: {
         outcome,
         ...(verdict !== undefined && { verdict: verdict.id, recovered: String(verdict.recovered) }),
@@ -55,7 +61,7 @@ function descriptionOf(message: Message): string {
     reason === undefined ? [] : [sentence(reason, 3 * SENTENCE)],
     [
       ...findings.slice(0, FINDINGS).map((finding) => `• ${sentence(finding)}`),
-      ...(left > 0 ? [`• and ${left} more, in the report`] : []),
+      ...(left > 0 ? [`• and ${left} more`] : []),
     ],
     facts
       .filter(([, value]) => value !== verdict?.report.link)
@@ -65,6 +71,15 @@ function descriptionOf(message: Message): string {
     .filter((lines) => lines.length > 0)
     .map((lines) => lines.join('\n'))
     .join('\n\n');
+}
+
+/** At most so many UTF-16 units, none of which is half a character or half an entity. */
+function cut(text: string, length: number): string {
+  if (text.length <= length) return text;
+  return `${text
+    .slice(0, length - 1)
+    .replace(/[\uD800-\uDBFF]$/, '')
+    .replace(/&[a-z]*$/, '')}…`;
 }
 
 function sentence(text: string, length = SENTENCE): string {

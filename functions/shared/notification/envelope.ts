@@ -1,4 +1,4 @@
-import { clip, formatTime } from '../format.ts';
+import { capital, clip, formatTime } from '../format.ts';
 import type { Message } from '../message.ts';
 import { DEFAULT_RUNBOOK, type MessageDocument } from './schema.ts';
 
@@ -24,7 +24,13 @@ export function envelopeOf(message: Message): string {
   const document = JSON.stringify(fittingDocument(message));
   return JSON.stringify({
     default: squeeze(message.text, TEXT),
-    sms: clip(`${message.subject}. ${clean(message.reason ?? message.headline)}`.replace(/\s+/g, ' '), SMS),
+    sms: clip(
+      `${message.subject}. ${clean(message.verdict?.reason ?? message.reason ?? message.headline)}`.replace(
+        /\s+/g,
+        ' ',
+      ),
+      SMS,
+    ),
     ...Object.fromEntries(PROGRAMS.map((protocol) => [protocol, document])),
   });
 }
@@ -83,7 +89,7 @@ export function documentOf(message: Message): MessageDocument {
     about,
     reason: clean(verdict?.reason ?? message.reason ?? message.headline),
     findings: (message.findings ?? []).map(clean),
-    next: clean(message.next),
+    next: clean(capital(message.next)),
   };
   if (verdict !== undefined && outcome !== 'error') {
     const { recovered, before, id, report, result } = verdict;

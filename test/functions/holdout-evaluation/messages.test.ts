@@ -131,7 +131,7 @@ Package:  ${PACKAGE}
 Approval: Rejected
 Evidence: ${EVIDENCE}
 
-What now: Look at the training data. The package cannot be deployed. Correct the training, and register its model again; if the threshold is wrong, change it together with its reason, deploy, and start the evaluation again: tocsin evaluate --package ${PACKAGE}
+What now: Look at the training data. The package cannot be deployed. Correct the training, and register its model again; after a change of the threshold deploy, and start the evaluation again: tocsin evaluate --package ${PACKAGE}
 `,
     });
   });

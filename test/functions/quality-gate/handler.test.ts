@@ -326,6 +326,7 @@ describe('an upload that passes', () => {
       `PutObject ${folder}report.html`,
       `PutObject ${folder}verdict.json`,
       `PutObjectTagging ${KEY}`,
+      `PutObject ${folder}telling-notified-${run}.json`,
       'Publish',
       `PutObject ${folder}notified-${run}.json`,
       'PutEvents',
@@ -1023,8 +1024,9 @@ describe('once', () => {
     'report.html',
     'verdict.json',
     'PutObjectTagging',
+    'telling-notified-',
     'Publish',
-    'notified-',
+    '/notified-',
     'PutEvents',
     'announced-',
     'PutObject history/',
@@ -1048,6 +1050,7 @@ describe('once', () => {
           'profile.json',
           'published.json',
           'report.html',
+          expect.stringMatching(/^telling-notified-[0-9a-f]{8}\.json$/),
           'verdict.json',
         ]);
         expect(historyOf('flights'), 'one line of history, however often it is tried').toEqual(['pass']);

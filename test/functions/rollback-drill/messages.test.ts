@@ -95,7 +95,7 @@ describe('the message', () => {
     );
     expect(subject).toBe('Tocsin: rollback drill flight-delay failed');
     expect(text).toMatch(
-      /^Drill flight-delay of the endpoint flight-delay-staging failed\.\n\n2 of 9 checks failed; first: /,
+      /^Drill flight-delay of the endpoint flight-delay-staging failed\.\n\n2 of 9 checks failed\.\n\n- /,
     );
     expect(text).toContain('\n- The Lambda function rollback failed after 3 s: no variant main.\n');
     expect(text).toMatch(
