@@ -25,6 +25,11 @@ function isTime(type: ColumnType): boolean {
   return type === 'timestamp' || type === 'date';
 }
 
+/** Whether a value is the zero of a column of numbers, which has a bar in any case; of times it is a moment like any other. */
+export function isZero(value: number, type: ColumnType): boolean {
+  return value === 0 && !isTime(type);
+}
+
 /** How a value of a column reads: a number, or a day, or a minute in UTC. */
 export function pointText(type: ColumnType, value: number): string {
   if (!isTime(type)) return formatNumber(value);
@@ -70,7 +75,7 @@ export interface Axis {
 /** What there is to be shown; undefined where no side has a value. */
 export function axisOf(sides: Sides, type: ColumnType): Axis | undefined {
   const zero = Object.values(sides).some((side: Side) =>
-    side.some(({ to, atom = 0 }) => to === 0 && atom > 0),
+    side.some(({ to, atom = 0 }) => isZero(to, type) && atom > 0),
   );
   const window = windowOf(sides, type) ?? (zero ? { low: -1, high: 1 } : undefined);
   if (window === undefined) return undefined;
@@ -89,7 +94,7 @@ const SQUEEZED = 10;
 
 /** The part of the axis that nearly all of a side falls into; zero, which may be far from all else, does not count. */
 function windowOfSide(side: Side, type: ColumnType): Window | undefined {
-  const shares = side.map(({ share, atom = 0, to }) => share + (to === 0 ? 0 : atom));
+  const shares = side.map(({ share, atom = 0, to }) => share + (isZero(to, type) ? 0 : atom));
   const total = shares.reduce((sum, share) => sum + share, 0);
   if (total === 0) return undefined;
   const order = [...side.keys()];
@@ -129,7 +134,7 @@ function windowOf({ batch, baseline }: Sides, type: ColumnType): Window | undefi
     // A few values of the batch that are far away must not squeeze everything else.
     const room = then.high - then.low;
     const inside = { low: then.low - room, high: then.high + room };
-    const away = outside(batch, inside);
+    const away = outside(batch, inside, type);
     if (away.below + away.above < 0.2 && squeezes(window, inside, type)) window = inside;
   }
   if (window === undefined || window.low < window.high) return window;
@@ -138,10 +143,14 @@ function windowOf({ batch, baseline }: Sides, type: ColumnType): Window | undefi
 }
 
 /** The shares of a side that lie outside; a cell that only reaches out is inside. Zero is always drawn. */
-export function outside(side: Side, { low, high }: Window): { below: number; above: number } {
+export function outside(
+  side: Side,
+  { low, high }: Window,
+  type: ColumnType,
+): { below: number; above: number } {
   let [below, above] = [0, 0];
   for (const { from, to, share, atom = 0 } of side) {
-    const value = to === 0 ? 0 : atom;
+    const value = isZero(to, type) ? 0 : atom;
     if (to <= low && from < low) below += share + (to < low ? value : 0);
     else if (from >= high) above += share + value;
   }
@@ -221,7 +230,7 @@ function evenAxis(window: Window, zero: boolean, type: ColumnType): Axis {
     unit,
     unitName: unitText(unit, type),
   };
-  if (!zero || within || isTime(type)) return axis;
+  if (!zero || within) return axis;
   const gutter = (domain[1] - domain[0]) * GUTTER;
   const beside = low > 0 ? domain[0] - gutter * 0.6 : domain[1] + gutter * 0.6;
   return {

@@ -8,6 +8,7 @@ import {
   axisOf,
   exactText,
   finer,
+  isZero,
   outside,
   type Piece,
   pointText,
@@ -179,12 +180,13 @@ function barsOf(
   const { low, high } = axis.window;
   const perPixel = (WIDTH - LEFT - RIGHT) / (axis.domain[1] - axis.domain[0]);
   const place = (value: number) => axis.place(value) * perPixel;
-  const inside = [...shares].filter(([value]) => value === 0 || (value >= low && value <= high));
+  const inside = [...shares].filter(([value]) => isZero(value, type) || (value >= low && value <= high));
   const places = inside.map(([value]) => place(value)).sort((a, b) => a - b);
   const roomy = places.every((at, index) => index === 0 || at - (places[index - 1] ?? 0) >= BAR_PX);
+  const zeroFirst = (a: number, b: number) => Number(isZero(b, type)) - Number(isZero(a, type));
   const wanted = inside
-    .filter(([value, share]) => value === 0 || roomy || wholeStep(type) === 0 || share >= STANDS_OUT)
-    .sort(([a, share], [b, other]) => Number(b === 0) - Number(a === 0) || other - share || a - b);
+    .filter(([value, share]) => isZero(value, type) || roomy || wholeStep(type) === 0 || share >= STANDS_OUT)
+    .sort(([a, share], [b, other]) => zeroFirst(a, b) || other - share || a - b);
   const alone: number[] = [];
   for (const [value] of wanted) {
     if (alone.every((other) => Math.abs(place(other) - place(value)) >= BAR_PX)) alone.push(value);
@@ -246,10 +248,14 @@ function area({ x, y }: Frame, steps: readonly Step[], top: number, fill: string
   if (first === undefined) return false;
   let d = `M${x(first.from)} ${y(0)}`;
   let end = first.from;
-  for (const { from, to, height } of steps) {
+  for (const [index, { from, to, height }] of steps.entries()) {
     if (from > end) d += `V${y(0)}H${x(from)}`;
-    d += `V${y(Math.min(height, top))}H${x(to)}`;
     end = to;
+    const level = y(Math.min(height, top));
+    const next = steps[index + 1];
+    // Neighbours of one height are one line.
+    if (next?.from === to && y(Math.min(next.height, top)) === level) continue;
+    d += `V${level}H${x(to)}`;
   }
   return html`<path class="${fill}" d="${d}V${y(0)}z"/><path class="line ${stroke}" d="${d}V${y(0)}"/>`;
 }
@@ -304,7 +310,7 @@ function beyond(
   window: Axis['window'],
   type: ColumnType,
 ): Away[] {
-  const [now, then] = [outside(batch, window), outside(baseline, window)];
+  const [now, then] = [outside(batch, window, type), outside(baseline, window, type)];
   // Two digits are enough, and all that there is room for.
   const short = (share: number) => formatShare(Number(share.toPrecision(2)));
   const text = (side: 'below' | 'above') =>
