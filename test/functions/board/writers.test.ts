@@ -110,32 +110,44 @@ test('200 verdicts, written at once by 8 processes, are all on the board, in ord
   ).toBeGreaterThan(0);
 });
 
+/** What becomes of writes of the board, over and over. A writer alone writes it more often than this is long. */
+const FAULTS: readonly Fault[] = [
+  undefined,
+  { refused: 409 },
+  undefined,
+  { refused: 412 },
+  undefined,
+  { refused: 503 },
+  undefined,
+  'lost',
+  undefined,
+  undefined,
+];
+
 test('none is lost where S3 refuses, loses answers, and a process dies between the board and its page', {
   timeout: 120_000,
 }, async () => {
-  let calls = 0;
+  let writes = 0;
+  let others = 0;
   let killed = false;
   const children = new Map<string, ChildProcess>();
   const s3 = await start(({ method, key, client }) => {
-    if (method !== 'PUT' || !key.startsWith('board/'))
-      return ++calls % 41 === 0 ? { refused: 503 } : undefined;
+    if (method !== 'PUT' || !key.startsWith('board/')) {
+      return ++others % 41 === 0 ? { refused: 503 } : undefined;
+    }
     if (client === 'victim' && key === BOARD_JSON && !killed) {
       killed = true;
       children.get('victim')?.kill('SIGKILL');
       return 'cut';
     }
-    calls++;
-    if (calls % 7 === 0) return { refused: 409 };
-    if (calls % 11 === 0) return { refused: 412 };
-    if (calls % 13 === 0) return { refused: 503 };
-    return calls % 17 === 0 ? 'lost' : undefined;
+    return FAULTS[writes++ % FAULTS.length];
   });
-  for (const name of ['victim', 'first', 'second', 'third']) children.set(name, startWriter(s3, name, 7));
+  for (const name of ['victim', 'first', 'second', 'third']) children.set(name, startWriter(s3, name, 6));
   const endings = await Promise.all([...children.values()].map(ending));
   expect(endings).toEqual(['SIGKILL', 'ended', 'ended', 'ended']);
   expect(killed).toBe(true);
   // The victim came to one verdict at least.
-  expect(expectWhole(s3)).toBeGreaterThanOrEqual(22);
+  expect(expectWhole(s3)).toBeGreaterThanOrEqual(19);
   for (const status of ['409', '412', '503', 'lost', 'cut']) {
     expect(
       s3.log.some((line) => line.startsWith('PUT board/') && line.endsWith(status)),
