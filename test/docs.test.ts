@@ -26,7 +26,8 @@ import { MOST_GOLDEN } from '../functions/shared/golden.ts';
 import { MAX_ANSWER } from '../functions/shared/prediction.ts';
 import { parseYaml } from '../functions/shared/schema.ts';
 import { TOCSIN_VERSION } from '../functions/shared/version.ts';
-import { configSchema } from '../lib/config.ts';
+import { configSchema, loadConfig } from '../lib/config.ts';
+import { synthesize } from './support/synthesize.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const read = (file: string) => readFileSync(join(ROOT, file), 'utf8');
@@ -166,6 +167,70 @@ describe('documents', () => {
     ]) {
       expect(guide).toContain(limit);
     }
+  });
+
+  it('the guide to deploying counts the alarms of the template', () => {
+    const alarms = synthesize(loadConfig('tocsin.yaml')).findResources('AWS::CloudWatch::Alarm');
+    const [, count, sum] = /^\| alarms \| (\d+) x 0\.10 \| (\S+) \|$/m.exec(read('docs/deploy.md')) ?? [];
+    expect(Number(count)).toBe(Object.keys(alarms).length);
+    expect(sum).toBe((Number(count) * 0.1).toFixed(2));
+  });
+
+  it('the guide to deploying adds up', () => {
+    const [, table = ''] = /^## What it costs in a month$([\s\S]*?)^## /m.exec(read('docs/deploy.md')) ?? [];
+    const parts = [...table.matchAll(/^\|.*\| (\d+\.\d\d) \|$/gm)].map(([, amount]) => Number(amount));
+    const [, sum] = /^\| \*\*sum\*\* \| \| \*\*about (\d+)\*\* \|$/m.exec(table) ?? [];
+    expect(parts.length).toBeGreaterThan(10);
+    expect(Number(sum)).toBe(Math.round(parts.reduce((total, part) => total + part, 0)));
+  });
+
+  describe('the guide to contributing', () => {
+    const guide = read('CONTRIBUTING.md');
+    const sources = ['bin', 'docs', 'functions', 'lib', 'sandbox', 'test'].flatMap((folder) =>
+      readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' }).map((file) =>
+        join('/', folder, file),
+      ),
+    );
+
+    it('names files that there are', () => {
+      const named = [...guide.matchAll(/`((?:[\w<>*-]+\/)*[\w.*-]+\.(?:ts|py|cjs|md))`/g)].map(
+        ([, path = '']) => path,
+      );
+      expect(named.length).toBeGreaterThan(15);
+      const isThere = (path: string) => {
+        const example = path.replaceAll('<gate>', 'config-parity');
+        const pattern = example.replaceAll('.', '\\.').replaceAll('*', '[\\w-]*');
+        return (
+          existsSync(join(ROOT, example)) || sources.some((file) => new RegExp(`/${pattern}$`).test(file))
+        );
+      };
+      expect(named.filter((path) => !isThere(path))).toEqual([]);
+    });
+
+    it('names words of the code that there are, and a check that there is not', () => {
+      const code = sources
+        .filter((file) => /^\/(functions|lib)\/.*\.ts$/.test(file))
+        .map(read)
+        .join('');
+      const words = [...guide.matchAll(/`([A-Z][A-Za-z]+|[A-Z_]+)`/g)].map(([, word = '']) => word);
+      expect(words).toContain('ColumnMeasurements');
+      expect(
+        words.filter((word) => !new RegExp(`(interface|type|const|class) ${word}\\b`).test(code)),
+      ).toEqual([]);
+      expect(guide).toContain("  padded: percent.optional().describe('");
+      expect(read('functions/quality-gate/schema.ts')).toContain("  empty: percent.optional().describe('");
+      expect(guide).toContain('`padded?: Breach`');
+      expect(read('functions/quality-gate/profile.ts')).toContain('  empty?: Breach;');
+      expect(read('functions/quality-gate/schema.ts')).not.toContain('padded');
+    });
+  });
+
+  it.each([...documents, 'CONTRIBUTING.md'])('%s names scripts of npm that there are', (file) => {
+    const { scripts } = JSON.parse(read('package.json'));
+    const named = [...read(file).matchAll(/npm run (?:-s )?([a-z][\w:-]*)/g)].map(
+      ([, script = '']) => script,
+    );
+    expect(named.filter((script) => !Object.hasOwn(scripts, script))).toEqual([]);
   });
 
   it("CI runs the README's commands as they are written there", () => {
