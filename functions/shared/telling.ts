@@ -63,7 +63,7 @@ export async function tellVerdict(outlets: Outlets, telling: Telling): Promise<v
  * told is kept: else the next one would be compared with another than the last one that people heard of.
  */
 function timeAfter(latest: HistoryPoint | undefined, at: number): number {
-  return latest === undefined ? at : Math.max(at, Math.min(latest.at + 1, LAST_MS));
+  return Math.min(Math.max(at, latest === undefined ? 0 : latest.at + 1), LAST_MS);
 }
 
 /** The last moment that a key of the history has room for. */
