@@ -45,7 +45,7 @@ export function gapLines({ rows }: Board): { label: string; text: string }[] {
   return rows
     .filter(({ model }) => model !== undefined)
     .flatMap((row) => [
-      { label: rowTitle(row), text: openGaps(row).length === 0 ? 'every gap is closed' : 'not ready' },
+      { label: 'release', text: `${rowTitle(row)} is ${openGaps(row).length === 0 ? 'ready' : 'not ready'}` },
       ...row.gaps.map(({ gap, standing, stands }) => {
         const { number, title, closedBy } = GAP_TITLES[gap];
         const of = stands.map((stand) => `${MARKS[stand.standing]} ${stand.title}`).join(', ');

@@ -137,7 +137,7 @@ async function lookOver(world: World): Promise<void> {
 
 /** Shows how the gaps stand now, and where to look at the reports. */
 async function showBoard(world: World): Promise<void> {
-  transcript.heading('The board, after all stories: each ends with the failure that it is about');
+  transcript.heading('The board, after all stories');
   const { board } = await transcript.step(
     'tocsin board',
     () => saveBoard(world),

@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { join } from 'node:path';
 import { GetObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
-import { type Board, boardSchema, keyOfLink } from '../../functions/board/board.ts';
+import { type Board, boardSchema, earlierReports, keyOfLink } from '../../functions/board/board.ts';
 import { boardPage } from '../../functions/board/page.ts';
 import { BOARD_JSON, BOARD_PAGE } from '../../functions/board/schema.ts';
 import { mapLimit } from '../../functions/shared/aws.ts';
@@ -45,7 +45,10 @@ export async function readBoard({ s3, bucket }: Evidence): Promise<Board> {
 /** Keys of the reports that a board links to, in its order. */
 export function reportKeys({ rows }: Board): string[] {
   const links = rows.flatMap(({ gaps }) =>
-    gaps.flatMap(({ report, stands }) => [report, ...stands.map((stand) => stand.report)]),
+    gaps.flatMap(({ report, stands }) => [
+      report,
+      ...stands.flatMap((stand) => [stand.report, ...earlierReports(stand).map((earlier) => earlier.report)]),
+    ]),
   );
   return [...new Set(links.flatMap((link) => (link === undefined ? [] : keyOfLink(link))))];
 }

@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { GateInputError } from '../shared/errors.ts';
 import { listOf } from '../shared/format.ts';
 import type { HistoryPoint } from '../shared/history.ts';
+import type { Outcome } from '../shared/verdict.ts';
 import { nextRun } from './schedule.ts';
 import { type BoardRow, GAP_TITLES, GAPS, HAPPENS, type Requirement, requirementSchema } from './schema.ts';
 import { type GapStand, gapsOf, type Observed, type Stand, standOf } from './standing.ts';
@@ -82,6 +83,7 @@ export type Board = z.output<typeof boardSchema>;
 export type BoardRowStand = Board['rows'][number];
 export type BoardGap = BoardRowStand['gaps'][number];
 export type BoardStand = BoardGap['stands'][number];
+type Point = BoardStand['history'][number];
 
 /**
  * The board of what is known now.
@@ -159,8 +161,22 @@ function standJson(stand: Stand, now: number): BoardStand {
 /** Where reports are, from the page. */
 const UP = '../';
 
-function reportLink({ gate, subject }: Requirement, verdict: string): string {
+/** The report of a verdict, from the page. */
+function reportLink({ gate, subject }: Pick<BoardStand, 'gate' | 'subject'>, verdict: string): string {
   return `${UP}evidence/${gate}/${subject}/${verdict}/report.html`;
+}
+
+/** Reports of one requirement that the board leads to, beside that of its latest verdict. */
+const EARLIER = 8;
+
+/** The reports of the verdicts before the latest one, the latest of them first; each verdict once. */
+export function earlierReports(stand: BoardStand): { at: number; outcome: Outcome; report: string }[] {
+  const verdicts = new Map<string, Point>();
+  for (const point of stand.history) if (!verdicts.has(point.verdict)) verdicts.set(point.verdict, point);
+  return [...verdicts.values()]
+    .filter(({ verdict }) => verdict !== stand.verdict)
+    .slice(0, EARLIER)
+    .map(({ at, outcome, verdict }) => ({ at, outcome, report: reportLink(stand, verdict) }));
 }
 
 /** The key in the evidence bucket of what a link of the board leads to. */

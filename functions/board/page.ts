@@ -6,6 +6,7 @@ import {
   type BoardGap,
   type BoardRowStand,
   type BoardStand,
+  earlierReports,
   keyOfLink,
   rowTitle,
   summaryOf,
@@ -144,7 +145,7 @@ function standItem(stand: BoardStand, drawing: Drawing): Html {
 ${whenText(stand, drawing)}<p>${clip(why, WHOLE_REASON)}</p>
 <div class="strip">${strip(stand.history)}</div>
 <p class="when">${at !== undefined && html`Last verdict ${timeOf(at)}. `}${staleAt !== undefined && html`It counts until ${timeOf(staleAt)}. `}<span class="mono">${line}</span></p>
-${nextText(stand, drawing)}${reportLink(stand, title, drawing)}</li>
+${nextText(stand, drawing)}${reportLink(stand, title, drawing)}${earlierLinks(stand, title, drawing)}</li>
 `;
 }
 
@@ -174,6 +175,19 @@ function reportLink(
   const link = report === undefined ? undefined : linked(report);
   if (link === undefined || at === undefined) return undefined;
   return html`<p class="when"><a href="${link}">Report<span class="hidden"> on ${of}</span> of ${dayOf(at)}</a></p>
+`;
+}
+
+/** What it said before, as far as that can be had. */
+function earlierLinks(stand: BoardStand, of: string, { linked }: Drawing): Html | undefined {
+  const links = earlierReports(stand).flatMap(({ at, outcome, report }) => {
+    const link = linked(report);
+    if (link === undefined) return [];
+    const { mark, word } = WORDS[outcome];
+    return html`<li><a href="${link}"><span class="hidden">Report on ${of} of </span>${timeOf(at)} <span aria-hidden="true">${mark}</span> ${word}</a></li>`;
+  });
+  if (links.length === 0) return undefined;
+  return html`<details><summary>Earlier reports<span class="hidden"> on ${of}</span></summary><ul>${links}</ul></details>
 `;
 }
 

@@ -79,6 +79,22 @@ describe('tocsin board --save', () => {
     expect(boardSchema.parse(JSON.parse(json)).builtAt).toBe(NOW);
   });
 
+  test('has the reports of earlier verdicts, too', async () => {
+    const earlier = putPastRun(aws, 'evidence', {
+      gate: 'alarm-drill',
+      subject: 'drift',
+      at: NOW - 1000,
+      outcome: 'fail',
+    });
+    const row = { model: 'm', environment: 'production', requirements: [REQUIREMENT] };
+    const built = boardOf([row], [{ history: [entry, earlier], latest: entry }], NOW);
+    aws.put('evidence', BOARD_JSON, JSON.stringify(built));
+    const { out } = await open({ save: path('earlier') });
+    const report = `evidence/alarm-drill/drift/${earlier.verdict}/report.html`;
+    expect(await readFile(out, 'utf8')).toContain(`href="../${report}"`);
+    expect(await readFile(join(path('earlier'), report), 'utf8')).toBe('<p>report of drift</p>');
+  });
+
   test('says which reports there are not', async () => {
     aws.objects.delete(`evidence/${reportKey()}`);
     const { err } = await open({ save: path('without') });
