@@ -95,7 +95,15 @@ describe('documents', () => {
   });
 
   it('the guides to tocsin.yaml name every key', () => {
-    const guides = ['quality-gate', 'holdout', 'alarm-drill', 'rollback-drill', 'parity', 'readiness']
+    const guides = [
+      'quality-gate',
+      'holdout',
+      'alarm-drill',
+      'rollback-drill',
+      'parity',
+      'readiness',
+      'notifications',
+    ]
       .map((guide) => read(`docs/${guide}.md`))
       .join('');
     const keys = keysOf(JSON.parse(read('docs/schemas/tocsin.schema.json')));
@@ -184,29 +192,27 @@ describe('documents', () => {
     expect(Number(sum)).toBe(Math.round(parts.reduce((total, part) => total + part, 0)));
   });
 
+  const sources = ['bin', 'docs', 'functions', 'lib', 'sandbox', 'test'].flatMap((folder) =>
+    readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' }).map((file) =>
+      join('/', folder, file),
+    ),
+  );
+
+  it.each(['CONTRIBUTING.md', 'docs/architecture.md'])('%s names files that there are', (file) => {
+    const named = [...read(file).matchAll(/`((?:[\w<>*-]+\/)*[\w.*-]+\.(?:ts|py|cjs|md))`/g)].map(
+      ([, path = '']) => path,
+    );
+    expect(named.length).toBeGreaterThan(15);
+    const isThere = (path: string) => {
+      const example = path.replaceAll('<gate>', 'config-parity');
+      const pattern = example.replaceAll('.', '\\.').replaceAll('*', '[\\w-]*');
+      return existsSync(join(ROOT, example)) || sources.some((file) => new RegExp(`/${pattern}$`).test(file));
+    };
+    expect(named.filter((path) => !isThere(path))).toEqual([]);
+  });
+
   describe('the guide to contributing', () => {
     const guide = read('CONTRIBUTING.md');
-    const sources = ['bin', 'docs', 'functions', 'lib', 'sandbox', 'test'].flatMap((folder) =>
-      readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' }).map((file) =>
-        join('/', folder, file),
-      ),
-    );
-
-    it('names files that there are', () => {
-      const named = [...guide.matchAll(/`((?:[\w<>*-]+\/)*[\w.*-]+\.(?:ts|py|cjs|md))`/g)].map(
-        ([, path = '']) => path,
-      );
-      expect(named.length).toBeGreaterThan(15);
-      const isThere = (path: string) => {
-        const example = path.replaceAll('<gate>', 'config-parity');
-        const pattern = example.replaceAll('.', '\\.').replaceAll('*', '[\\w-]*');
-        return (
-          existsSync(join(ROOT, example)) || sources.some((file) => new RegExp(`/${pattern}$`).test(file))
-        );
-      };
-      expect(named.filter((path) => !isThere(path))).toEqual([]);
-    });
-
     it('names words of the code that there are, and a check that there is not', () => {
       const code = sources
         .filter((file) => /^\/(functions|lib)\/.*\.ts$/.test(file))
