@@ -77,7 +77,8 @@ export class GatesStack extends Stack {
 
   /** The last: it looks at all that there is. */
   #addBoard(base: Base): void {
-    new Board(this, 'Board', base);
+    const { gate } = new Board(this, 'Board', base);
+    this.#output('BoardAlias', gate.alias.functionArn, 'Invoke it with {} to build the board anew');
     this.#output('BoardPage', base.evidence.bucket.s3UrlForObject(BOARD_PAGE), 'Open it with: tocsin board');
     new GatesDashboard(this, 'Dashboard', base);
   }

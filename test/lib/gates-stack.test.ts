@@ -525,6 +525,7 @@ describe('the stack', () => {
   test('names what people need', () => {
     const outputs = Object.keys(template.findOutputs('*')).map((name) => name.replace(/[0-9A-F]{8}$/, ''));
     expect(outputs.sort()).toEqual([
+      'BoardAlias',
       'BoardPage',
       'DataBucket',
       'EvidenceBucket',
