@@ -75,7 +75,7 @@ function requirementsOf(config: ReadinessConfig, named: Named): Requirement[] {
       subject: name,
       title: `model ${name}`,
       configured: [configured('configurationSha256', `what tocsin.yaml says of the model ${name}`, value)],
-      again: `Register it again, or run: tocsin evaluate --package ARN`,
+      again: 'Register a package, or run: tocsin evaluate --package ARN',
     })),
     ...of('canaries', config.canaries, ({ value }, name) => ({
       gap: 'pipeline' as const,
@@ -124,7 +124,7 @@ function requirementsOf(config: ReadinessConfig, named: Named): Requirement[] {
         subject: name,
         title: `dataset ${name}`,
         configured: [configured('contractSha256', `the contract ${dataset.contract}`, dataset.contractText)],
-        again: `Upload it again, or invoke the gate with its address.`,
+        again: 'Upload it, or invoke the gate with its address.',
       }),
     ),
     ...of('parity', config.parities, ({ value, documented }, name) => ({

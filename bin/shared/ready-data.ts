@@ -12,7 +12,7 @@ import { type EvidenceStore, verdictFolder } from '../../functions/shared/eviden
 import { countOf, formatNumber } from '../../functions/shared/format.ts';
 import type { HistoryEntry, HistoryPoint } from '../../functions/shared/history.ts';
 import { sha256 } from '../../functions/shared/identity.ts';
-import { placeOf } from '../../functions/shared/schema.ts';
+import { placeOf, QUALITY_VALUES } from '../../functions/shared/schema.ts';
 import type { Dataset } from '../../lib/config.ts';
 import { currentObject, type Seen } from './ready-seen.ts';
 
@@ -80,7 +80,7 @@ export async function lookAtDataset(
       return;
     }
     seen.compare(`the verdict on ${uri}`, short(entry.verdict), short(now.verdict));
-    seen.compare(`what the quality gate says of ${uri}`, 'passed', now.quality);
+    seen.compare(`what the quality gate says of ${uri}`, QUALITY_VALUES[entry.outcome], now.quality);
     if (now.verdict !== entry.verdict) return;
     const run = sha256(`${uri} ${now.version}`).slice(0, 8);
     const isJudged = history.some((point) => point.verdict === entry.verdict && point.run === run);

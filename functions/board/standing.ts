@@ -201,21 +201,23 @@ export function gapsOf(stands: readonly Stand[]): GapStand[] {
     return {
       gap,
       standing: worst.standing,
-      why: [worst.why, othersText(worst, others)].join(''),
+      why: whyOf(worst, others),
       ...(known.length > 0 && { since: Math.max(...known) }),
       stands: own,
     };
   });
 }
 
-/** How many besides the worst are no pass either. */
-function othersText({ standing }: Stand, others: readonly Stand[]): string {
+/** Why the worst stands so, and which others are no pass either. */
+function whyOf({ standing, why }: Stand, others: readonly Stand[]): string {
   if (standing === 'pass') {
     return others.length === 0
-      ? ''
-      : ` So did ${listOf(others.map(({ requirement }) => requirement.title))}.`;
+      ? why
+      : `${why} So did ${listOf(others.map(({ requirement }) => requirement.title))}.`;
   }
   const open = others.filter((other) => other.standing !== 'pass');
-  if (open.length === 0) return '';
-  return ` Also open: ${listOf(open.map((other) => `${other.requirement.title} (${other.standing})`))}.`;
+  if (open.length === 0) return why;
+  const named = open.map((other) => `${other.requirement.title} (${other.standing})`);
+  // What to do may end with a command, and so without a full stop.
+  return `${why.replace(/\.?$/, '.')} Also open: ${listOf(named)}.`;
 }

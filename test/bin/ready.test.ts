@@ -270,7 +270,7 @@ const CASES: Case[] = [
     'a threshold of the model that was changed: its canary is stale, too',
     () => world.edit('tocsin.yaml', 'atLeast: 0.62', 'atLeast: 0.63'),
     { pipeline: 'stale' },
-    /what tocsin\.yaml says of the model flight-delay has changed .*Also open: canary flight-delay \(stale\)/,
+    /what tocsin\.yaml says of the model flight-delay has changed .*ARN\. Also open: canary flight-delay \(stale\)/,
   ],
   [
     'a difference that is documented in another way',
@@ -478,6 +478,7 @@ const CASES: Case[] = [
     'a newer dataset that failed',
     () => void world.upload('flights', 'flights/2001-05.parquet', 'fail', NOW - HOUR),
     { data: 'fail' },
+    /^(?!.*Since then).*flights is fail\. Upload it/m,
   ],
   [
     'a newer dataset that passed',
