@@ -139,7 +139,7 @@ const notifySchema = strict({
 });
 
 /** Who is told, and which runbook they are shown. */
-export type NotifyConfig = z.output<typeof notifySchema>;
+type NotifyConfig = z.output<typeof notifySchema>;
 
 /** The whole of tocsin.yaml. */
 export const configSchema = strict({

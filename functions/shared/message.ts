@@ -84,7 +84,7 @@ export function compose(parts: Omit<Message, 'text' | 'attributes'>): Message {
   const { first, headline, change, reason, findings = [], more = 0, facts, next, of, outcome } = parts;
   const list = [
     ...findings.map((finding) => `- ${finding}`),
-    ...(more > 0 ? [`- and ${more} more, in the evidence`] : []),
+    ...(more > 0 ? [`- and ${more} more, in the report`] : []),
   ];
   const paragraphs = [
     first === undefined ? [] : [first],

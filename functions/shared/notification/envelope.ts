@@ -79,7 +79,7 @@ function withShortTexts(value: unknown, length: number): unknown {
 }
 
 /** What programs are told. */
-export function documentOf(message: Message): MessageDocument {
+function documentOf(message: Message): MessageDocument {
   const { subject, gate, about, outcome, verdict, trouble } = message;
   const common = {
     tocsin: 1 as const,

@@ -469,7 +469,7 @@ describe('an upload that does not pass', () => {
     for (const part of [
       'the reason of a fail',
       '- column delay: 38.1% zeros, at most 10% allowed',
-      '- and 2 more, in the evidence',
+      '- and 2 more, in the report',
       `s3://data/${KEY}`,
       'verdict.json',
       'Look at the join upstream.',

@@ -96,7 +96,7 @@ test('of 100 files with 40 findings, whose event comes three times at once, and 
   expect(more).toEqual([]);
   expect(message?.Subject).toBe('Tocsin: dataset weather rejected (fail)');
   expect(message?.Message.match(/^- .*column\d+: 100% zeros/gim)).toHaveLength(10);
-  expect(message?.Message).toContain('- and 30 more, in the evidence\n');
+  expect(message?.Message).toContain('- and 30 more, in the report\n');
   expect(message?.Message).toContain('\nData:     s3://data/weather/2001/\n');
   expect(message?.document).toMatchObject({ kind: 'verdict', findings: { length: 10 }, recovered: false });
   expect(aws.keys('evidence', 'history/')).toHaveLength(1);
