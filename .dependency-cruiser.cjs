@@ -30,7 +30,7 @@ module.exports = {
         path: [
           '^node_modules/(@aws-sdk|@smithy|aws-cdk-lib|constructs|@duckdb)',
           '/adapters/',
-          '^functions/shared/(aws|s3|sns|eventbridge|durable|observability|workspace|carry|work|outlets|failure|claimed|conclude|telling|baseline|run-handler|golden)\\.ts$',
+          '^functions/shared/(aws|s3|sns|eventbridge|durable|observability|workspace|carry|work|outlets|failure|claimed|conclude|telling|evidence|history-store|configuration|sagemaker|baseline|run-handler|golden)\\.ts$',
           '^functions/shared/engine/(duckdb|expression|files)\\.ts$',
           '^(node:)?(fs|net|http|child_process)',
         ],

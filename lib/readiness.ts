@@ -1,4 +1,11 @@
-import { type BoardRow, GAPS, type Gap, type Release, type Requirement } from '../functions/board/schema.ts';
+import {
+  type BoardRow,
+  GAPS,
+  type Gap,
+  type Release,
+  type Requirement,
+  releaseSchema,
+} from '../functions/board/schema.ts';
 import { canarySubject } from '../functions/holdout-evaluation/schema.ts';
 import { lineAt } from '../functions/shared/schema.ts';
 import type { Config } from './config.ts';
@@ -34,27 +41,18 @@ export function rowsOf(config: ReadinessConfig): BoardRow[] {
     alarmDrills: [...config.drills.keys()],
     datasets: config.datasets.map(({ name }) => name),
     parity: [...config.parities.keys()],
-    fresh: undefined,
+    fresh: USUAL.fresh,
   }).filter(({ section, name }) => !named.has(`${section} ${name}`));
   if (rest.length > 0) rows.push({ requirements: rest });
   return rows;
 }
 
-/** Without a release nothing says how old a verdict may be: as long as a release may rely on it by default. */
-const USUAL_DAYS: Release['fresh'] = {
-  models: 90,
-  canaries: 15,
-  rollbackDrills: 15,
-  alarmDrills: 15,
-  datasets: 35,
-  parity: 2,
-};
+/** Without a release nothing says how old a verdict may be: as old as a release allows by default. */
+const USUAL = releaseSchema.parse({});
 
-type Named = Omit<Release, 'fresh'> & { models: string[]; fresh: Release['fresh'] | undefined };
+type Named = Release & { models: string[] };
 
 function requirementsOf(config: ReadinessConfig, named: Named): Requirement[] {
-  const freshOf = (section: keyof Release['fresh']) =>
-    named.fresh?.[section] ?? USUAL_DAYS[section] * 86_400_000;
   const of = <T>(
     section: keyof Release['fresh'],
     entries: ReadonlyMap<string, T>,
@@ -64,7 +62,7 @@ function requirementsOf(config: ReadinessConfig, named: Named): Requirement[] {
       const entry = entries.get(name);
       if (entry === undefined) return [];
       const line = lineAt(config.located, [section, name]);
-      return { section, name, freshMs: freshOf(section), line, ...say(entry, name) };
+      return { section, name, freshMs: named.fresh[section], line, ...say(entry, name) };
     });
   const scheduled = (schedule: string | undefined) => (schedule === undefined ? {} : { schedule });
   const configured = (input: string, what: string, value: unknown) => ({ input, what, value });

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { GetObjectCommand, paginateListObjectsV2 } from '@aws-sdk/client-s3';
 import { type Board, boardSchema, openGaps, rowTitle, shows } from '../functions/board/board.ts';
 import { BOARD_JSON, GAP_TITLES } from '../functions/board/schema.ts';
+import { STANDING_MARKS } from '../functions/board/standing.ts';
 import { pointOf } from '../functions/shared/history.ts';
 import { ROOT, STATE } from './paths.ts';
 import type { World } from './world.ts';
@@ -17,9 +18,6 @@ const SAVED = join(STATE, 'board');
 
 /** How long the board may take to show what has just been judged. */
 const PATIENCE_MS = 60_000;
-
-/** Marks of a terminal, by how a gap stands. */
-const MARKS = { pass: '✓', fail: '✗', inconclusive: '?', stale: '~', never: '-' } as const;
 
 /**
  * Waits until the deployed board shows every verdict that the history has, and saves it with its reports.
@@ -48,8 +46,11 @@ export function gapLines({ rows }: Board): { label: string; text: string }[] {
       { label: 'release', text: `${rowTitle(row)} is ${openGaps(row).length === 0 ? 'ready' : 'not ready'}` },
       ...row.gaps.map(({ gap, standing, stands }) => {
         const { number, title, closedBy } = GAP_TITLES[gap];
-        const of = stands.map((stand) => `${MARKS[stand.standing]} ${stand.title}`).join(', ');
-        return { label: `${MARKS[standing]} ${number} ${title}`, text: `${standing} (${closedBy}: ${of})` };
+        const of = stands.map((stand) => `${STANDING_MARKS[stand.standing]} ${stand.title}`).join(', ');
+        return {
+          label: `${STANDING_MARKS[standing]} ${number} ${title}`,
+          text: `${standing} (${closedBy}: ${of})`,
+        };
       }),
     ]);
 }

@@ -1,14 +1,23 @@
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
 const require = createRequire(import.meta.url);
-const RULES = (require('../.dependency-cruiser.cjs') as { forbidden: { name: string }[] }).forbidden.map(
-  ({ name }) => name,
-);
+const RULES = (
+  require('../.dependency-cruiser.cjs') as { forbidden: { name: string; to: { path?: string[] } }[] }
+).forbidden;
 
 interface Cruise {
   totalCruised: number;
@@ -139,6 +148,18 @@ const PLANTED: [rule: string, file: string, imported: string, module: string][] 
     'functions/quality-gate/schema.ts',
   ],
   [
+    'board-imports-only-its-own',
+    'functions/board/nosy.ts',
+    '../quality-gate/schema.ts',
+    'functions/quality-gate/schema.ts',
+  ],
+  [
+    'judgement-is-pure',
+    'functions/board/pure.ts',
+    '@aws-sdk/client-s3',
+    'node_modules/@aws-sdk/client-s3/index.js',
+  ],
+  [
     'shared-imports-no-gate',
     'functions/shared/nosy.ts',
     '../quality-gate/schema.ts',
@@ -171,7 +192,30 @@ describe('the layer rules', () => {
     const expected = PLANTED.map(([rule, file, , module]) => `${rule}: ${file} -> ${module}`);
     expect(violations).toEqual([...expected, 'no-cycles: lib/ring-a.ts -> lib/ring-b.ts'].sort());
     // A rule without a violation here is a rule that may never fire.
-    expect(new Set(violations.map((violation) => violation.split(':')[0]))).toEqual(new Set(RULES));
+    expect(new Set(violations.map((violation) => violation.split(':')[0]))).toEqual(
+      new Set(RULES.map(({ name }) => name)),
+    );
+  });
+
+  test('keep every gate to itself', () => {
+    const gates = readdirSync('functions').filter((folder) => folder !== 'shared');
+    expect(RULES.map(({ name }) => name)).toEqual(
+      expect.arrayContaining(gates.map((gate) => `${gate}-imports-only-its-own`)),
+    );
+  });
+
+  test('name whatever of functions/shared wraps AWS or the file system, so that no judgement reaches it', () => {
+    const pure = RULES.find(({ name }) => name === 'judgement-is-pure')?.to.path ?? [];
+    const wraps = readdirSync('functions/shared').filter(
+      (file) =>
+        file.endsWith('.ts') &&
+        /from '(@aws-sdk\/|(node:)?(fs|net|http|child_process))/.test(
+          readFileSync(join('functions/shared', file), 'utf8'),
+        ),
+    );
+    expect(wraps).toContain('evidence.ts');
+    const named = (file: string) => pure.some((path) => new RegExp(path).test(`functions/shared/${file}`));
+    expect(wraps.filter((file) => !named(file))).toEqual([]);
   });
 
   test('are looked at by a cruise that sees the whole repository', () => {

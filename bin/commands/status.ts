@@ -44,13 +44,12 @@ Examples:
     });
 }
 
-/** A standing as people see it: a mark and a colour. */
-const MARKS: Record<Standing, { mark: string; format: Format }> = {
-  pass: { mark: '✓', format: 'green' },
-  fail: { mark: '✗', format: ['bold', 'red'] },
-  inconclusive: { mark: '?', format: 'yellow' },
-  stale: { mark: '~', format: 'magenta' },
-  never: { mark: '-', format: 'dim' },
+const FORMATS: Record<Standing, Format> = {
+  pass: 'green',
+  fail: ['bold', 'red'],
+  inconclusive: 'yellow',
+  stale: 'magenta',
+  never: 'dim',
 };
 
 /**
@@ -68,6 +67,7 @@ export async function status(
   const { rowsOf } = await import('../../lib/readiness.ts');
   const { boardOf, rowTitle, summaryOf } = await import('../../functions/board/board.ts');
   const { GAP_TITLES } = await import('../../functions/board/schema.ts');
+  const { STANDING_MARKS } = await import('../../functions/board/standing.ts');
   const { observe } = await import('../../functions/board/adapters/ledger.ts');
   const { EvidenceStore } = await import('../../functions/shared/evidence.ts');
   const { entryNamed } = await import('../../functions/shared/schema.ts');
@@ -99,9 +99,9 @@ export async function status(
     const cells: Cell[][] = [[head(''), head('gap'), head('standing'), ...times]];
     for (const { gap, standing, since, at, next } of row.gaps) {
       const { number, title } = GAP_TITLES[gap];
-      const { mark, format } = MARKS[standing];
+      const format = FORMATS[standing];
       cells.push([
-        { text: mark, format },
+        { text: STANDING_MARKS[standing], format },
         { text: `${number} ${title}` },
         { text: standing, format },
         { text: ago(since), align: 'right' },
@@ -113,8 +113,8 @@ export async function status(
     for (const { stands } of row.gaps) {
       for (const { standing, why } of stands) {
         if (standing === 'pass') continue;
-        const { mark, format } = MARKS[standing];
-        lines.push(`  ${style(io.stdout, format, mark)} ${printable(why.replaceAll('\n', ' '))}`);
+        const mark = style(io.stdout, FORMATS[standing], STANDING_MARKS[standing]);
+        lines.push(`  ${mark} ${printable(why.replaceAll('\n', ' '))}`);
       }
     }
     lines.push('');

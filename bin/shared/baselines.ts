@@ -1,9 +1,10 @@
 import { GetObjectCommand, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import * as z from 'zod';
-import { dependencyError, readBody, statusOf } from '../../functions/shared/aws.ts';
+import { dependencyError, isNoSuchObject, readBody, statusOf } from '../../functions/shared/aws.ts';
 import { parseProfile } from '../../functions/shared/baseline.ts';
 import { GateInputError } from '../../functions/shared/errors.ts';
-import { baselineKey, readText, verdictFolder } from '../../functions/shared/evidence.ts';
+import { baselineKey, readText } from '../../functions/shared/evidence.ts';
+import { verdictFolder } from '../../functions/shared/identity.ts';
 import type { Profile } from '../../functions/shared/profile.ts';
 import { parseJson } from '../../functions/shared/schema.ts';
 
@@ -62,7 +63,7 @@ export async function readCurrent(
     const body = await readBody(answer.Body, answer.ContentLength ?? 0);
     return { text: body.toString('utf8'), etag: answer.ETag ?? '' };
   } catch (error) {
-    if (statusOf(error) === 404 && (error as Error).name !== 'NoSuchBucket') return undefined;
+    if (isNoSuchObject(error)) return undefined;
     throw dependencyError(`GetObject s3://${bucket}/${key}`, error);
   }
 }

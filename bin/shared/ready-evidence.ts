@@ -1,17 +1,11 @@
-import * as z from 'zod';
 import type { Requirement } from '../../functions/board/schema.ts';
 import type { Observed } from '../../functions/board/standing.ts';
 import { mapLimit } from '../../functions/shared/aws.ts';
 import { GateDependencyError, GateError, messageOf } from '../../functions/shared/errors.ts';
-import { type EvidenceStore, parseVerdict, verdictFolder } from '../../functions/shared/evidence.ts';
-import {
-  type HistoryEntry,
-  type HistoryPoint,
-  historyKey,
-  readHistory,
-} from '../../functions/shared/history.ts';
-import { canonicalJson, verdictId } from '../../functions/shared/identity.ts';
-import { parseJson } from '../../functions/shared/schema.ts';
+import { type EvidenceStore, parseVerdict } from '../../functions/shared/evidence.ts';
+import type { HistoryEntry, HistoryPoint } from '../../functions/shared/history.ts';
+import { readEntry, readHistory } from '../../functions/shared/history-store.ts';
+import { canonicalJson, verdictFolder, verdictId } from '../../functions/shared/identity.ts';
 import { outcomeOf, type Verdict } from '../../functions/shared/verdict.ts';
 
 /*
@@ -30,18 +24,6 @@ export interface Evidence extends Pick<Observed, 'history' | 'latest'> {
   /** AWS did not let anybody look. */
   broken?: GateDependencyError;
 }
-
-const entrySchema = z.looseObject({
-  history: z.literal(1),
-  gate: z.string(),
-  subject: z.string(),
-  at: z.number(),
-  outcome: z.enum(['pass', 'fail', 'inconclusive']),
-  verdict: z.string(),
-  run: z.string(),
-  reason: z.string(),
-  inputs: z.record(z.string(), z.unknown()),
-});
 
 /**
  * Reads the history of a requirement, and its latest verdict.
@@ -105,20 +87,6 @@ async function from(
   return [...history];
 }
 
-/** @throws GateDependencyError where it cannot be read, or is not what its key says */
-async function readEntry(store: EvidenceStore, point: HistoryPoint): Promise<HistoryEntry> {
-  const key = historyKey(point);
-  const where = store.uri(key);
-  const text = await readWhole(store, key);
-  const entry = parseJson(entrySchema, text, where) as unknown as HistoryEntry;
-  for (const name of ['gate', 'subject', 'at', 'outcome', 'verdict', 'run'] as const) {
-    if (entry[name] !== point[name]) {
-      throw new EvidenceError(`${where} says ${name} ${entry[name]}, and its own key ${point[name]}`);
-    }
-  }
-  return entry;
-}
-
 /** Evidence that contradicts itself, or is not there. Reading it again helps nobody. */
 class EvidenceError extends GateError {}
 
@@ -131,7 +99,9 @@ class EvidenceError extends GateError {}
 async function checkVerdict(store: EvidenceStore, entry: HistoryEntry): Promise<void> {
   const key = `${verdictFolder(entry.gate, entry.subject, entry.verdict)}verdict.json`;
   const where = store.uri(key);
-  const verdict = parseVerdict<Verdict>(await readWhole(store, key), where);
+  const stored = await store.read(key);
+  if (stored === undefined) throw new EvidenceError(`there is no ${where}`);
+  const verdict = parseVerdict<Verdict>(stored.text, where);
   const { id, gate, subject, outcome, inputs, tocsin, findings } = verdict;
   const said = { verdict: id, gate, subject, outcome };
   for (const name of ['verdict', 'gate', 'subject', 'outcome'] as const) {
@@ -148,10 +118,4 @@ async function checkVerdict(store: EvidenceStore, entry: HistoryEntry): Promise<
   if (outcomeOf(findings) !== outcome) {
     throw new EvidenceError(`${where} says ${outcome}, and its findings amount to ${outcomeOf(findings)}`);
   }
-}
-
-async function readWhole(store: EvidenceStore, key: string): Promise<string> {
-  const stored = await store.read(key);
-  if (stored === undefined) throw new EvidenceError(`there is no ${store.uri(key)}`);
-  return stored.text;
 }

@@ -1,9 +1,9 @@
 import type { Readiness } from '../../functions/board/ready.ts';
 import { GAP_TITLES } from '../../functions/board/schema.ts';
 import type { Stand } from '../../functions/board/standing.ts';
-import { type EvidenceStore, verdictFolder } from '../../functions/shared/evidence.ts';
+import type { EvidenceStore } from '../../functions/shared/evidence.ts';
 import { formatTime } from '../../functions/shared/format.ts';
-import { reportKey } from '../../functions/shared/telling.ts';
+import { reportKey, verdictFolder } from '../../functions/shared/identity.ts';
 
 /*
  * Readiness for machines: times in ISO 8601, addresses of evidence, and everything that the text says.

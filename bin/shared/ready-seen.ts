@@ -1,7 +1,7 @@
 import { GetObjectTaggingCommand, type S3Client } from '@aws-sdk/client-s3';
 import type { Change, Observed } from '../../functions/board/standing.ts';
 import { type ObjectAddress, s3Uri } from '../../functions/shared/address.ts';
-import { statusOf } from '../../functions/shared/aws.ts';
+import { isNoSuchObject, statusOf } from '../../functions/shared/aws.ts';
 import { GateError, GateInputError, messageOf } from '../../functions/shared/errors.ts';
 import { headObject, objectError } from '../../functions/shared/s3.ts';
 import { placeOf, QUALITY_TAG, VERDICT_TAG } from '../../functions/shared/schema.ts';
@@ -75,7 +75,7 @@ export async function currentObject(s3: S3Client, address: ObjectAddress): Promi
     return { version, quality: tagOf(QUALITY_TAG), verdict: tagOf(VERDICT_TAG) };
   } catch (error) {
     // A delete marker is no object, either.
-    if ([404, 405].includes(statusOf(error) ?? 0) && (error as Error).name !== 'NoSuchBucket') return null;
+    if (isNoSuchObject(error) || statusOf(error) === 405) return null;
     throw objectError('GetObjectTagging', address, error);
   }
 }

@@ -1,10 +1,9 @@
 import { claimed, type Refusal } from '../shared/claimed.ts';
 import { conclude, type RunSubject, readConcluded } from '../shared/conclude.ts';
 import { GateDependencyError, GateInputError, messageOf } from '../shared/errors.ts';
-import { verdictFolder } from '../shared/evidence.ts';
 import { followed } from '../shared/followed.ts';
 import { clip, formatTime } from '../shared/format.ts';
-import { sha256, verdictId } from '../shared/identity.ts';
+import { sha256, verdictFolder, verdictId } from '../shared/identity.ts';
 import { tellOnce } from '../shared/outlets.ts';
 import { renderReport } from '../shared/report/verdict-page.ts';
 import type { Ignored } from '../shared/verdict.ts';

@@ -2,10 +2,11 @@ import * as z from 'zod';
 import { GateInputError } from '../shared/errors.ts';
 import { listOf } from '../shared/format.ts';
 import type { HistoryPoint } from '../shared/history.ts';
+import { reportKey } from '../shared/identity.ts';
 import type { Outcome } from '../shared/verdict.ts';
 import { nextRun } from './schedule.ts';
-import { type BoardRow, GAP_TITLES, GAPS, HAPPENS, type Requirement, requirementSchema } from './schema.ts';
-import { type GapStand, gapsOf, type Observed, type Stand, standOf } from './standing.ts';
+import { type BoardRow, GAP_TITLES, GAPS, type Gap, HAPPENS, requirementSchema } from './schema.ts';
+import { type GapStand, gapsOf, type Observed, STANDINGS, type Stand, standOf } from './standing.ts';
 
 /*
  * The board as JSON: how the five gaps of each model stand in each environment, since when, and proved by what. Pure; the
@@ -21,8 +22,6 @@ const pointSchema = z.object({
   verdict: z.string(),
   run: z.string(),
 });
-
-const STANDINGS = ['pass', 'fail', 'inconclusive', 'stale', 'never'] as const;
 
 /** What gaps and requirements have in common. */
 const standing = {
@@ -41,7 +40,7 @@ const standing = {
 
 const standSchema = z.object({
   ...standing,
-  gate: z.string(),
+  gate: requirementSchema.shape.gate,
   subject: z.string(),
   section: requirementSchema.shape.section,
   name: z.string(),
@@ -163,7 +162,7 @@ const UP = '../';
 
 /** The report of a verdict, from the page. */
 function reportLink({ gate, subject }: Pick<BoardStand, 'gate' | 'subject'>, verdict: string): string {
-  return `${UP}evidence/${gate}/${subject}/${verdict}/report.html`;
+  return `${UP}${reportKey({ gate, subject, id: verdict })}`;
 }
 
 /** Reports of one requirement that the board leads to, beside that of its latest verdict. */
@@ -244,12 +243,12 @@ export interface BoardCounts {
   /** Releases with a gap that is not closed. */
   notReady: number;
   /** By gap. */
-  gaps: Record<(typeof GAPS)[number], { overdue: number; failing: number }>;
+  gaps: Record<Gap, { overdue: number; failing: number }>;
 }
 
 /** What a board amounts to in numbers. A requirement of several rows counts once. */
 export function countsOf({ rows }: Board): BoardCounts {
-  const stands = new Map<string, { gap: (typeof GAPS)[number]; stand: BoardStand }>();
+  const stands = new Map<string, { gap: Gap; stand: BoardStand }>();
   for (const { gap, stands: own } of rows.flatMap(({ gaps }) => gaps)) {
     for (const stand of own) {
       const key = `${stand.section} ${stand.name}`;
@@ -259,7 +258,7 @@ export function countsOf({ rows }: Board): BoardCounts {
     }
   }
   const all = [...stands.values()];
-  const count = (test: (stand: BoardStand) => boolean, gap?: (typeof GAPS)[number]) =>
+  const count = (test: (stand: BoardStand) => boolean, gap?: Gap) =>
     all.filter((one) => test(one.stand) && (gap === undefined || one.gap === gap)).length;
   const overdue = (stand: BoardStand) => stand.overdue;
   const failing = (stand: BoardStand) => stand.standing === 'fail';

@@ -1,6 +1,7 @@
 import { capital, clip, countOf, formatDuration } from '../shared/format.ts';
 import { type Html, html, raw } from '../shared/report/html.ts';
 import { page } from '../shared/report/page.ts';
+import type { Outcome } from '../shared/verdict.ts';
 import {
   type Board,
   type BoardGap,
@@ -12,21 +13,12 @@ import {
   summaryOf,
 } from './board.ts';
 import { BOARD_JSON, GAP_TITLES, GAPS } from './schema.ts';
-import type { Standing } from './standing.ts';
+import { STANDING_MARKS, type Standing } from './standing.ts';
 
 /*
  * The board as a page: five gaps for each model and environment, at a glance. Pure; it shows what the JSON says, and the
  * same JSON gives the same bytes.
  */
-
-/** A mark and a word: no reader has to tell colours apart. */
-const WORDS: Record<Standing, { mark: string; word: string }> = {
-  pass: { mark: '✓', word: 'pass' },
-  fail: { mark: '✗', word: 'fail' },
-  inconclusive: { mark: '?', word: 'inconclusive' },
-  stale: { mark: '~', word: 'stale' },
-  never: { mark: '–', word: 'never' },
-};
 
 /** Characters of a reason in a cell; all of it is among the details. */
 const REASON = 200;
@@ -149,9 +141,9 @@ ${nextText(stand, drawing)}${reportLink(stand, title, drawing)}${earlierLinks(st
 `;
 }
 
+/** A mark and a word. */
 function badge(standing: Standing): Html {
-  const { mark, word } = WORDS[standing];
-  return html`<span class="badge ${standing}"><span aria-hidden="true">${mark}</span> <span class="word">${word}</span></span>`;
+  return html`<span class="badge ${standing}"><span aria-hidden="true">${STANDING_MARKS[standing]}</span> <span class="word">${standing}</span></span>`;
 }
 
 function whenText({ since }: Pick<BoardStand, 'since'>, { now }: Drawing): Html | undefined {
@@ -183,8 +175,7 @@ function earlierLinks(stand: BoardStand, of: string, { linked }: Drawing): Html 
   const links = earlierReports(stand).flatMap(({ at, outcome, report }) => {
     const link = linked(report);
     if (link === undefined) return [];
-    const { mark, word } = WORDS[outcome];
-    return html`<li><a href="${link}"><span class="hidden">Report on ${of} of </span>${timeOf(at)} <span aria-hidden="true">${mark}</span> ${word}</a></li>`;
+    return html`<li><a href="${link}"><span class="hidden">Report on ${of} of </span>${timeOf(at)} <span aria-hidden="true">${STANDING_MARKS[outcome]}</span> ${outcome}</a></li>`;
   });
   if (links.length === 0) return undefined;
   return html`<details><summary>Earlier reports<span class="hidden"> on ${of}</span></summary><ul>${links}</ul></details>
@@ -212,7 +203,7 @@ const RUNS = 200;
 const STRIP = { width: 200, height: 20, run: 8 };
 
 /** What a run looks like: they differ in height and shape, and not in colour alone. */
-const SHAPES: Record<'pass' | 'fail' | 'inconclusive', (x: number, width: number) => string> = {
+const SHAPES: Record<Outcome, (x: number, width: number) => string> = {
   // A low bar; a bar as high as the strip; one that hangs in the middle.
   pass: (x, width) => `M${x} 20h${width}v-7h${-width}z`,
   inconclusive: (x, width) => `M${x} 14h${width}v-8h${-width}z`,
@@ -221,7 +212,7 @@ const SHAPES: Record<'pass' | 'fail' | 'inconclusive', (x: number, width: number
 
 type Point = BoardStand['history'][number];
 
-const OUTCOMES = ['pass', 'fail', 'inconclusive'] as const;
+const OUTCOMES: readonly Outcome[] = ['pass', 'fail', 'inconclusive'];
 
 /** @param points the latest first; it is drawn at the right */
 function strip(points: readonly Point[]): Html | undefined {
@@ -230,13 +221,13 @@ function strip(points: readonly Point[]): Html | undefined {
   const step = Math.min(STRIP.run, STRIP.width / shown.length);
   const gap = step > 3 ? 1 : step * 0.2;
   const left = STRIP.width - step * shown.length;
-  const paths: Record<(typeof OUTCOMES)[number], string> = { pass: '', fail: '', inconclusive: '' };
+  const paths: Record<Outcome, string> = { pass: '', fail: '', inconclusive: '' };
   for (const [index, { outcome }] of shown.entries()) {
     paths[outcome] += SHAPES[outcome](round(left + index * step), round(step - gap));
   }
   const counts = OUTCOMES.flatMap((outcome) => {
     const count = shown.filter((point) => point.outcome === outcome).length;
-    return count === 0 ? [] : `${count} ${WORDS[outcome].word}`;
+    return count === 0 ? [] : `${count} ${outcome}`;
   }).join(', ');
   const runs = `${points.length > RUNS ? 'last ' : ''}${countOf(shown.length, 'run')}`;
   return html`<svg viewBox="0 0 ${STRIP.width} ${STRIP.height}" preserveAspectRatio="none" role="img" aria-label="${`History, ${runs}: ${counts}`}"><path class="grid" d="M0 20H200"/>${OUTCOMES.map((outcome) => paths[outcome] !== '' && html`<path class="f-${outcome}" d="${paths[outcome]}"/>`)}</svg><p>${runs}: ${counts}</p>`;
@@ -250,6 +241,6 @@ function round(value: number): number {
 function legend(): Html {
   return html`<ul class="legend"><li>Every run, the latest at the right:</li>${OUTCOMES.map(
     (outcome) =>
-      html`<li><svg viewBox="0 0 8 20" aria-hidden="true"><path class="f-${outcome}" d="${SHAPES[outcome](1, 6)}"/></svg> ${WORDS[outcome].word}</li>`,
+      html`<li><svg viewBox="0 0 8 20" aria-hidden="true"><path class="f-${outcome}" d="${SHAPES[outcome](1, 6)}"/></svg> ${outcome}</li>`,
   )}</ul>`;
 }

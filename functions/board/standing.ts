@@ -1,5 +1,5 @@
 import { capital, formatDuration, formatTime, listOf } from '../shared/format.ts';
-import type { HistoryEntry, HistoryPoint } from '../shared/history.ts';
+import { type HistoryEntry, type HistoryPoint, streakOf } from '../shared/history.ts';
 import { canonicalJson, sha256 } from '../shared/identity.ts';
 import { GAPS, type Gap, type Requirement } from './schema.ts';
 
@@ -8,7 +8,18 @@ import { GAPS, type Gap, type Requirement } from './schema.ts';
  * and closed: only a fresh verdict that passes, on what is there now, is `pass`.
  */
 
-export type Standing = 'pass' | 'fail' | 'inconclusive' | 'stale' | 'never';
+/** How something may stand. */
+export const STANDINGS = ['pass', 'fail', 'inconclusive', 'stale', 'never'] as const;
+export type Standing = (typeof STANDINGS)[number];
+
+/** One character for each, so that no reader has to tell colours apart. */
+export const STANDING_MARKS: Record<Standing, string> = {
+  pass: '✓',
+  fail: '✗',
+  inconclusive: '?',
+  stale: '~',
+  never: '–',
+};
 
 /** What is another by now than what a verdict is bound to. */
 export interface Change {
@@ -93,7 +104,7 @@ export function standOf(requirement: Requirement, observed: Observed, now: numbe
       why: `The verdict on ${title} is of ${when}, which is ${ahead} ahead: one of two clocks is wrong, so nobody knows how old it is.`,
     };
   }
-  const since = sinceOf(point, history);
+  const since = streakOf(history)?.since ?? point.at;
   const changed = changes.map(changeText).join(', and ');
   if (point.outcome !== 'pass') {
     const said = latest.reason.replace(/\.?$/, '.');
@@ -150,13 +161,14 @@ export function configuredChanges(
   { inputs }: Pick<HistoryEntry, 'inputs'>,
 ): Change[] {
   return configured.flatMap(({ input, what, value }) => {
-    const is = hashOf(value);
+    const is = configuredHash(value);
     const was = inputs[input] ?? null;
     return was === is ? [] : [{ what, was: short(was), is: short(is) }];
   });
 }
 
-function hashOf(value: unknown): string | null {
+/** The hash of what is configured, as verdicts are bound to it; null of what there is not. */
+export function configuredHash(value: unknown): string | null {
   if (value === null || value === undefined) return null;
   return sha256(typeof value === 'string' ? value : canonicalJson(value));
 }
@@ -164,12 +176,6 @@ function hashOf(value: unknown): string | null {
 /** A hash as people compare them. */
 export function short(value: unknown): string {
   return value === null || value === undefined ? 'nothing' : String(value).slice(0, 12);
-}
-
-/** When the present outcome began. */
-function sinceOf(latest: HistoryPoint, history: readonly HistoryPoint[]): number {
-  const end = history.findIndex(({ outcome }) => outcome !== latest.outcome);
-  return (end === -1 ? history : history.slice(0, end)).at(-1)?.at ?? latest.at;
 }
 
 /** How a gap of a model stands: as its worst requirement does. */

@@ -1,11 +1,10 @@
 import { claimed, type Refusal } from '../shared/claimed.ts';
 import { conclude, type RunSubject, readConcluded } from '../shared/conclude.ts';
 import { GateDependencyError, messageOf } from '../shared/errors.ts';
-import { verdictFolder } from '../shared/evidence.ts';
 import { followed } from '../shared/followed.ts';
 import { clip, formatShare } from '../shared/format.ts';
 import { goldenPlace } from '../shared/golden.ts';
-import { sha256, verdictId } from '../shared/identity.ts';
+import { sha256, verdictFolder, verdictId } from '../shared/identity.ts';
 import { renderReport } from '../shared/report/verdict-page.ts';
 import type { Ignored } from '../shared/verdict.ts';
 import { TOCSIN_VERSION } from '../shared/version.ts';

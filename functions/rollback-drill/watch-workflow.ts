@@ -1,6 +1,5 @@
 import { GateDependencyError } from '../shared/errors.ts';
-import { verdictFolder } from '../shared/evidence.ts';
-import { verdictId } from '../shared/identity.ts';
+import { verdictFolder, verdictId } from '../shared/identity.ts';
 import { tellOnce } from '../shared/outlets.ts';
 import type { Ignored } from '../shared/verdict.ts';
 import { TOCSIN_VERSION } from '../shared/version.ts';

@@ -20,6 +20,11 @@ export function statusOf(error: unknown): number | undefined {
   return (error as { $metadata?: { httpStatusCode?: number } } | null)?.$metadata?.httpStatusCode;
 }
 
+/** Whether S3 says that there is no such object; that there is no such bucket is a fault. */
+export function isNoSuchObject(error: unknown): boolean {
+  return statusOf(error) === 404 && (error as Error).name !== 'NoSuchBucket';
+}
+
 /**
  * Waits for an AWS call.
  *

@@ -1,6 +1,7 @@
 import * as z from 'zod';
-import { type EvidenceStore, prettyJson, verdictFolder } from './evidence.ts';
+import { type EvidenceStore, prettyJson } from './evidence.ts';
 import type { Judged } from './history.ts';
+import { verdictFolder } from './identity.ts';
 import type { Message } from './message.ts';
 import type { Outlets } from './outlets.ts';
 import type { RunReporting } from './run-handler.ts';

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GetObjectCommand, ListObjectsV2Command, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import * as z from 'zod';
-import { call, dependencyError, readBody, statusOf } from './aws.ts';
+import { call, dependencyError, isNoSuchObject, readBody, statusOf } from './aws.ts';
 import { GateDependencyError, GateInputError } from './errors.ts';
 import { parseJson } from './schema.ts';
-import type { GateName, Verdict } from './verdict.ts';
+import type { Verdict } from './verdict.ts';
 
 /** Reading anything larger into memory is refused; a profile of 2,000 columns has about 4 MB. */
 const MAX_BYTES = 32 * 1024 * 1024;
@@ -19,11 +19,6 @@ const CLAIM_MS = 15 * 60_000;
 /** Where the baseline of a dataset is in the evidence bucket. The gate reads it; people promote it. */
 export function baselineKey(dataset: string): string {
   return `baselines/${dataset}/current.json`;
-}
-
-/** Where all evidence of one verdict is: `evidence/<gate>/<subject>/<id>/`. */
-export function verdictFolder(gate: GateName, subject: string, id: string): string {
-  return `evidence/${gate}/${subject}/${id}/`;
 }
 
 /** Indented JSON with a line end, for evidence that people open. */
@@ -61,7 +56,7 @@ export async function readText(s3: S3Client, bucket: string, key: string): Promi
       metadata: answer.Metadata ?? {},
     };
   } catch (error) {
-    if (statusOf(error) === 404 && (error as Error).name !== 'NoSuchBucket') return undefined;
+    if (isNoSuchObject(error)) return undefined;
     throw dependencyError(what, error);
   }
 }

@@ -1,5 +1,5 @@
 import { GateDependencyError, GateError, GateInputError, messageOf } from './errors.ts';
-import { verdictFolder } from './evidence.ts';
+import { verdictFolder } from './identity.ts';
 import type { Message } from './message.ts';
 import { type Outlets, tellOnce, withRunbook } from './outlets.ts';
 import type { GateName } from './verdict.ts';

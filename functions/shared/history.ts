@@ -1,4 +1,3 @@
-import type { EvidenceStore } from './evidence.ts';
 import { clip } from './format.ts';
 import { sha256 } from './identity.ts';
 import { SENTENCE } from './message.ts';
@@ -8,7 +7,7 @@ import type { GateName, Outcome, Verdict } from './verdict.ts';
  * When a gate came to which verdict. A verdict itself knows no time, since the same inputs give the same one; and nobody
  * may have to read all evidence to know what the last one was. So each run that ends with a verdict leaves an object of
  * its own, whose key sorts the latest first and says most of it. What is written once is never written again, so
- * concurrent writers lose nothing.
+ * concurrent writers lose nothing. Pure; history-store.ts reads it.
  */
 
 /** What the key of an entry says. */
@@ -103,44 +102,36 @@ export function distinctRuns(points: readonly HistoryPoint[]): HistoryPoint[] {
 
 /** How long what is so now has been so. */
 export interface Streak {
-  outcome: Outcome;
   /** When it first came out like this, without another outcome since; milliseconds since 1970. */
   since: number;
   /** Runs in a row. */
   runs: number;
+  /** The outcome of all of them; undefined where they have several, which count as alike. */
+  outcome: Outcome | undefined;
   /** Whether it was so in all that is known, so that it may have been so for longer. */
   open: boolean;
 }
 
-/** @param points the latest first, as of {@link distinctRuns} */
-export function streakOf(points: readonly HistoryPoint[]): Streak | undefined {
+/**
+ * The runs that came out like the latest one, without another since.
+ *
+ * @param points the latest first, as of {@link distinctRuns}
+ * @param alike whether two outcomes count as the same; by default only where they are
+ * @returns undefined where there are no runs
+ */
+export function streakOf(
+  points: readonly Pick<HistoryPoint, 'outcome' | 'at'>[],
+  alike: (one: Outcome, other: Outcome) => boolean = (one, other) => one === other,
+): Streak | undefined {
   const [latest] = points;
   if (latest === undefined) return undefined;
-  const end = points.findIndex(({ outcome }) => outcome !== latest.outcome);
+  const end = points.findIndex(({ outcome }) => !alike(outcome, latest.outcome));
   const same = end === -1 ? points : points.slice(0, end);
+  const isOne = same.every(({ outcome }) => outcome === latest.outcome);
   return {
-    outcome: latest.outcome,
     since: (same.at(-1) ?? latest).at,
     runs: same.length,
+    outcome: isOne ? latest.outcome : undefined,
     open: end === -1,
   };
-}
-
-/** As many runs of one subject as are looked at, at most. */
-export const HISTORY_LIMIT = 200;
-
-/**
- * The latest runs of a subject.
- *
- * @param limit at most 1,000
- * @returns the latest first
- * @throws GateDependencyError where S3 does not answer, or refuses
- */
-export async function readHistory(
-  store: EvidenceStore,
-  of: Pick<HistoryPoint, 'gate' | 'subject'>,
-  limit = HISTORY_LIMIT,
-): Promise<HistoryPoint[]> {
-  const keys = await store.list(historyFolder(of), limit);
-  return distinctRuns(keys.flatMap((key) => pointOf(key) ?? []));
 }

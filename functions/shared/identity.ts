@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { GateName } from './verdict.ts';
+import type { GateName, Verdict } from './verdict.ts';
 
 /** Hexadecimal SHA-256 of a text (as UTF-8) or of bytes. */
 export function sha256(data: string | Uint8Array): string {
@@ -18,4 +18,14 @@ export function canonicalJson(value: unknown): string {
 /** 32 hexadecimal digits that name a verdict: the same gate, inputs and version of Tocsin, the same id. */
 export function verdictId(gate: GateName, tocsin: string, inputs: unknown): string {
   return sha256(canonicalJson({ gate, tocsin, inputs })).slice(0, 32);
+}
+
+/** Where all evidence of one verdict is: `evidence/<gate>/<subject>/<id>/`. */
+export function verdictFolder(gate: GateName, subject: string, id: string): string {
+  return `evidence/${gate}/${subject}/${id}/`;
+}
+
+/** Where the report of a verdict is. */
+export function reportKey({ gate, subject, id }: Pick<Verdict, 'gate' | 'subject' | 'id'>): string {
+  return `${verdictFolder(gate, subject, id)}report.html`;
 }

@@ -1,9 +1,10 @@
 import type { Announcement } from './eventbridge.ts';
-import { type EvidenceStore, prettyJson, verdictFolder } from './evidence.ts';
-import { entryOf, type HistoryPoint, historyKey, type Judged, readHistory } from './history.ts';
+import { type EvidenceStore, prettyJson } from './evidence.ts';
+import { entryOf, type HistoryPoint, historyKey, type Judged } from './history.ts';
+import { readHistory } from './history-store.ts';
+import { reportKey, verdictFolder } from './identity.ts';
 import type { Message } from './message.ts';
 import { announceOnce, type Outlets, tellOnce } from './outlets.ts';
-import type { Verdict } from './verdict.ts';
 import { messageOfVerdict } from './verdict-message.ts';
 
 /*
@@ -20,11 +21,6 @@ export interface Telling {
   at: number;
   message: () => Message;
   announcement: Announcement;
-}
-
-/** Where the report of a verdict is. */
-export function reportKey({ gate, subject, id }: Pick<Verdict, 'gate' | 'subject' | 'id'>): string {
-  return `${verdictFolder(gate, subject, id)}report.html`;
 }
 
 /**

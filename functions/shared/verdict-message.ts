@@ -1,5 +1,5 @@
 import { countOf, formatTime } from './format.ts';
-import type { HistoryPoint, Judged } from './history.ts';
+import { type HistoryPoint, type Judged, streakOf } from './history.ts';
 import { type Before, compose, type Message } from './message.ts';
 
 /*
@@ -40,18 +40,8 @@ export function messageOfVerdict(message: Message, context: VerdictContext): Mes
  * are one streak without a pass.
  */
 function beforeOf(history: VerdictContext['history']): Before | undefined {
-  const [latest] = history;
-  if (latest === undefined) return undefined;
-  const passed = latest.outcome === 'pass';
-  const end = history.findIndex(({ outcome }) => (outcome === 'pass') !== passed);
-  const same = end === -1 ? history : history.slice(0, end);
-  const alike = same.every(({ outcome }) => outcome === latest.outcome);
-  return {
-    outcome: alike ? latest.outcome : 'no pass',
-    since: (same.at(-1) ?? latest).at,
-    runs: same.length,
-    open: end === -1,
-  };
+  const streak = streakOf(history, (one, other) => (one === 'pass') === (other === 'pass'));
+  return streak && { ...streak, outcome: streak.outcome ?? 'no pass' };
 }
 
 const HAS = {

@@ -14,7 +14,7 @@ import {
   type LocatedModel,
   TEMPORARY,
 } from '../../functions/holdout-evaluation/schema.ts';
-import { verdictFolder } from '../../functions/shared/evidence.ts';
+import { verdictFolder } from '../../functions/shared/identity.ts';
 import { QUALITY_TAG, QUALITY_VALUES } from '../../functions/shared/schema.ts';
 import type { GateName, Verdict } from '../../functions/shared/verdict.ts';
 import { type Dataset, loadConfig } from '../../lib/config.ts';

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GetObjectCommand, GetObjectTaggingCommand } from '@aws-sdk/client-s3';
 import { ACCEPTED, REJECTED } from '../../functions/quality-gate/schema.ts';
-import { verdictFolder } from '../../functions/shared/evidence.ts';
+import { verdictFolder } from '../../functions/shared/identity.ts';
 import { QUALITY_TAG, QUALITY_VALUES } from '../../functions/shared/schema.ts';
 import type { Verdict } from '../../functions/shared/verdict.ts';
 import { type Dataset, loadConfig } from '../../lib/config.ts';

@@ -83,17 +83,17 @@ describe('tocsin status', () => {
     expect(lines.slice(0, 7)).toEqual([
       'm in production',
       '     gap         standing  for      last  next in',
-      '  -  1 Pipeline  never',
-      '  -  2 Rollback  never',
+      '  –  1 Pipeline  never',
+      '  –  2 Rollback  never',
       '  ✗  3 Alarms    fail      3 d   2 d ago      5 d',
       '  ~  4 Data      stale     5 d  40 d ago',
-      '  -  5 Parity    never',
+      '  –  5 Parity    never',
     ]);
     const rest = lines.slice(7).join('\n');
     expect(rest).toContain('✗ Alarm drift fires at 1, 5 times the intended 0.2.');
     expect(rest).toContain('Run: tocsin drill alarm drift');
     expect(rest).toMatch(/~ .*ataset sales.* 40 d ago, and counts for 35 d/);
-    expect(rest).toContain('The one release is not ready: m in production (');
+    expect(rest).toContain('The release is not ready: m in production (');
   });
 
   test('shows one model, and refuses one that nobody asks anything of', async () => {

@@ -4,11 +4,10 @@ import { drillMessage, drillResultOf } from '../../functions/alarm-drill/message
 import { resultOf, verdictMessage } from '../../functions/holdout-evaluation/messages.ts';
 import { refusalMessage } from '../../functions/quality-gate/messages.ts';
 import { GateInputError } from '../../functions/shared/errors.ts';
-import { verdictFolder } from '../../functions/shared/evidence.ts';
 import type { HistoryPoint } from '../../functions/shared/history.ts';
+import { reportKey, verdictFolder } from '../../functions/shared/identity.ts';
 import type { Message } from '../../functions/shared/message.ts';
 import { withRunbook } from '../../functions/shared/outlets.ts';
-import { reportKey } from '../../functions/shared/telling.ts';
 import type { Outcome, Verdict } from '../../functions/shared/verdict.ts';
 import { messageOfVerdict } from '../../functions/shared/verdict-message.ts';
 import { loadConfig } from '../../lib/config.ts';

@@ -1,6 +1,5 @@
-import { verdictFolder } from '../../functions/shared/evidence.ts';
 import { type HistoryEntry, historyKey } from '../../functions/shared/history.ts';
-import { sha256 } from '../../functions/shared/identity.ts';
+import { sha256, verdictFolder } from '../../functions/shared/identity.ts';
 import type { GateName, Outcome } from '../../functions/shared/verdict.ts';
 import type { FakeAws } from './fake-aws.ts';
 

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { alarmPage } from '../../functions/alarm-drill/report.ts';
 import { type Board, boardOf } from '../../functions/board/board.ts';
+import { configuredHash } from '../../functions/board/standing.ts';
 import { parityPage } from '../../functions/config-parity/report.ts';
 import { parseSnapshot } from '../../functions/config-parity/snapshot.ts';
 import { type CanaryInputs, canaryPage } from '../../functions/holdout-evaluation/canary-report.ts';
@@ -11,7 +12,7 @@ import { evaluationPage } from '../../functions/holdout-evaluation/report.ts';
 import { rollbackPage } from '../../functions/rollback-drill/report.ts';
 import { parseVerdict } from '../../functions/shared/evidence.ts';
 import { distinctRuns, entryOf, type HistoryEntry } from '../../functions/shared/history.ts';
-import { canonicalJson, sha256 } from '../../functions/shared/identity.ts';
+import { sha256 } from '../../functions/shared/identity.ts';
 import { renderReport, type VerdictPage } from '../../functions/shared/report/verdict-page.ts';
 import type { Verdict } from '../../functions/shared/verdict.ts';
 import { loadConfig } from '../../lib/config.ts';
@@ -148,12 +149,7 @@ function configuredInputs(): Map<string, Record<string, string | null>> {
     for (const { gate, subject, configured } of requirements) {
       inputs.set(
         `${gate} ${subject}`,
-        Object.fromEntries(
-          configured.map(({ input, value }) => [
-            input,
-            value === null ? null : sha256(typeof value === 'string' ? value : canonicalJson(value)),
-          ]),
-        ),
+        Object.fromEntries(configured.map(({ input, value }) => [input, configuredHash(value)])),
       );
     }
   }

@@ -1,9 +1,8 @@
-import * as z from 'zod';
 import { mapLimit } from '../../shared/aws.ts';
 import { GateInputError } from '../../shared/errors.ts';
 import type { EvidenceStore } from '../../shared/evidence.ts';
-import { type HistoryEntry, type HistoryPoint, historyKey, readHistory } from '../../shared/history.ts';
-import { parseJson } from '../../shared/schema.ts';
+import type { HistoryEntry, HistoryPoint } from '../../shared/history.ts';
+import { readEntry, readHistory } from '../../shared/history-store.ts';
 import type { Requirement } from '../schema.ts';
 import type { Observed } from '../standing.ts';
 
@@ -13,18 +12,6 @@ import type { Observed } from '../standing.ts';
 
 /** Subjects that are read at a time. */
 const AT_A_TIME = 8;
-
-const entrySchema = z.looseObject({
-  history: z.literal(1),
-  gate: z.string(),
-  subject: z.string(),
-  at: z.number(),
-  outcome: z.enum(['pass', 'fail', 'inconclusive']),
-  verdict: z.string(),
-  run: z.string(),
-  reason: z.string(),
-  inputs: z.record(z.string(), z.unknown()),
-});
 
 /**
  * What is known of each requirement, in their order: its history, and the latest entry of it. Each subject is read once,
@@ -40,7 +27,7 @@ export async function observe(
   const read = await mapLimit([...subjects], AT_A_TIME, async ([subject, requirement]) => {
     const history = await readHistory(store, requirement);
     const [point] = history;
-    const latest = point && (await readEntry(store, point));
+    const latest = point && (await entryOrWhy(store, point));
     return [subject, { history, latest }] as const;
   });
   const known = new Map<string, Observed>(read);
@@ -51,20 +38,13 @@ function subjectOf({ gate, subject }: Pick<HistoryPoint, 'gate' | 'subject'>): s
   return `${gate}/${subject}`;
 }
 
-/** An entry of the history; why it cannot be read, where S3 has it and it is none, or has it no more. */
-async function readEntry(
+/** The entry of a run; why it cannot be read, where S3 has it no more, or has something else. */
+async function entryOrWhy(
   store: EvidenceStore,
   point: HistoryPoint,
 ): Promise<HistoryEntry | { unreadable: string }> {
-  const key = historyKey(point);
   try {
-    const stored = await store.read(key);
-    if (stored === undefined) return { unreadable: `${store.uri(key)} is gone` };
-    const entry = parseJson(entrySchema, stored.text, store.uri(key)) as unknown as HistoryEntry;
-    // What the key says is what the board shows: an entry that says something else was written by nobody of ours.
-    if (historyKey(entry) !== key)
-      return { unreadable: `${store.uri(key)} is of another run than its name says` };
-    return entry;
+    return await readEntry(store, point);
   } catch (error) {
     if (error instanceof GateInputError) return { unreadable: error.message };
     throw error;

@@ -1,5 +1,5 @@
 import { GetObjectCommand, HeadObjectCommand, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
-import { dependencyError, readBody, statusOf } from '../../shared/aws.ts';
+import { dependencyError, isNoSuchObject, readBody, statusOf } from '../../shared/aws.ts';
 import { sha256 } from '../../shared/identity.ts';
 import { type Board, boardSchema } from '../board.ts';
 import { BOARD_JSON, BOARD_PAGE } from '../schema.ts';
@@ -77,13 +77,9 @@ async function orNothing<T>(what: string, read: () => Promise<T>): Promise<T | u
   try {
     return await read();
   } catch (error) {
-    if (isGone(error)) return undefined;
+    if (isNoSuchObject(error)) return undefined;
     throw dependencyError(what, error);
   }
-}
-
-function isGone(error: unknown): boolean {
-  return statusOf(error) === 404 && (error as Error).name !== 'NoSuchBucket';
 }
 
 /**
@@ -139,7 +135,7 @@ async function putIf(
     return true;
   } catch (error) {
     // It is another by now, two writers met, or it is gone.
-    if ([409, 412].includes(statusOf(error) ?? 0) || isGone(error)) return false;
+    if ([409, 412].includes(statusOf(error) ?? 0) || isNoSuchObject(error)) return false;
     throw dependencyError(`PutObject s3://${bucket}/${key}`, error);
   }
 }

@@ -1,5 +1,6 @@
 import * as z from 'zod';
-import { type EvidenceStore, parseVerdict, prettyJson, verdictFolder } from '../../shared/evidence.ts';
+import { type EvidenceStore, parseVerdict, prettyJson } from '../../shared/evidence.ts';
+import { verdictFolder } from '../../shared/identity.ts';
 import { parseJson } from '../../shared/schema.ts';
 import type { EvaluationVerdict } from '../identity.ts';
 import type { Measurements } from '../measurements.ts';

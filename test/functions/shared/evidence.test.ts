@@ -8,8 +8,8 @@ import {
   prettyJson,
   type Settlement,
   settle,
-  verdictFolder,
 } from '../../../functions/shared/evidence.ts';
+import { verdictFolder } from '../../../functions/shared/identity.ts';
 import type { Verdict } from '../../../functions/shared/verdict.ts';
 import { FakeAws, s3Error } from '../../support/fake-aws.ts';
 

@@ -10,9 +10,9 @@ import {
   historyKey,
   type Judged,
   pointOf,
-  readHistory,
   streakOf,
 } from '../../../functions/shared/history.ts';
+import { readEntry, readHistory } from '../../../functions/shared/history-store.ts';
 import { sha256 } from '../../../functions/shared/identity.ts';
 import { FakeAws } from '../../support/fake-aws.ts';
 
@@ -134,6 +134,12 @@ describe('a streak', () => {
   ])('of %s', (outcomes, streak) => {
     expect(streakOf(runs(outcomes))).toEqual(streak);
   });
+
+  test('of outcomes that count as alike has no outcome of its own where they differ', () => {
+    const noPass = (one: string, other: string) => (one === 'pass') === (other === 'pass');
+    expect(streakOf(runs('ifp'), noPass)).toEqual({ outcome: undefined, since: 99, runs: 2, open: false });
+    expect(streakOf(runs('ffp'), noPass)).toMatchObject({ outcome: 'fail' });
+  });
 });
 
 describe('reading', () => {
@@ -158,5 +164,27 @@ describe('reading', () => {
     expect(aws.inputs('s3', ListObjectsV2Command)).toEqual([
       { Bucket: 'evidence', Prefix: 'history/quality-gate/flights/', MaxKeys: 50 },
     ]);
+  });
+
+  test('takes no entry that is of another run than its key says', async () => {
+    const store = new EvidenceStore(new S3Client({}), 'evidence');
+    const entry = entryOf(judged, 'run', 9);
+    const point = pointOf(historyKey(entry)) as HistoryPoint;
+    aws.put('evidence', historyKey(entry), JSON.stringify(entry));
+    expect(await readEntry(store, point)).toEqual(entry);
+    for (const other of [
+      { gate: 'alarm-drill' },
+      { subject: 'flights-history' },
+      { at: 10 },
+      { outcome: 'pass' },
+      { verdict: 'f'.repeat(32) },
+      { run: 'ffffffff' },
+    ]) {
+      aws.put('evidence', historyKey(entry), JSON.stringify({ ...entry, ...other }));
+      const [[name, value] = []] = Object.entries(other);
+      await expect(readEntry(store, point)).rejects.toThrow(
+        `s3://evidence/${historyKey(entry)} says ${name} ${value}, and its own key `,
+      );
+    }
   });
 });
