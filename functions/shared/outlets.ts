@@ -27,8 +27,8 @@ export interface Outlets {
 }
 
 /** How long whoever tells something already is waited for before he is taken for dead, milliseconds. */
-const PATIENCE_MS = 1000;
-const STEP_MS = 100;
+const PATIENCE_MS = 500;
+const STEP_MS = 50;
 
 /**
  * Tells the owners something, once for the same `key` in the evidence. The chat is remembered by itself: where it cannot be
