@@ -76,7 +76,8 @@ export async function board(
   }
   if (presign !== undefined) {
     const page = await withProgress(io, 'signing links', () => presignedPage(evidence, expires));
-    await writeWhole(presign, page, 'board');
+    // Its links open without credentials: it is for nobody else on this machine.
+    await writeWhole(presign, page, 'board', 0o600);
     io.stdout.write(`${printable(presign)}\n`);
     return EXIT.pass;
   }

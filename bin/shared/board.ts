@@ -9,6 +9,7 @@ import { BOARD_JSON, BOARD_PAGE } from '../../functions/board/schema.ts';
 import { mapLimit } from '../../functions/shared/aws.ts';
 import { GateDependencyError, GateInputError, messageOf } from '../../functions/shared/errors.ts';
 import { EvidenceStore } from '../../functions/shared/evidence.ts';
+import { POLICY } from '../../functions/shared/report/page.ts';
 import { parseJson } from '../../functions/shared/schema.ts';
 import { writeWhole } from './files.ts';
 
@@ -42,7 +43,13 @@ export async function readBoard({ s3, bucket }: Evidence): Promise<Board> {
   return parseJson(boardSchema, stored.text, store.uri(BOARD_JSON));
 }
 
-/** Keys of the reports that a board links to, in its order. */
+/** Keys of reports. */
+const REPORT = /^evidence\/[a-z-]+\/[a-z0-9-]+\/[0-9a-f]{32}\/report\.html$/;
+
+/**
+ * Keys of the reports that a board links to, in its order. Whoever can write the board shall not choose what else is read with
+ * the credentials of who opens it, nor where that is written: what is no report is left out.
+ */
 export function reportKeys({ rows }: Board): string[] {
   const links = rows.flatMap(({ gaps }) =>
     gaps.flatMap(({ report, stands }) => [
@@ -50,7 +57,8 @@ export function reportKeys({ rows }: Board): string[] {
       ...stands.flatMap((stand) => [stand.report, ...earlierReports(stand).map((earlier) => earlier.report)]),
     ]),
   );
-  return [...new Set(links.flatMap((link) => (link === undefined ? [] : keyOfLink(link))))];
+  const keys = links.flatMap((link) => (link === undefined ? [] : keyOfLink(link)));
+  return [...new Set(keys.filter((key) => REPORT.test(key)))];
 }
 
 /**
@@ -76,7 +84,8 @@ export async function saveBoard(
   });
   const page = join(directory, BOARD_PAGE);
   await writeWhole(join(directory, BOARD_JSON), `${JSON.stringify(board, null, 2)}\n`, 'board');
-  await writeWhole(page, boardPage(board), 'board');
+  const there = (key: string) => (key === BOARD_JSON || REPORT.test(key) ? `../${key}` : undefined);
+  await writeWhole(page, boardPage(board, there), 'board');
   return { page, board, missing: reports.filter((_, index) => found[index] !== true) };
 }
 
@@ -176,6 +185,8 @@ function send(response: ServerResponse, status: number, type: string, text: stri
     'x-content-type-options': 'nosniff',
     'x-frame-options': 'DENY',
     'referrer-policy': 'no-referrer',
+    // Of all pages here one might be forged, and must not read the others.
+    'content-security-policy': `${POLICY}; frame-ancestors 'none'`,
     'cross-origin-resource-policy': 'same-origin',
   });
   response.end(text);

@@ -69,13 +69,14 @@ export async function assertAbsent(path: string): Promise<void> {
 /**
  * Writes a file whole or not at all, with the directories above it.
  *
+ * @param mode who may read and write it; left out: as the umask says
  * @throws GateInputError, GateDependencyError where the disk refuses
  */
-export async function writeWhole(path: string, text: string, what: string): Promise<void> {
+export async function writeWhole(path: string, text: string, what: string, mode = 0o666): Promise<void> {
   const partial = `${path}.${randomBytes(4).toString('hex')}.partial`;
   try {
     await mkdir(dirname(path), { recursive: true });
-    await writeFile(partial, text, { flag: 'wx' });
+    await writeFile(partial, text, { flag: 'wx', mode });
     await rename(partial, path);
   } catch (error) {
     // The first error is the one to tell, whatever else goes wrong.

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { access, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -58,6 +58,17 @@ afterEach(() => {
   vi.unstubAllEnvs();
 });
 
+/** Makes the stored board link to something else than a report. Returns the key that this leads to. */
+function forge(link: string): string {
+  const stored = JSON.parse(aws.get('evidence', BOARD_JSON).body.toString());
+  for (const gap of stored.rows[0].gaps) {
+    gap.report = link;
+    for (const stand of gap.stands) stand.report = link;
+  }
+  aws.put('evidence', BOARD_JSON, JSON.stringify(stored));
+  return link.replace('../', '');
+}
+
 async function open(options: Partial<BoardOptions>): Promise<{ out: string; err: string }> {
   const io = capture();
   const all = { outputs: path('outputs.json'), expires: 3_600_000, ...options };
@@ -101,6 +112,18 @@ describe('tocsin board --save', () => {
     expect(err).toBe(`there is no report at s3://evidence/${reportKey()}\n`);
   });
 
+  test('writes nothing elsewhere, and links to nothing else, whatever the board names', async () => {
+    const report = forge('../../escaped/report.html');
+    aws.put('evidence', report, '<p>forged</p>');
+    aws.put('evidence', report.replace('report.html', 'verdict.json'), '{}');
+    const { out } = await open({ save: path('deep/saved') });
+    await expect(access(path('deep/escaped'))).rejects.toThrow('ENOENT');
+    await expect(access(path('escaped'))).rejects.toThrow('ENOENT');
+    expect(await readFile(out, 'utf8')).not.toContain('escaped');
+    forge('javascript:alert(1)');
+    expect(await readFile((await open({ save: path('script') })).out, 'utf8')).not.toContain('javascript:');
+  });
+
   test('is refused where no board was built', async () => {
     aws.objects.delete(`evidence/${BOARD_JSON}`);
     const error = await failure(open({ save: path('none') }));
@@ -124,6 +147,13 @@ describe('tocsin board --presign', () => {
       expect(searchParams.get('X-Amz-Expires')).toBe('7200');
       expect(searchParams.get('X-Amz-Signature')).toMatch(/^[0-9a-f]{64}$/);
     }
+    expect((await stat(out)).mode & 0o777).toBe(0o600);
+  });
+
+  test('signs no link to anything but reports, whatever the board names', async () => {
+    forge('../baselines/sales/current.json');
+    const { out } = await open({ presign: path('forged.html') });
+    expect(await readFile(out, 'utf8')).not.toContain('baselines');
   });
 });
 
@@ -146,6 +176,10 @@ describe('tocsin board', () => {
     expect(await json.json()).toMatchObject({ id: entry.verdict });
     const head = await fetch(server.url, { method: 'HEAD' });
     expect([head.status, await head.text()]).toEqual([200, '']);
+    // A forged report could read all others: it runs nothing, and is in no frame.
+    expect(page.headers.get('content-security-policy')).toMatch(
+      /^default-src 'none'; .*frame-ancestors 'none'$/,
+    );
   });
 
   test.each([

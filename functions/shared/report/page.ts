@@ -2,7 +2,7 @@ import { type Content, type Html, html, raw, textOf } from './html.ts';
 import { STYLE } from './style.ts';
 
 /** No page of Tocsin may load anything, or run anything, whatever somebody has put into a name. */
-const POLICY =
+export const POLICY =
   "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
 
 /** A bell, so that no browser asks a server for an icon. */
