@@ -1,5 +1,15 @@
 import { closest } from 'fastest-levenshtein';
-import { isMap, isNode, isPair, isScalar, LineCounter, type Node, parseDocument } from 'yaml';
+import {
+  isMap,
+  isNode,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  type Pair,
+  parseDocument,
+  type YAMLMap,
+} from 'yaml';
 import * as z from 'zod';
 import { GateInputError } from './errors.ts';
 import { lineOf, type SourceLocation } from './verdict.ts';
@@ -125,22 +135,29 @@ export function parseYaml<S extends z.ZodType>(schema: S, text: string, file: st
   const locate = (path: readonly PropertyKey[]): SourceLocation => {
     let node: unknown = document.contents;
     let offset = isNode(node) ? (node.range?.[0] ?? 0) : 0;
-    for (const [index, part] of path.entries()) {
+    for (const part of path) {
       if (isMap(node)) {
-        const pair = node.items.find(
-          (item) => isPair(item) && isScalar(item.key) && String(item.key.value) === String(part),
-        );
+        const pair = pairsOf(node).get(String(part));
         if (pair === undefined) break;
         offset = (pair.key as Node).range?.[0] ?? offset;
         node = pair.value;
       } else {
-        const child: unknown = document.getIn(path.slice(0, index + 1), true);
+        const child: unknown = isSeq(node) ? node.get(part, true) : undefined;
         if (!isNode(child)) break;
         offset = child.range?.[0] ?? offset;
         node = child;
       }
     }
     return at(offset);
+  };
+  // A contract of 2,000 columns is asked for 12,000 lines: each of its keys is looked at once.
+  const known = new Map<YAMLMap, ReadonlyMap<string, Pair>>();
+  const pairsOf = (map: YAMLMap): ReadonlyMap<string, Pair> => {
+    const pairs =
+      known.get(map) ??
+      new Map(map.items.flatMap((pair) => (isScalar(pair.key) ? [[String(pair.key.value), pair]] : [])));
+    known.set(map, pairs);
+    return pairs;
   };
 
   let plain: unknown;

@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
+import * as yaml from 'yaml';
 import * as z from 'zod';
 import { GateInputError } from '../../../functions/shared/errors.ts';
 import {
@@ -14,6 +15,12 @@ import {
   strict,
   tryJson,
 } from '../../../functions/shared/schema.ts';
+
+// To count how many keys of a file are looked at.
+vi.mock('yaml', async (original) => {
+  const all = await original<typeof yaml>();
+  return { ...all, isScalar: vi.fn(all.isScalar) };
+});
 
 /** What is wrong with a text, one line a mistake. */
 function mistakes(schema: z.ZodType, text: string): string[] {
@@ -165,6 +172,20 @@ describe('parseYaml', () => {
     expect(at('limits', 'range', 1)).toBe('f.yaml:3:14');
     expect(at('columns', 'a.b', 'type')).toBe('f.yaml:5:12');
     expect(at('limits', 'absent', 'deeper'), 'the nearest that exists').toBe('f.yaml:2:1');
+  });
+
+  test('looks at each key of a large file once, however often it is asked where something stands', () => {
+    const names = Array.from({ length: 2000 }, (_, index) => `c${index}`);
+    const text = `name: a\ncolumns:\n${names.map((name) => `  ${name}: { type: x }\n`).join('')}`;
+    const { locate } = parseYaml(schema, text, 'f.yaml');
+    const looks = vi.mocked(yaml.isScalar);
+    looks.mockClear();
+    for (const part of ['type', 'absent']) {
+      for (const [index, name] of names.entries()) {
+        expect(locate(['columns', name, part]).line).toBe(index + 3);
+      }
+    }
+    expect(looks.mock.calls.length).toBeLessThanOrEqual(2 + 2 * names.length);
   });
 
   test('names every mistake with its line and column', () => {
