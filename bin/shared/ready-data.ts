@@ -1,5 +1,4 @@
 import { ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3';
-import { short } from '../../functions/board/standing.ts';
 import { parsePublished } from '../../functions/quality-gate/adapters/evidence.ts';
 import type { QualityInputs } from '../../functions/quality-gate/gate.ts';
 import { isData } from '../../functions/quality-gate/request.ts';
@@ -79,7 +78,7 @@ export async function lookAtDataset(
       seen.compare(uri, 'judged', 'a version that nobody has judged');
       return;
     }
-    seen.compare(`the verdict on ${uri}`, short(entry.verdict), short(now.verdict));
+    seen.compareHash(`the verdict on ${uri}`, entry.verdict, now.verdict);
     seen.compare(`what the quality gate says of ${uri}`, QUALITY_VALUES[entry.outcome], now.quality);
     if (now.verdict !== entry.verdict) return;
     const run = sha256(`${uri} ${now.version}`).slice(0, 8);
@@ -202,5 +201,5 @@ async function compareBaseline(
   const bound = inputs as Partial<QualityInputs>;
   const now = await readBaseline(store, name);
   if (now?.profile.sha256 === bound.sha256 && bound.sha256 !== undefined) return;
-  seen.compare(`the baseline of dataset ${name}`, short(bound.baselineSha256), short(now?.sha256));
+  seen.compareHash(`the baseline of dataset ${name}`, bound.baselineSha256, now?.sha256);
 }

@@ -32,11 +32,7 @@ export async function lookAtAlarm(
       return;
     }
     seen.compare(`the ARN of the alarm ${value.alarm}`, alarmArn, alarm.arn);
-    seen.compare(
-      `the configuration of the alarm ${value.alarm}`,
-      short(alarmSha256),
-      short(alarmHash(alarm)),
-    );
+    seen.compareHash(`the configuration of the alarm ${value.alarm}`, alarmSha256, alarmHash(alarm));
   });
 }
 
@@ -72,11 +68,7 @@ export async function lookAtEndpoint(
     }
     if (state.config !== originalConfig) return;
     const hash = await configHash(sagemaker, state.config);
-    seen.compare(
-      `what the endpoint configuration ${state.config} says`,
-      short(originalConfigSha256),
-      short(hash),
-    );
+    seen.compareHash(`what the endpoint configuration ${state.config} says`, originalConfigSha256, hash);
   });
   await seen.look(() => compareGolden(s3, addressOf(golden, dataBucket), goldenSha256, seen));
 }
@@ -91,7 +83,7 @@ export async function compareGolden(
   const what = `what golden requests s3://${place.bucket}/${place.key} has`;
   try {
     const { sha256 } = await readGolden(s3, place);
-    seen.compare(what, short(bound), short(sha256));
+    seen.compareHash(what, bound, sha256);
   } catch (error) {
     // Gone, or no golden requests any more.
     if (!(error instanceof GateInputError)) throw error;

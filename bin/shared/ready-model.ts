@@ -162,14 +162,21 @@ function compareContainers(
       continue;
     }
     for (const key of new Set([...Object.keys(before), ...Object.keys(now)]) as Set<keyof PinnedContainer>) {
-      seen.compare(`${key} of ${of}`, textOf(before[key]), textOf(now[key]));
+      const [value, other] = [before[key], now[key]];
+      if (isText(value) && isText(other)) seen.compare(`${key} of ${of}`, value, other);
+      else seen.compareHash(`${key} of ${of}`, hashOf(value), hashOf(other));
     }
   }
 }
 
-function textOf(value: PinnedContainer[keyof PinnedContainer]): string | null {
-  if (value === undefined || value === null || typeof value === 'string') return value ?? null;
-  return sha256(canonicalJson(value)).slice(0, 12);
+type Pinned = PinnedContainer[keyof PinnedContainer];
+
+function isText(value: Pinned): value is string | null | undefined {
+  return typeof value === 'string' || value === null || value === undefined;
+}
+
+function hashOf(value: Pinned): string | null {
+  return value === null || value === undefined ? null : sha256(canonicalJson(value));
 }
 
 /** What a verdict on a canary is bound to. */

@@ -134,7 +134,7 @@ function compareSide(was: Snapshot, is: Snapshot, seen: Seen): void {
     return before.get(name) !== after.get(name) && !isHidden;
   });
   for (const name of changed.slice(0, NAMED)) {
-    seen.compare(`${name} of ${side}`, before.get(name), after.get(name));
+    seen.compareHash(`${name} of ${side}`, before.get(name), after.get(name));
   }
   const more = changed.length - NAMED;
   if (more > 0) seen.compare(`${countOf(more, 'more thing')} of ${side}`, 'as compared', 'others');
@@ -145,7 +145,7 @@ function hashesOf({ resources }: Snapshot): Map<string, string> {
   return new Map(
     resources.map(({ kind, physical, value }) => [
       `${kind} ${physical}`,
-      value === null ? 'not there' : sha256(canonicalJson(value)).slice(0, 12),
+      value === null ? 'not there' : sha256(canonicalJson(value)),
     ]),
   );
 }

@@ -1,5 +1,5 @@
 import { GetObjectTaggingCommand, type S3Client } from '@aws-sdk/client-s3';
-import type { Change, Observed } from '../../functions/board/standing.ts';
+import { type Change, type Observed, short } from '../../functions/board/standing.ts';
 import { type ObjectAddress, s3Uri } from '../../functions/shared/address.ts';
 import { isNoSuchObject, statusOf } from '../../functions/shared/aws.ts';
 import { GateError, GateInputError, messageOf } from '../../functions/shared/errors.ts';
@@ -22,6 +22,11 @@ export class Seen {
   compare(what: string, was: string | null | undefined, is: string | null | undefined): void {
     const [before, now] = [was ?? 'nothing', is ?? 'nothing'];
     if (before !== now) this.changes.push({ what, was: before, is: now });
+  }
+
+  /** The same of hashes, which are compared whole and shown as short as people compare them. */
+  compareHash(what: string, was: string | null | undefined, is: string | null | undefined): void {
+    if ((was ?? null) !== (is ?? null)) this.changes.push({ what, was: short(was), is: short(is) });
   }
 
   unknown(why: string): void {

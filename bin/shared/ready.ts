@@ -51,7 +51,8 @@ export interface Examined {
 /**
  * Looks up everything that a release waits for, and judges it.
  *
- * @param now milliseconds since 1970
+ * @param now milliseconds since 1970; where S3 says that this clock is wrong by minutes, its time counts: on a clock that is
+ * slow by days old verdicts would be fresh
  * @throws ConfigError with every mistake in tocsin.yaml and the files beside it
  * @throws GateInputError where there is no such model, environment or package; the caller has no AWS region or credentials
  * @throws GateDependencyError where not a single piece of evidence could be looked for
@@ -70,7 +71,7 @@ export async function examineRelease(release: Release, now: () => number, io: Io
     store: new EvidenceStore(s3, outputs.EvidenceBucket),
     dataBucket: outputs.DataBucket,
     outputs: release.outputs,
-    now,
+    now: () => now() + s3.config.systemClockOffset,
     io,
   };
   const model = entryNamed(config.models, release.model, 'model');
@@ -99,7 +100,7 @@ export async function examineRelease(release: Release, now: () => number, io: Io
     observed.set(requirementKey(requirement), { history, latest, ...seen.observed() });
   }
   return {
-    readiness: readyOf(row, observed, now()),
+    readiness: readyOf(row, observed, world.now()),
     package: 'package' in candidate ? candidate.package.arn : undefined,
     store: world.store,
   };

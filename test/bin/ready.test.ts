@@ -12,6 +12,7 @@ import { SNSClient } from '@aws-sdk/client-sns';
 import fc from 'fast-check';
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type ReadyOptions, ready, readyCommand } from '../../bin/commands/ready.ts';
+import * as aws from '../../bin/shared/aws.ts';
 import { EXIT } from '../../bin/shared/cli.ts';
 import * as live from '../../bin/shared/parity-live.ts';
 import { junitOf } from '../../bin/shared/ready-junit.ts';
@@ -49,6 +50,7 @@ import {
 import { configOf } from '../support/synthesize.ts';
 import { type Capture, capture, failure } from './support.ts';
 
+vi.mock(import('../../bin/shared/aws.ts'), { spy: true });
 vi.mock(import('../../bin/shared/parity-live.ts'), { spy: true });
 vi.mock(import('../../functions/config-parity/adapters/clients.ts'), { spy: true });
 
@@ -441,6 +443,19 @@ const CASES: Case[] = [
     },
     { data: 'stale' },
     /the version of s3:\S+ has changed \(was one that was judged, is v\d+\)/,
+  ],
+  [
+    'a version that nobody has judged, whose tag looks like the verdict of another one',
+    () => {
+      const object = world.aws.get(DATA, 'flights/2001-04.parquet');
+      const alike = `${(object.tags[1]?.Value ?? '').slice(0, 12)}${'0'.repeat(20)}`;
+      world.aws.put(DATA, 'flights/2001-04.parquet', 'forged', {
+        tags: tagged('passed', alike),
+        modifiedAt: new Date(NOW - DAY),
+      });
+    },
+    { data: 'stale' },
+    /the verdict on s3:\S+ has changed/,
   ],
   [
     'a dataset that is gone',
@@ -891,6 +906,17 @@ describe('tocsin ready', () => {
       message: expect.stringMatching(message),
     });
     expect(io.out()).toBe('');
+  });
+
+  test('goes by the time of S3 where the clock of this machine is slow: no old verdict is fresh', async () => {
+    world.moveTo(world.rollbackVerdict(), NOW - 2 * DAY);
+    const s3 = await aws.connectS3();
+    // What the SDK learns from the dates of answers.
+    s3.config.systemClockOffset = 7 * DAY;
+    vi.mocked(aws.connectS3).mockResolvedValueOnce(s3);
+    const judged = await judge();
+    expect(openOf(judged)).toMatchObject({ rollback: 'stale' });
+    expect(judged.gaps[1]?.why).toContain('9 d ago, and counts for 8 d');
   });
 
   test('is broken where no evidence could be looked for at all', async () => {
