@@ -296,7 +296,7 @@ export class GateFunction extends Construct {
   }
 
   #addAlarms(): void {
-    const { name, unjudged, notifications } = this.#props;
+    const { name, unjudged, concurrency, notifications } = this.#props;
     const alarm = (
       id: string,
       metric: IMetric,
@@ -333,14 +333,19 @@ export class GateFunction extends Construct {
       'errors',
       'at least 3 attempts failed within 15 minutes. Read the logs of the function.',
     );
-    // A burst may wait; what is throttled for a quarter of an hour needs more concurrency.
+    // A burst may wait; what is throttled for a quarter of an hour needs more concurrency. What is reserved for a function
+    // the quota of the account does not limit.
+    const limit =
+      concurrency === 'unreserved'
+        ? 'as many Lambda functions run as the quota of the account leaves to those without a reservation. Ask for a higher quota if this is no burst.'
+        : `as many of it run as engine.concurrency in tocsin.yaml allows, which is ${concurrency}. Raise it if this is no burst.`;
     alarm(
       'ThrottlesAlarm',
       this.alias.metricThrottles({ period, statistic: 'Sum' }),
       1,
       3,
       'throttles',
-      'events have waited for 15 minutes because as many verdicts run as engine.concurrency in tocsin.yaml, or the quota of the account, allows.',
+      `events have waited for 15 minutes because ${limit}`,
     );
   }
 }

@@ -435,6 +435,19 @@ describe('alarms', () => {
     }
   });
 
+  test('on throttles say what limits that function: its own reservation, or the quota of the account', () => {
+    const all = Object.values(template.findResources('AWS::CloudWatch::Alarm'));
+    const limits = all
+      .filter(({ Properties }) => Properties.MetricName === 'Throttles')
+      .map(({ Properties: { AlarmDescription } }) => AlarmDescription.replace(/ (Ask|Raise) .*/, ''));
+    const shared =
+      'as many Lambda functions run as the quota of the account leaves to those without a reservation.';
+    expect(limits.filter((text) => !text.endsWith(shared))).toEqual([
+      'Tocsin quality-gate: events have waited for 15 minutes because as many of it run as engine.concurrency in tocsin.yaml allows, which is 3.',
+    ]);
+    expect(limits.length).toBeGreaterThan(1);
+  });
+
   test('can be published: CloudWatch may use the topic and its key', () => {
     expect(statementsOf('AWS::SNS::TopicPolicy', 'Notifications')).toEqual([
       expect.objectContaining({
