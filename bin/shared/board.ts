@@ -32,7 +32,7 @@ export interface Evidence {
  * @throws GateInputError where there is none
  * @throws GateDependencyError where S3 does not answer, or refuses
  */
-export async function readBoard({ s3, bucket }: Evidence): Promise<Board> {
+async function readBoard({ s3, bucket }: Evidence): Promise<Board> {
   const store = new EvidenceStore(s3, bucket);
   const stored = await store.read(BOARD_JSON);
   if (stored === undefined) {
@@ -50,7 +50,7 @@ const REPORT = /^evidence\/[a-z-]+\/[a-z0-9-]+\/[0-9a-f]{32}\/report\.html$/;
  * Keys of the reports that a board links to, in its order. Whoever can write the board shall not choose what else is read with
  * the credentials of who opens it, nor where that is written: what is no report is left out.
  */
-export function reportKeys({ rows }: Board): string[] {
+function reportKeys({ rows }: Board): string[] {
   const links = rows.flatMap(({ gaps }) =>
     gaps.flatMap(({ report, stands }) => [
       report,

@@ -17,7 +17,7 @@ export interface PastRun {
 }
 
 /** The entry that such a run leaves. */
-export function pastEntry(run: PastRun): HistoryEntry {
+function pastEntry(run: PastRun): HistoryEntry {
   const { gate, subject, at, outcome = 'pass', reason = `${subject} came out.`, inputs = {} } = run;
   const hash = sha256(JSON.stringify(run));
   return {
