@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { EventBridgeClient } from '@aws-sdk/client-eventbridge';
 import type { SNSClient } from '@aws-sdk/client-sns';
 import { type Announcement, announce } from './eventbridge.ts';
@@ -24,6 +24,8 @@ export interface Outlets {
   store: EvidenceStore;
   sns: SNSClient;
   events: EventBridgeClient;
+  /** How it waits, milliseconds; by the clock of the machine where it is left out. */
+  sleep?: (ms: number) => Promise<unknown>;
 }
 
 /** How long whoever tells something already is waited for before he is taken for dead, milliseconds. */
@@ -41,12 +43,12 @@ const STEP_MS = 50;
  * @throws GateDependencyError where somebody could not be told
  */
 export async function tellOnce(
-  { env, sns, store }: Outlets,
+  { env, sns, store, sleep = pause }: Outlets,
   key: string,
   message: () => Message,
   record: Record<string, unknown> = {},
 ): Promise<void> {
-  if ((await store.read(key)) === undefined) await waitForOther(store, key);
+  if ((await store.read(key)) === undefined) await waitForOther(store, key, sleep);
   await store.once(key, async () => ({ ...record, messageId: await notify(sns, env.TOPIC_ARN, message()) }));
   const chat = env.CHAT_TOPIC_ARN;
   if (chat === undefined) return;
@@ -56,7 +58,11 @@ export async function tellOnce(
 }
 
 /** Returns at once to the first that asks; to others when it is done, or when it should have been. */
-async function waitForOther(store: EvidenceStore, key: string): Promise<void> {
+async function waitForOther(
+  store: EvidenceStore,
+  key: string,
+  sleep: NonNullable<Outlets['sleep']>,
+): Promise<void> {
   const claim = key.replace(/[^/]+$/, (name) => `telling-${name}`);
   if (await store.create(claim, prettyJson({ claim: 1 }))) return;
   for (let waited = 0; waited < PATIENCE_MS; waited += STEP_MS) {
