@@ -16,7 +16,7 @@ const PICTURES = join(tmpdir(), 'tocsin-pictures');
 /** What the README shows of them; `npm run pictures` has it written there. */
 const SHOWN = process.env.TOCSIN_PICTURES ?? join(PICTURES, 'readme');
 const README = [
-  { name: 'board', height: 760 },
+  { name: 'board', height: 880 },
   { name: 'data-sick', height: 1690 },
   { name: 'rollback-sick', height: 1690 },
 ] as const;
