@@ -1,5 +1,5 @@
 import { capital, formatDuration, formatTime, listOf } from '../shared/format.ts';
-import { type HistoryEntry, type HistoryPoint, streakOf } from '../shared/history.ts';
+import { type HistoryEntry, type HistoryPoint, historyFolder, streakOf } from '../shared/history.ts';
 import { canonicalJson, sha256 } from '../shared/identity.ts';
 import { GAPS, type Gap, type Requirement } from './schema.ts';
 
@@ -63,7 +63,7 @@ export interface Stand {
   history: readonly HistoryPoint[];
   /** From when on its verdict says nothing any more; absent where it never came to one. */
   staleAt?: number;
-  /** Whether its verdict is older than it may be, or it never came to one. */
+  /** Whether its verdict is older than it may be, or nobody knows how old, or it never came to one. */
   overdue: boolean;
 }
 
@@ -96,12 +96,12 @@ export function standOf(requirement: Requirement, observed: Observed, now: numbe
   const when = formatTime(point.at);
   const changes = [...configuredChanges(requirement, latest), ...(observed.changes ?? [])];
   const of = { ...base, ...timesOf(point, freshMs, now), changes, inputs: latest.inputs };
-  if (point.at > now + SKEW_MS) {
+  if (isAhead(point.at, now)) {
     const ahead = formatDuration(point.at - now);
     return {
       ...of,
       standing: 'inconclusive',
-      why: `The verdict on ${title} is of ${when}, which is ${ahead} ahead: one of two clocks is wrong, so nobody knows how old it is.`,
+      why: `The verdict on ${title} is of ${when}, which is ${ahead} ahead: one of two clocks is wrong, so nobody knows how old it is. Set it right; if it was that of the run, remove from ${historyFolder(requirement)} in the evidence bucket what is ahead, which hides all that comes. ${again}`,
     };
   }
   const since = streakOf(history)?.since ?? point.at;
@@ -147,7 +147,12 @@ export function standOf(requirement: Requirement, observed: Observed, now: numbe
 /** Of its last verdict, and until when that counts. */
 function timesOf({ at, verdict }: HistoryPoint, freshMs: number, now: number) {
   const staleAt = at + freshMs;
-  return { at, verdict, staleAt, overdue: now >= staleAt };
+  // Nobody would be told, for as long as a clock was ahead, that nothing came after.
+  return { at, verdict, staleAt, overdue: now >= staleAt || isAhead(at, now) };
+}
+
+function isAhead(at: number, now: number): boolean {
+  return at > now + SKEW_MS;
 }
 
 /** `the contract contracts/flights.yaml has changed (was 12ab…, is 34cd…)` */

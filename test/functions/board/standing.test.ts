@@ -183,6 +183,14 @@ describe('standOf', () => {
     expect(stand(of)).toMatchObject({ standing, why: expect.stringMatching(why) });
   });
 
+  test('what is ahead by centuries is overdue all the while, and says what hides the rest', () => {
+    const ahead = stand(observed(entry({ at: 9_999_999_999_999 })));
+    expect(ahead).toMatchObject({ standing: 'inconclusive', overdue: true });
+    expect(ahead.why).toContain(
+      'remove from history/alarm-drill/drift/ in the evidence bucket what is ahead',
+    );
+  });
+
   test('a text is hashed as it is, anything else as canonical JSON, and nothing is null', () => {
     const hashed = (value: unknown, was: unknown) =>
       standOf(
@@ -226,7 +234,8 @@ describe('standOf', () => {
           const good =
             outcome === 'pass' && fine && configured && !changed && !unknown && !refused && readable;
           expect(standing === 'pass').toBe(good);
-          expect(overdue).toBe(age >= FRESH);
+          // What is ahead is not known to be young.
+          expect(overdue).toBe(age >= FRESH || age < -5 * MINUTE);
         },
       ),
     );
