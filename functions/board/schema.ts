@@ -22,7 +22,10 @@ export const GAP_TITLES: Record<Gap, { number: number; title: string; closedBy: 
 const DAY_MS = 86_400_000;
 
 const fresh = (days: number, of: string) =>
-  duration.default(days * DAY_MS).describe(`How long ${of} says something of a release (default ${days}d)`);
+  duration
+    .refine((ms) => ms > 0, 'more than nothing: no verdict would ever be fresh')
+    .default(days * DAY_MS)
+    .describe(`How long ${of} says something of a release (default ${days}d)`);
 
 const freshSchema = strict({
   models: fresh(90, 'the evaluation of a model'),

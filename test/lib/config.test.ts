@@ -1007,6 +1007,12 @@ readiness:
       /^tocsin\.yaml:14:16 readiness\.delay\.production\.fresh\.datasets: /,
     ],
     [
+      'no time at all, which the deployed board could not read',
+      'datasets: 12h',
+      'datasets: 0h',
+      /^tocsin\.yaml:14:16 readiness\.delay\.production\.fresh\.datasets: more than nothing/,
+    ],
+    [
       'a model without an environment',
       /production:\n[\s\S]*/.exec(RELEASE)?.[0] ?? '',
       '{}',
