@@ -57,6 +57,11 @@ Examples:
  */
 export async function ready(options: ReadyOptions, io: Io, now: () => number = Date.now): Promise<ExitCode> {
   const { examineRelease } = await import('../shared/ready.ts');
+  if (options.junit !== undefined) {
+    // Where nothing can be judged now, what was judged before must not be taken for it.
+    const { removeFile } = await import('../shared/files.ts');
+    await removeFile(options.junit, 'JUnit file');
+  }
   const { readiness, package: released, store } = await examineRelease(options, now, io);
   if (options.junit !== undefined) {
     const { junitOf } = await import('../shared/ready-junit.ts');

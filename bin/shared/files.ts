@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { access, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { access, mkdir, readFile, rename, rm, unlink, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { GateDependencyError, GateInputError, messageOf } from '../../functions/shared/errors.ts';
 
@@ -82,5 +82,18 @@ export async function writeWhole(path: string, text: string, what: string, mode 
     // The first error is the one to tell, whatever else goes wrong.
     await rm(partial, { force: true }).catch(() => {});
     throw fileError(error, path, what);
+  }
+}
+
+/**
+ * Removes a file, where there is one.
+ *
+ * @throws GateInputError, GateDependencyError where the disk refuses
+ */
+export async function removeFile(path: string, what: string): Promise<void> {
+  try {
+    await unlink(path);
+  } catch (error) {
+    if (!['ENOENT', 'ENOTDIR'].includes(codeOf(error) ?? '')) throw fileError(error, path, what);
   }
 }

@@ -1219,6 +1219,14 @@ describe('what is printed', () => {
     expect(alarms?.children[0]?.children[0]?.text).toBe('Nothing in tocsin.yaml closes this gap.');
   });
 
+  test('a JUnit file of an earlier judgement is not there any more where nothing can be judged', async () => {
+    const junit = world.path('ready.xml');
+    await ask({ junit });
+    expect(readFileSync(junit, 'utf8')).toContain('failures="0"');
+    await failure(ask({ junit, model: 'none' }));
+    expect(() => readFileSync(junit)).toThrow('ENOENT');
+  });
+
   test('a JUnit file that cannot be written is told', async () => {
     expect(await failure(ask({ junit: world.path('tocsin.yaml/ready.xml') }))).toMatchObject({
       name: 'GateInputError',
