@@ -414,6 +414,8 @@ async function judgeAndPublish(
       name: drill.name,
       startedAt,
       report,
+      // That it is configured to fire says nothing of what it does.
+      isPart: measured.notDrilled === PROOF_ONLY,
     },
     deps,
   );

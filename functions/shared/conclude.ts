@@ -6,7 +6,7 @@ import type { Message } from './message.ts';
 import type { Outlets } from './outlets.ts';
 import type { RunReporting } from './run-handler.ts';
 import { parseJson } from './schema.ts';
-import { tellVerdict } from './telling.ts';
+import { type Telling, tellVerdict } from './telling.ts';
 import type { GateName, Outcome, Verdict } from './verdict.ts';
 import type { Workflow } from './workflow.ts';
 
@@ -45,6 +45,7 @@ export interface Concluded {
   name: string;
   /** Milliseconds since 1970. */
   startedAt: number;
+  isPart?: Telling['isPart'];
 }
 
 /** What names a verdict, and how it ended. */
@@ -108,7 +109,7 @@ export async function storeVerdict(
  */
 export async function tellConcluded(
   workflow: Workflow,
-  { verdict, detailType, resource, name, startedAt }: Concluded,
+  { verdict, detailType, resource, name, startedAt, isPart = false }: Concluded,
   result: object,
   message: () => Message,
   deps: ConcludeDependencies,
@@ -121,6 +122,7 @@ export async function tellConcluded(
       at: deps.now(),
       message,
       announcement: { detailType, detail: result, resource },
+      isPart,
     }),
   );
   await workflow.step('publish the result', async () => {

@@ -21,6 +21,8 @@ export interface Telling {
   at: number;
   message: () => Message;
   announcement: Announcement;
+  /** Only a part was looked at: what passes so is told, but closes nothing, and is no history. */
+  isPart?: boolean;
 }
 
 /**
@@ -37,6 +39,8 @@ export async function tellVerdict(outlets: Outlets, telling: Telling): Promise<v
   const history = await readHistory(store, verdict);
   const entry = entryOf(verdict, telling.run, timeAfter(history[0], telling.at));
   if (history.some(({ run, verdict: id }) => run === entry.run && id === entry.verdict)) return;
+  // What failed before has not recovered by it, either.
+  const closesNothing = telling.isPart === true && verdict.outcome === 'pass';
   if (history[0]?.verdict !== entry.verdict) {
     // By run: what comes back is told again, and what is tried again is not, whatever others have told in between.
     const folder = verdictFolder(verdict.gate, verdict.subject, verdict.id);
@@ -45,11 +49,12 @@ export async function tellVerdict(outlets: Outlets, telling: Telling): Promise<v
         verdict,
         result: announcement.detail,
         report: reportOf(store, verdict),
-        history,
+        history: closesNothing ? [] : history,
       }),
     );
     await announceOnce(outlets, `${folder}announced-${entry.run}.json`, announcement);
   }
+  if (closesNothing) return;
   // The last: what is in the history was told.
   await store.create(historyKey(entry), prettyJson(entry));
 }

@@ -157,6 +157,15 @@ describe.each(Object.entries(PORTS))('a drill, %s', (_port, run) => {
     expect(world.written).toEqual([]);
     expect(world.left).toEqual(['claims/alarm-drill-drift.json']);
   });
+
+  test('that only judges the configuration closes no gap, and opens one that it fails', async () => {
+    const history = () => world.aws.changes.filter((change) => change.includes('history/alarm-drill/'));
+    expect(await run(CONFIG, { drill: 'drift', only: 'proof' })).toMatchObject({ outcome: 'pass' });
+    expect(history()).toEqual([]);
+    await arrangeAnew({ Threshold: 1 });
+    expect(await run(CONFIG, { drill: 'drift', only: 'proof' })).toMatchObject({ outcome: 'fail' });
+    expect(history()).toHaveLength(1);
+  });
 });
 
 describe('a drill', () => {

@@ -98,6 +98,23 @@ describe('a verdict', () => {
     expect(world.keys('evidence/').filter((key) => key.endsWith('-chat.json'))).toHaveLength(1);
   });
 
+  test('on a part alone that passes is told once, is no recovery, and no history', async () => {
+    await tell('bad', 'run-1', NOW);
+    const part = { ...tellingOf('good', 'run-2', NOW + MINUTE_MS), isPart: true };
+    await tellVerdict(outlets, part);
+    await tellVerdict(outlets, part);
+    expect(subjects().slice(1)).toEqual(['Tocsin: dataset flights pass']);
+    expect(world.events).toHaveLength(2);
+    expect(history()).toEqual([idOf('bad')]);
+    await tell('good whole', 'run-3', NOW + 2 * MINUTE_MS);
+    expect(subjects().at(-1)).toBe('Tocsin, recovered: dataset flights pass');
+  });
+
+  test('on a part alone that fails is history', async () => {
+    await tellVerdict(outlets, { ...tellingOf('bad', 'run-1', NOW), isPart: true });
+    expect(history()).toEqual([idOf('bad')]);
+  });
+
   test('that comes back is told again, and one that stays is not', async () => {
     await tell('good', 'run-1', NOW);
     await tell('good', 'run-2', NOW + 1 * MINUTE_MS);
