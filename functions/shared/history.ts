@@ -83,10 +83,15 @@ export function entryOf(verdict: Judged, run: string, at: number): HistoryEntry 
     at,
     outcome,
     verdict: id,
-    run: sha256(run).slice(0, 8),
+    run: runHash(run),
     reason: clip(reason, SENTENCE),
     inputs,
   };
+}
+
+/** A run as keys name it. */
+export function runHash(run: string): string {
+  return sha256(run).slice(0, 8);
 }
 
 /** Each run once, as it first said so: one that was tried again may have left two entries. The latest first. */

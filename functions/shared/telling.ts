@@ -1,6 +1,6 @@
 import type { Announcement } from './eventbridge.ts';
 import { type EvidenceStore, prettyJson } from './evidence.ts';
-import { entryOf, type HistoryPoint, historyKey, type Judged } from './history.ts';
+import { entryOf, type HistoryPoint, historyKey, type Judged, runHash } from './history.ts';
 import { readHistory } from './history-store.ts';
 import { reportKey, verdictFolder } from './identity.ts';
 import type { Message } from './message.ts';
@@ -37,7 +37,7 @@ export async function tellVerdict(outlets: Outlets, telling: Telling): Promise<v
   const { store } = outlets;
   const { verdict, message, announcement } = telling;
   const history = await readHistory(store, verdict);
-  const entry = entryOf(verdict, telling.run, timeAfter(history[0], telling.at));
+  const entry = entryOf(verdict, runNow(history, telling), timeAfter(history[0], telling.at));
   if (history.some(({ run, verdict: id }) => run === entry.run && id === entry.verdict)) return;
   // What failed before has not recovered by it, either.
   const closesNothing = telling.isPart === true && verdict.outcome === 'pass';
@@ -57,6 +57,22 @@ export async function tellVerdict(outlets: Outlets, telling: Telling): Promise<v
   if (closesNothing) return;
   // The last: what is in the history was told.
   await store.create(historyKey(entry), prettyJson(entry));
+}
+
+/**
+ * Which run it is. The quality gate judges one version again where its contract or its baseline is another, and again where
+ * that has changed back: what comes back after another verdict is not the first attempt tried once more.
+ */
+function runNow(history: readonly HistoryPoint[], { run, verdict }: Telling): string {
+  const entriesOf = (name: string) => history.filter((point) => point.run === runHash(name));
+  for (let name = run; ; ) {
+    const own = entriesOf(name);
+    const [latest] = own;
+    if (latest === undefined || !own.some((point) => point.verdict === verdict.id)) return name;
+    const next = `${run} again after ${latest.at}`;
+    if (latest.verdict === verdict.id && entriesOf(next).length === 0) return name;
+    name = next;
+  }
 }
 
 /**

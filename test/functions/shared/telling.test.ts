@@ -153,6 +153,29 @@ describe('a verdict', () => {
     expect(history()).toEqual([idOf('bad')]);
   });
 
+  test('of the same run that comes back is told each time, once, also where it dies', async () => {
+    // One version of a dataset, judged by two contracts in turn.
+    const words = ['bad', 'good', 'bad', 'good', 'bad'];
+    for (const [index, word] of words.entries()) {
+      const work = () => tell(word, 'run-1', NOW + index * MINUTE_MS);
+      for (const left of [3, 5]) {
+        world.left = left;
+        await world.dies(work);
+      }
+      world.left = Number.POSITIVE_INFINITY;
+      await work();
+      await work();
+    }
+    expect(subjects()).toEqual([
+      'Tocsin: dataset flights fail',
+      'Tocsin, recovered: dataset flights pass',
+      'Tocsin: dataset flights fail',
+      'Tocsin, recovered: dataset flights pass',
+      'Tocsin: dataset flights fail',
+    ]);
+    expect(history()).toEqual(words.toReversed().map(idOf));
+  });
+
   test('whose process died between two others is not told twice', async () => {
     await tell('good', 'run-1', NOW);
     world.left = 3;
