@@ -68,7 +68,7 @@ ${legend()}`,
       board.rows.length > 1 && glance(board),
       board.rows.map((row, index) => rowSection(row, { id: idOf(index), now: built, linked })),
     ],
-    footer: html`<p>${json !== undefined && html`The same as JSON: <a href="${json}">board.json</a>. `}What a row waits for is in the section readiness of tocsin.yaml.</p>`,
+    footer: html`<p>${json !== undefined && html`The same as JSON: <a href="${json}">board.json</a>. `}What a row waits for is in the section readiness of tocsin.yaml. Whether AWS itself has changed since a verdict is not looked at here: before a release, run <span class="mono">tocsin ready</span>.</p>`,
   });
 }
 
