@@ -15,6 +15,7 @@ import {
   statesOf,
   tallyOf,
 } from '../../functions/rollback-drill/timeline.ts';
+import { clockText } from '../../functions/rollback-drill/words.ts';
 import { countOf, formatDuration, formatShare, formatTime, listOf } from '../../functions/shared/format.ts';
 import { parseJson } from '../../functions/shared/schema.ts';
 import { integer, printable, style } from './cli.ts';
@@ -350,14 +351,14 @@ function eventRow(
 function axisOf(length: number, stepMs: number): string {
   let text = '';
   for (let column = 0; column < length; column += TICK) {
-    const time = clockText(column * stepMs);
+    const time = clockText(column * stepMs, Number.POSITIVE_INFINITY);
     if (text.length <= column && column + time.length <= length) text = text.padEnd(column) + time;
   }
   return text;
 }
 
 function happeningLines(stream: Writable, happenings: readonly Happening[], start: number): string[] {
-  const times = happenings.map(({ at }) => clockText(at - start));
+  const times = happenings.map(({ at }) => clockText(at - start, Number.POSITIVE_INFINITY));
   const width = Math.max(...times.map((time) => time.length));
   return happenings.map(({ text, letter }, index) => {
     const line = `${letter ?? ' '}  ${(times[index] ?? '').padStart(width)}  ${printable(text)}`;
@@ -383,12 +384,4 @@ function countsText(requests: readonly Request[]): string {
       return `${integer(tally[who])} by ${means}${who === 'nobody' ? why : ''}`;
     });
   return printable(`${countOf(requests.length, 'request')}: ${listOf(parts)}.`);
-}
-
-/** `0:42`, `12:05`, `1:02:03` */
-function clockText(ms: number): string {
-  const seconds = Math.floor(ms / 1000);
-  const [h, min, s] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
-  const two = (value: number) => String(value).padStart(2, '0');
-  return h > 0 ? `${h}:${two(min)}:${two(s)}` : `${min}:${two(s)}`;
 }

@@ -1,18 +1,19 @@
 import { scaleLinear, scaleLog } from 'd3-scale';
-import { clip, countOf, formatDuration, formatNumber, listOf, timeText } from '../shared/format.ts';
-import { figure, type LegendItem, mark, plot, px, spread, threshold } from '../shared/report/chart.ts';
-import { type Content, type Html, html } from '../shared/report/html.ts';
+import { clip, countOf, formatDuration, formatNumber, listOf } from '../shared/format.ts';
+import { durationTicks, figure, type LegendItem, mark, px } from '../shared/report/chart.ts';
+import { type Html, html } from '../shared/report/html.ts';
 import type { FindingOutcome } from '../shared/verdict.ts';
-import { breaches, type MetricAlarm, readsMetric, thresholdText } from './alarm.ts';
+import { breaches, thresholdText } from './alarm.ts';
 import { expectationAt, timesOf, valueAt } from './intended.ts';
 import { grainMs, isMisconfigured } from './judge-ladder.ts';
 import { configuredTimes, type Observation, observationsOf } from './ladder.ts';
 import type { Facts, LivePhase, Measurements, Rung } from './measurements.ts';
+import { tickText } from './report-time.ts';
 import type { LocatedDrill } from './schema.ts';
 
 /*
  * Small pictures of a drill: where the alarm begins to fire against where it is meant to, how long that took, how long its
- * messages took, and what its metric was like before. Pure.
+ * messages took. Pure.
  */
 
 /** What was tried once: so many times what is intended. */
@@ -39,9 +40,6 @@ const NAMED = 16;
 
 /** Rows of the picture of times. */
 const TIMED = 16;
-
-/** Metrics whose past is drawn. */
-const METRICS = 4;
 
 /** Units of the drawing that a step with its words takes. */
 const ROW = 29;
@@ -390,26 +388,12 @@ export function delayFigure(steps: readonly Step[], drill: LocatedDrill): Html |
 <path class="line dash s-a" d="M${px(x(within))} 20V${bottom}"/>
 <text x="${px(x(within))}" y="13" text-anchor="middle">within ${formatDuration(within)}</text>
 ${rows}
-${durationTicks(x.domain()[1] ?? within, 4).map(({ at, name }) => html`<text class="soft" x="${px(x(at))}" y="${bottom + 14}" text-anchor="middle">${name}</text>`)}</svg>`,
+${durationTicks(x.domain()[1] ?? within, 4).map((ms) => html`<text class="soft" x="${px(x(ms))}" y="${bottom + 14}" text-anchor="middle">${tickText(ms)}</text>`)}</svg>`,
   );
 }
 
-const STEPS_S = [
-  1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 21_600, 43_200, 86_400, 172_800,
-];
-
-/** Round times from 0 to `endMs`, at most `most` and one. */
-export function durationTicks(endMs: number, most: number): { at: number; name: string }[] {
-  const wanted = endMs / most / 1000;
-  const seconds = STEPS_S.find((step) => step >= wanted) ?? Math.ceil(wanted / 86_400) * 86_400;
-  return Array.from({ length: Math.floor(endMs / 1000 / seconds) + 1 }, (_, index) => {
-    const at = index * seconds * 1000;
-    return { at, name: index === 0 ? '0' : timeText(at) };
-  });
-}
-
 // ---------------------------------------------------------------------------------------------------------
-// How long messages took, and what the metric was like
+// How long messages took
 // ---------------------------------------------------------------------------------------------------------
 
 /** Dots of one row. */
@@ -442,68 +426,4 @@ ${row(queue, 86, 'in the queue', (at) => mark('square', at, 86, 'f-d'))}
 ${[0, 0.5, 1].map((share) => html`<text class="soft" x="${px(96 + share * 226)}" y="127" text-anchor="${share === 0 ? 'start' : share === 1 ? 'end' : 'middle'}">${share === 0 ? '0' : formatDuration(Math.round(Math.max(last, 1) * share))}</text>`)}
 <text class="soft" x="209" y="145" text-anchor="middle">since the alarm changed its state</text></svg>`,
   );
-}
-
-/** What the metrics of the alarm were like before the drill, against its threshold and the intended one. */
-export function pastFigures({ alarm, metrics }: Facts, drill: LocatedDrill): Html[] {
-  if (alarm?.kind !== 'metric') return [];
-  return Object.entries(metrics)
-    .filter(([, { recent }]) => recent.length > 0)
-    .slice(0, METRICS)
-    .map(([id, { recent, metric }]) => pastFigure(alarm, { id, recent, name: metric.name }, drill));
-}
-
-function pastFigure(
-  alarm: MetricAlarm,
-  { id, recent, name }: { id: string; recent: readonly { at: number; value: number }[]; name: string },
-  drill: LocatedDrill,
-): Html {
-  const query = alarm.queries.find((one) => one.id === id);
-  const statistic = query !== undefined && readsMetric(query) ? query.statistic : '';
-  // What an expression makes of it is held against the threshold, not the metric itself.
-  const watched = alarm.returns === id;
-  const intended = drill.value.intended.fires.threshold;
-  const wrong = watched && alarm.threshold !== intended;
-  const values = recent.map(({ value }) => value);
-  const newest = Math.max(...recent.map(({ at }) => at));
-  const limits = watched ? [intended, ...(wrong ? [alarm.threshold] : [])] : [];
-  const [min, max] = [Math.min(...values), Math.max(...values)];
-  return plot({
-    title: `${clip(name, 60)} before the drill`,
-    note: `${statistic === '' ? '' : `${clip(statistic, 30)} of `}${countOf(recent.length, 'data point')}, the newest.`,
-    description: `From ${formatNumber(min)} to ${formatNumber(max)}${watched ? `; the alarm is meant to fire at ${thresholdText(drill.value.intended.fires)}${wrong ? ` and is configured to at ${thresholdText(alarm)}` : ''}` : ''}.`,
-    height: 180,
-    left: 52,
-    x: {
-      label: 'before the newest',
-      domain: [Math.min(...recent.map(({ at }) => at)) - newest, 0],
-      names: pastTicks(newest - Math.min(...recent.map(({ at }) => at))),
-    },
-    y: { label: '', domain: spread([...values, ...limits], 0.08), ticks: 4 },
-    draw: (frame): Content => [
-      recent.map(({ at, value }) => mark('dot', frame.x(at - newest), frame.y(value), 'f-c', 1.8)),
-      watched && threshold(frame, { y: intended }, 's-a'),
-      wrong &&
-        html`<path class="line thin s-ink" d="M${frame.left} ${frame.y(alarm.threshold)}H${frame.right}"/>`,
-    ],
-    legend: [
-      { className: 'f-c', kind: 'dot', text: 'data point' },
-      ...(watched
-        ? [
-            {
-              className: 'dash s-a',
-              kind: 'line' as const,
-              text: `intended: ${thresholdText(drill.value.intended.fires)}`,
-            },
-          ]
-        : []),
-      ...(wrong
-        ? [{ className: 'thin s-ink', kind: 'line' as const, text: `configured: ${thresholdText(alarm)}` }]
-        : []),
-    ],
-  });
-}
-
-function pastTicks(lengthMs: number): { at: number; name: string }[] {
-  return durationTicks(lengthMs, 4).map(({ at, name }) => ({ at: -at, name: at === 0 ? '0' : `−${name}` }));
 }

@@ -1,13 +1,15 @@
 import { clip, countOf, formatDuration, formatNumber, formatTime } from '../shared/format.ts';
-import { type Content, type Html, html } from '../shared/report/html.ts';
+import { breakable, type Content, type Html, html } from '../shared/report/html.ts';
 import { badge, factList, type Section, tableOf, type VerdictPage } from '../shared/report/verdict-page.ts';
 import { lineAt } from '../shared/schema.ts';
 import type { Finding, Verdict } from '../shared/verdict.ts';
 import { type Actions, conditionText, metricText, thresholdText } from './alarm.ts';
 import { observationsOf, phasesOf } from './ladder.ts';
 import type { ActionFacts, Facts, Measurements, Permission, Plan } from './measurements.ts';
-import { delayFigure, hopsFigure, ladderFigure, pastFigures, rungName, stepsOf } from './report-ladder.ts';
-import { hopsOf, phasesFigure, roundFigures, sentText } from './report-lanes.ts';
+import { delayFigure, hopsFigure, ladderFigure, rungName, stepsOf } from './report-ladder.ts';
+import { hopsOf, roundFigures } from './report-lanes.ts';
+import { pastFigures } from './report-past.ts';
+import { phasesFigure, sentText } from './report-phases.ts';
 import type { LocatedDrill } from './schema.ts';
 
 /*
@@ -227,7 +229,7 @@ function deliveriesSection({ deliveries }: Measurements): Section | undefined {
     .toSorted((a, b) => (a.topic < b.topic ? -1 : a.topic > b.topic ? 1 : 0))
     .slice(0, ROWS)
     .map(({ topic, receipt, subscribers, failedActions }): Content[] => [
-      breakable(clip(topic, NAME)),
+      divided(clip(topic, NAME)),
       receipt === null
         ? html`${badge('fail')} did not arrive`
         : subscribers > 0
@@ -279,21 +281,21 @@ function configurationSection({ findings }: Verdict, { facts }: Measurements, dr
 
 function proofRow({ outcome, check, subject, allowed, observed }: Finding): Content[] {
   const [of, intended, found] = [clip(subject, NAME), clip(allowed, WORDS), clip(observed, WORDS)].map(
-    breakable,
+    divided,
   );
   return [badge(outcome), check, of, intended, found];
 }
 
 /** Names of metrics and ARNs, which have no spaces, may go on in the next line. */
-function breakable(text: string): Html {
-  return html`${text.split(/(?<=[/{=:])/).map((part, index) => html`${index > 0 && html`<wbr>`}${part}`)}`;
+function divided(text: string): Html {
+  return breakable(text, /(?<=[/{=:])/);
 }
 
 function metricsTable({ metrics, readAt }: Facts): Html | false {
   const rows = Object.entries(metrics).map(
     ([id, { metric, exists, near, periods, every, newestAt, extremes }]) => [
       clip(id, NAME),
-      html`${breakable(clip(metricText(metric), WORDS))}${!exists && html` (does not exist${near.length > 0 && `; near: ${near.map((one) => clip(metricText(one), NAME)).join(', ')}`})`}`,
+      html`${divided(clip(metricText(metric), WORDS))}${!exists && html` (does not exist${near.length > 0 && `; near: ${near.map((one) => clip(metricText(one), NAME)).join(', ')}`})`}`,
       formatNumber(periods.asked),
       every === undefined ? 'not known' : `every ${formatDuration(every)}`,
       newestAt === undefined ? 'never' : `${formatDuration(Math.max(0, readAt - newestAt))} before`,
@@ -317,7 +319,7 @@ function toldSection(facts: Facts): Section | undefined {
       one.actions[key].map((arn): Content[] => [
         clip(one.name, NAME),
         one.actions.enabled ? state : `${state} (actions disabled)`,
-        breakable(clip(arn, NAME)),
+        divided(clip(arn, NAME)),
         ...targetCells(actions[arn], state),
       ]),
     ),
@@ -377,7 +379,7 @@ function targetCells(target: ActionFacts | undefined, state: string): Content[] 
     .slice(0, LISTED)
     .map(
       ({ protocol, endpoint, pending, filter }) =>
-        html`<div>${clip(protocol, NAME)} ${breakable(clip(endpoint, NAME))}${pending && ', not confirmed'}${filter !== undefined && html`, filter <span class="mono">${clip(filter, NAME)}</span>`}</div>`,
+        html`<div>${clip(protocol, NAME)} ${divided(clip(endpoint, NAME))}${pending && ', not confirmed'}${filter !== undefined && html`, filter <span class="mono">${clip(filter, NAME)}</span>`}</div>`,
     );
   const more = subscriptions.length - some.length;
   return [

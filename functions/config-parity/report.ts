@@ -1,5 +1,5 @@
 import { clip, countOf, formatNumber, formatTime, listOf } from '../shared/format.ts';
-import { type Content, type Html, html, textOf } from '../shared/report/html.ts';
+import { breakable, type Content, type Html, html, textOf } from '../shared/report/html.ts';
 import { badge, factList, type Section, tableOf, type VerdictPage } from '../shared/report/verdict-page.ts';
 import type { FindingOutcome } from '../shared/verdict.ts';
 import type { Difference, DocumentedUse, ProbeOutcome } from './comparison.ts';
@@ -300,8 +300,7 @@ function piecesText(pieces: readonly Piece[], isMarked: boolean): Html {
 
 /** A path, which may be broken behind its segments. */
 function pathText(path: string): Html {
-  const parts = visible(clip(path, PATH)).split(/(?<=[./\]])/);
-  return html`<span class="mono">${parts.map((part, index) => html`${index > 0 && html`<wbr>`}${part}`)}</span>`;
+  return html`<span class="mono">${breakable(visible(clip(path, PATH)), /(?<=[./\]])/)}</span>`;
 }
 
 /** Characters that nobody sees, as `\u0007`. */

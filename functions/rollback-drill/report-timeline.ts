@@ -1,13 +1,13 @@
 import { scaleLinear, scaleLog } from 'd3-scale';
 import { clip, countOf, formatDuration, formatNumber, formatShare, listOf } from '../shared/format.ts';
-import { figure, px } from '../shared/report/chart.ts';
+import { durationTicks, figure, px } from '../shared/report/chart.ts';
 import { type Content, type Html, html } from '../shared/report/html.ts';
 import { type EndpointState, sharesOf } from './endpoint.ts';
 import type { Request, Slice, Timeline, Who } from './measurements.ts';
 import type { Phase } from './phases.ts';
 import { allRequests, PAUSE_MS, statesOf, tallyOf } from './timeline.ts';
 import type { WayBack } from './way-back.ts';
-import { isDead, said, statusText } from './words.ts';
+import { clockText, isDead, statusText } from './words.ts';
 
 /*
  * The picture of a drill: phases, who answered each request, what the endpoint said of itself, and how long answers took, over
@@ -31,8 +31,7 @@ const WORDED = 8;
 /** Usual width of a character of the drawing. */
 const CHARACTER = 6;
 
-/** Times between two ticks, milliseconds. */
-const STEPS_MS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400].map((s) => s * 1000);
+/** Ticks of the time, at most so many and one. */
 const TICKS = 9;
 
 /** Who answers, in the order in which it is told. */
@@ -126,15 +125,6 @@ function newsOf(before: EndpointState | null | undefined, state: EndpointState |
   return parts.filter((part) => part !== '').join(', ');
 }
 
-/** A time since the beginning: `0:09.1` where tenths matter, `1:02:03`. */
-export function clockText(ms: number, spanMs: number): string {
-  const tenths = spanMs < 120_000;
-  const whole = tenths ? Math.round(ms / 100) / 10 : Math.floor(ms / 1000);
-  const [h, min] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
-  const s = (whole % 60).toFixed(tenths ? 1 : 0).padStart(tenths ? 4 : 2, '0');
-  return h > 0 ? `${h}:${String(min).padStart(2, '0')}:${s}` : `${min}:${s}`;
-}
-
 /** From when to when something is known of a drill; null where nothing is. Milliseconds since 1970. */
 export function spanOf({ marks, slices }: Timeline): { start: number; end: number } | null {
   const times = [...slices.flatMap(({ from, to }) => [from, to]), ...marks.map(({ at }) => at)];
@@ -188,8 +178,8 @@ export function timelineFigure(drawn: Drawn): Html {
   const endpoint = endpointRows(timeline.slices, span.end, x, rows);
   const latency = latencyRows(requests, isSingle ? undefined : columns, x, rows);
   const bottom = rows.take(24);
-  const ticks = ticksOf(span);
-  const grid = ticks.map(({ at }) => `M${x(at)} ${top}V${bottom}`).join('');
+  const ticks = durationTicks(span.end - span.start, TICKS);
+  const grid = ticks.map((ms) => `M${x(span.start + ms)} ${top}V${bottom}`).join('');
   const edges = phases.map(({ from }) => `M${x(from)} ${top}V${bottom}`).join('');
   const counted = isSingle
     ? 'Each mark is a request.'
@@ -209,7 +199,7 @@ export function timelineFigure(drawn: Drawn): Html {
 <path class="line thin s-soft" d="${edges}"/>
 ${phaseBand}${answers}${unwatched(timeline.slices, x, top, lanesEnd)}${endpoint}${latency}${flags(bottom)}
 <path class="axis" d="M${LEFT} ${bottom}H${RIGHT}"/>
-${ticks.map(({ at, name }) => html`<text class="soft" x="${x(at)}" y="${bottom + 14}" text-anchor="middle">${name}</text>`)}
+${ticks.map((ms) => html`<text class="soft" x="${x(span.start + ms)}" y="${bottom + 14}" text-anchor="middle">${clockText(ms, Number.POSITIVE_INFINITY)}</text>`)}
 <text class="soft" x="4" y="${bottom + 14}">minutes</text></svg>`,
     { wide: true },
   );
@@ -497,24 +487,6 @@ function latencyColumns(
 /** The middle of some sorted values: of two the lower. NaN of none. */
 export function medianOf(sorted: readonly number[]): number {
   return sorted[Math.floor((sorted.length - 1) / 2)] ?? Number.NaN;
-}
-
-/** Ticks of the time, in minutes and seconds since the beginning. */
-function ticksOf({ start, end }: Drawn['span']): { at: number; name: string }[] {
-  const span = end - start;
-  const longest = STEPS_MS.at(-1) as number;
-  const step = STEPS_MS.find((ms) => span / ms <= TICKS) ?? longest * Math.ceil(span / (TICKS * longest));
-  return Array.from({ length: Math.floor(span / step) + 1 }, (_, index) => ({
-    at: start + index * step,
-    name: clockText(index * step, Number.POSITIVE_INFINITY),
-  }));
-}
-
-/** What the endpoint was at some time, for a table: status, and why where SageMaker says so. */
-export function stateCell(state: EndpointState): string {
-  const { status, pending, config, failureReason } = state;
-  const to = pending === null || pending === config ? '' : ` to ${pending}`;
-  return `${status}${to}${failureReason === null || failureReason === '' ? '' : ` (${said(failureReason)})`}`;
 }
 
 /** Who answered some requests, in words: `59 previous model, 4 bad model`. */

@@ -3,27 +3,24 @@ import { figure, px } from '../shared/report/chart.ts';
 import { type Content, type Html, html } from '../shared/report/html.ts';
 import { factList, type Section, tableOf, type VerdictPage } from '../shared/report/verdict-page.ts';
 import { lineAt } from '../shared/schema.ts';
-import { type EndpointState, sharesOf } from './endpoint.ts';
 import type { RollbackVerdict } from './identity.ts';
 import type { Measurements, Procedure, Request, Restoration, Timeline } from './measurements.ts';
 import { type Phase, phasesOf, requestsIn } from './phases.ts';
+import { type Drilled, endpointSection } from './report-endpoint.ts';
 import {
   ANSWERERS,
-  changesOf,
-  clockText,
   LOOKS,
   lanesOf,
   laneText,
   medianOf,
   spanOf,
-  stateCell,
   tallyText,
   timelineFigure,
 } from './report-timeline.ts';
 import type { LocatedRollbackDrill } from './schema.ts';
 import { allRequests, attributed, isWrong, tallyOf } from './timeline.ts';
 import { recoveryMsOf, type WayBack, wayBackOf } from './way-back.ts';
-import { procedureText, said, several } from './words.ts';
+import { clockText, procedureText, said } from './words.ts';
 
 /*
  * What the report of a rollback drill shows. Pure: what was stored and is read back gives the same page.
@@ -82,18 +79,6 @@ export function rollbackPage(
       modelsSection(measurements),
     ],
   };
-}
-
-/** A drill, and what is derived from it. */
-interface Drilled {
-  measurements: Measurements;
-  timeline: Timeline;
-  drill: LocatedRollbackDrill;
-  way: WayBack | null;
-  /** All, in order. */
-  requests: Request[];
-  phases: Phase[];
-  span: ReturnType<typeof spanOf>;
 }
 
 function factsOf(
@@ -392,154 +377,6 @@ function bounded(caption: string, columns: Parameters<typeof tableOf>[1], rows: 
 
 function capped(text: string): string {
   return clip(text, 200);
-}
-
-// ---------------------------------------------------------------------------------------------------------
-// The endpoint
-// ---------------------------------------------------------------------------------------------------------
-
-/** One look at the endpoint. */
-interface Look {
-  name: string;
-  /** Null: there was no such endpoint. */
-  state: EndpointState | null;
-  /** Of its configuration; null where nobody has read it. */
-  sha256: string | null;
-  answers: string;
-  /** Whether it is to be as before. */
-  isBack: boolean;
-}
-
-function endpointSection(drilled: Drilled): Section | undefined {
-  const { timeline, span } = drilled;
-  const looks = looksOf(drilled);
-  const [first] = looks;
-  const { changes, total } = changesOf(timeline.slices);
-  if (first === undefined && changes.length === 0) return undefined;
-  const rows: [name: string, of: (look: Look) => string][] = [
-    ['status', ({ state }) => (state === null ? 'no such endpoint' : stateCell(state))],
-    ['configuration', ({ state }) => state?.config ?? ''],
-    ['what it says', ({ sha256 }) => (sha256 === null ? '' : `sha256:${sha256.slice(0, 12)}`)],
-    ['traffic', ({ state }) => (state === null ? '' : sharesText(state))],
-    ['instances', ({ state }) => (state === null ? '' : instancesText(state))],
-    ['images', ({ state }) => (state === null ? '' : imagesText(state))],
-    ['who answered', ({ answers }) => answers],
-  ];
-  const cell = (look: Look, name: string, of: (look: Look) => string): Content => {
-    const text = of(look);
-    const isOther =
-      look.isBack &&
-      name !== 'who answered' &&
-      first !== undefined &&
-      text !== '' &&
-      of(first) !== '' &&
-      text !== of(first);
-    return isOther ? html`${text} <strong class="fail">✗ not as before</strong>` : text;
-  };
-  const clock = (at: number) =>
-    span === null ? formatTime(at) : clockText(at - span.start, span.end - span.start);
-  return {
-    title: 'The endpoint',
-    body: [
-      looks.length > 0 &&
-        tableOf(
-          'Before, during and after',
-          ['what', ...looks.map(({ name }) => name)],
-          rows.map(([name, of]) => [name, ...looks.map((look) => cell(look, name, of))]),
-        ),
-      changes.length > 0 &&
-        tableOf(
-          'What it said of itself; letters are those of the picture',
-          ['mark', { n: 'at' }, 'status', 'configuration', 'traffic'],
-          changes.map(({ letter, at, state }) => [
-            letter,
-            clock(at),
-            state === null ? 'no such endpoint' : stateCell(state),
-            state?.config,
-            state === null ? '' : sharesText(state),
-          ]),
-        ),
-      total > changes.length &&
-        html`<p class="soft">And ${total - changes.length} more, in timeline.json.</p>`,
-    ],
-  };
-}
-
-function looksOf({ measurements, requests, phases, way }: Drilled): Look[] {
-  const { original, failure, procedure, after, restoration } = measurements;
-  const before = phases.find(({ name }) => name === 'before');
-  const until = procedure?.begunAt ?? restoration?.begunAt ?? Number.POSITIVE_INFINITY;
-  const since = (from: number, to: number) => tallyText(requests.filter(({ at }) => at >= from && at < to));
-  return [
-    ...(original === null
-      ? []
-      : [
-          {
-            name: 'before',
-            state: original.state,
-            sha256: original.configSha256,
-            answers: before === undefined ? '' : tallyText(requestsIn(before, requests)),
-            isBack: false,
-          },
-        ]),
-    ...(failure === null || failure.state === null
-      ? []
-      : [
-          {
-            name: 'with the failure',
-            state: failure.state,
-            sha256: null,
-            answers: failure.servesAt === null ? '' : since(failure.begunAt, until),
-            isBack: false,
-          },
-        ]),
-    ...(procedure === null || way === null
-      ? []
-      : [
-          {
-            name: 'after the procedure',
-            state: after?.state ?? null,
-            sha256: after?.configSha256 ?? null,
-            answers: since(way.settledAt ?? way.begunAt, way.watchedUntil),
-            isBack: true,
-          },
-        ]),
-    ...(restoration === null
-      ? []
-      : [
-          {
-            name: 'in the end',
-            state: restoration.state,
-            sha256: null,
-            answers: {
-              true: 'the previous model, every golden request',
-              false: 'another model',
-              null: 'nobody could ask',
-            }[`${restoration.answers}`],
-            isBack: true,
-          },
-        ]),
-  ];
-}
-
-function sharesText({ variants }: EndpointState): string {
-  const shares = Object.entries(sharesOf(variants)).map(([name, share]) => `${name} ${formatShare(share)}`);
-  return shares.length === 0 ? 'no variant has any' : several(shares);
-}
-
-function instancesText({ variants }: EndpointState): string {
-  return several(variants.map(({ name, instances }) => `${name} ${instances ?? 'serverless'}`));
-}
-
-/** Images by their digests, which is what tells them apart. */
-function imagesText({ variants }: EndpointState): string {
-  const short = (image: string) => image.replace(/^.*@sha256:([0-9a-f]{12})[0-9a-f]*$/, 'sha256:$1');
-  return several(
-    variants.map(
-      ({ name, images }) =>
-        `${name} ${images.length === 0 ? 'none' : clip(images.map(short).join(', '), 200)}`,
-    ),
-  );
 }
 
 // ---------------------------------------------------------------------------------------------------------

@@ -19,6 +19,20 @@ export function said(text: string): string {
   return clip(text.replace(/\s+/g, ' ').replace(/[. ]+$/, ''), SAID);
 }
 
+/**
+ * A time since the beginning: `0:09.1` where tenths matter, `1:02:03`.
+ *
+ * @param ms since the beginning
+ * @param spanMs of all that is shown: below two minutes tenths matter
+ */
+export function clockText(ms: number, spanMs: number): string {
+  const tenths = spanMs < 120_000;
+  const whole = tenths ? Math.round(ms / 100) / 10 : Math.floor(ms / 1000);
+  const [h, min] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
+  const s = (whole % 60).toFixed(tenths ? 1 : 0).padStart(tenths ? 4 : 2, '0');
+  return h > 0 ? `${h}:${String(min).padStart(2, '0')}:${s}` : `${min}:${s}`;
+}
+
 /** `a; b; c`, and how many more there are. */
 export function several(items: readonly string[]): string {
   const more = items.length > NAMED ? [`${items.length - NAMED} more`] : [];

@@ -165,6 +165,23 @@ function ticksOf(
   return count === 0 ? [] : scale.ticks(count).map((at) => ({ at, name: format(at) }));
 }
 
+/** Seconds between two ticks of a duration. */
+const STEPS_S = [
+  1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400, 172_800,
+];
+
+/**
+ * Round durations from 0 to `endMs`.
+ *
+ * @param most how many there are between the first and the end, at most
+ * @returns milliseconds
+ */
+export function durationTicks(endMs: number, most: number): number[] {
+  const wanted = endMs / most / 1000;
+  const seconds = STEPS_S.find((step) => step >= wanted) ?? Math.ceil(wanted / 86_400) * 86_400;
+  return Array.from({ length: Math.floor(endMs / 1000 / seconds) + 1 }, (_, index) => index * seconds * 1000);
+}
+
 /** A line through points that are finite; it is broken where one is not. */
 export function path(
   { x, y }: Frame,

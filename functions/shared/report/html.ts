@@ -25,6 +25,15 @@ export function raw(text: string): Html {
   return new Html(text);
 }
 
+/**
+ * A text without spaces, such as an ARN or a path, which may go on in the next line.
+ *
+ * @param places where it may be broken: a pattern that matches no characters, such as `/(?<=[/.])/`
+ */
+export function breakable(text: string, places: RegExp): Html {
+  return html`${text.split(places).map((part, index) => html`${index > 0 && html`<wbr>`}${part}`)}`;
+}
+
 /** The markup of some content. */
 export function textOf(content: Content): string {
   if (content === undefined || content === null || content === false) return '';

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   bar,
+  durationTicks,
   type Frame,
   figure,
   path,
@@ -122,6 +123,31 @@ describe('a plot', () => {
     const text = textOf(figure({ title: 'Timeline' }, html`<svg></svg>`, { wide: true }));
     expect(text).toContain(
       '<div class="scroll" role="region" aria-label="Timeline" tabindex="0"><svg></svg></div>',
+    );
+  });
+});
+
+describe('ticks of a duration', () => {
+  const [second, minute, day] = [1000, 60_000, 86_400_000];
+
+  it.each([
+    [9 * second, 4, [0, 5 * second]],
+    [60 * minute, 4, [0, 15, 30, 45, 60].map((at) => at * minute)],
+    [61 * minute, 4, [0, 30, 60].map((at) => at * minute)],
+    [21 * day, 3, [0, 7, 14, 21].map((at) => at * day)],
+    [0, 4, [0]],
+  ])('of %d ms, at most %d after the first', (endMs, most, ticks) => {
+    expect(durationTicks(endMs, most)).toEqual(ticks);
+  });
+
+  it('are never more than asked for', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 1000 * day }), fc.integer({ min: 1, max: 20 }), (endMs, most) => {
+        const ticks = durationTicks(endMs, most);
+        expect(ticks[0]).toBe(0);
+        expect(ticks.length).toBeLessThanOrEqual(most + 1);
+        expect(ticks.at(-1)).toBeLessThanOrEqual(endMs);
+      }),
     );
   });
 });

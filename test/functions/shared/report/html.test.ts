@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Content, html, raw, textOf } from '../../../../functions/shared/report/html.ts';
+import { breakable, type Content, html, raw, textOf } from '../../../../functions/shared/report/html.ts';
 
 describe('markup', () => {
   it('escapes every value, in text and in attributes', () => {
@@ -27,5 +27,10 @@ describe('markup', () => {
         expect(text.isWellFormed()).toBe(true);
       }),
     );
+  });
+
+  it('may be broken in long names, and only there', () => {
+    expect(textOf(breakable('a/b<c/d.e', /(?<=\/)/))).toBe('a/<wbr>b&lt;c/<wbr>d.e');
+    expect(textOf(breakable('', /(?<=\/)/))).toBe('');
   });
 });
