@@ -1,11 +1,4 @@
-import {
-  type BoardRow,
-  GAPS,
-  type Gap,
-  type Release,
-  type Requirement,
-  releaseSchema,
-} from '../functions/board/schema.ts';
+import { type BoardRow, type Release, type Requirement, releaseSchema } from '../functions/board/schema.ts';
 import { canarySubject } from '../functions/holdout-evaluation/schema.ts';
 import { lineAt } from '../functions/shared/schema.ts';
 import type { Config } from './config.ts';
@@ -66,7 +59,8 @@ function requirementsOf(config: ReadinessConfig, named: Named): Requirement[] {
     });
   const scheduled = (schedule: string | undefined) => (schedule === undefined ? {} : { schedule });
   const configured = (input: string, what: string, value: unknown) => ({ input, what, value });
-  const requirements = [
+  // In the order of the gaps.
+  return [
     ...of('models', config.models, ({ value }, name) => ({
       gap: 'pipeline' as const,
       gate: 'holdout-evaluation' as const,
@@ -138,6 +132,4 @@ function requirementsOf(config: ReadinessConfig, named: Named): Requirement[] {
       again: `Run: tocsin parity ${name}`,
     })),
   ];
-  const order = (gap: Gap) => GAPS.indexOf(gap);
-  return requirements.toSorted((a, b) => order(a.gap) - order(b.gap));
 }

@@ -45,6 +45,26 @@ describe('rowsOf', () => {
     ).toEqual([[undefined, ['dataset flights-serving']]]);
   });
 
+  test('what belongs to no release may be as old as a release allows by default', () => {
+    const { readiness: _, ...config } = loadConfig('tocsin.yaml');
+    const [row] = rowsOf({ ...config, readiness: {} });
+    const days = row?.requirements.map(({ section, freshMs }) => `${section} ${freshMs / 86_400_000}`);
+    expect(new Set(days)).toEqual(
+      new Set(['models 90', 'canaries 15', 'rollbackDrills 15', 'alarmDrills 15', 'datasets 35', 'parity 2']),
+    );
+  });
+
+  test('what has a schedule has it here, too', () => {
+    const { canaries, rollbackDrills, drills, parities } = loadConfig('tocsin.yaml');
+    const configured = [canaries, rollbackDrills, drills, parities].flatMap((entries) =>
+      [...entries.values()].map(({ value }) => ('schedule' in value ? value.schedule : undefined)),
+    );
+    const shown = rows.flatMap(({ requirements }) => requirements.map(({ schedule }) => schedule));
+    const some = (schedules: typeof shown) => schedules.filter((one) => one !== undefined);
+    expect(some(shown).length).toBeGreaterThan(0);
+    expect(some(shown)).toEqual(some(configured));
+  });
+
   test('is what the deployed board reads', () => {
     for (const row of rows) expect(() => boardRowSchema.parse(JSON.parse(JSON.stringify(row)))).not.toThrow();
   });

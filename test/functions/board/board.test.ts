@@ -4,6 +4,7 @@ import {
   boardOf,
   boardSchema,
   countsOf,
+  earlierReports,
   keyOfLink,
   openGaps,
   rowTitle,
@@ -107,6 +108,7 @@ describe('the board', () => {
 
   test('refuses what is known of another number of requirements', () => {
     expect(() => boardOf(rows, [], NOW)).toThrow('expected what is known of 1 requirements, got 0');
+    expect(() => boardOf(rows, [NEVER, NEVER], NOW)).toThrow('of 1 requirements, got 2');
   });
 
   test('knows which runs it shows', () => {
@@ -114,8 +116,32 @@ describe('the board', () => {
     // Tried again, it leaves a second entry at another time.
     expect(shows(board, { ...failed, at: failed.at + 1 })).toBe(true);
     expect(shows(board, { ...failed, run: 'ffffffff' })).toBe(false);
+    expect(shows(board, { ...failed, verdict: 'f'.repeat(32) })).toBe(false);
     expect(shows(board, { ...failed, subject: 'other' })).toBe(false);
     expect(shows(board, { ...failed, gate: 'alarm-drill' })).toBe(false);
+  });
+});
+
+describe('earlier reports', () => {
+  const reportsOf = (points: ReturnType<typeof pointAt>[]) => {
+    const rows = [{ requirements: [requirementOf()] }];
+    const stand = boardOf(rows, [observedOf(points)], NOW).rows[0]?.gaps[0]?.stands[0];
+    return (stand ? earlierReports(stand) : []).map(({ at, outcome, report }) => [at, outcome, report]);
+  };
+  const report = (verdict: string) => `../evidence/rollback-drill/churn/${verdict}/report.html`;
+
+  test('are of other verdicts than the latest, each once, as it last came', () => {
+    const [a, b, c] = [pointAt(NOW - 1), pointAt(NOW - 2, 'fail'), pointAt(NOW - 3, 'inconclusive')];
+    const again = { ...b, at: NOW - 4, run: 'ffffffff' };
+    expect(reportsOf([a, b, c, again, { ...a, at: NOW - 5 }])).toEqual([
+      [NOW - 2, 'fail', report(b.verdict)],
+      [NOW - 3, 'inconclusive', report(c.verdict)],
+    ]);
+  });
+
+  test('are eight at most, the latest of them', () => {
+    const points = Array.from({ length: 12 }, (_, index) => pointAt(NOW - index));
+    expect(reportsOf(points).map(([at]) => at)).toEqual([1, 2, 3, 4, 5, 6, 7, 8].map((ago) => NOW - ago));
   });
 });
 
@@ -161,7 +187,7 @@ describe('the summary', () => {
   test('names the first of many, and counts the others', () => {
     const many = ['a', 'b', 'c', 'd', 'e'].map((model) => releaseRow(model));
     const { text } = summaryOf(board(many, { 'parity churn': NEVER }));
-    expect(text).toMatch(/^5 of 5 releases are not ready: a in .*; b in .*; c in .*; and 2 more\.$/);
+    expect(text).toMatch(/^5 of 5 releases are not ready: a in [^;]*; b in [^;]*; c in [^;]*; and 2 more\.$/);
   });
 
   test('of one among several that is not ready', () => {
@@ -209,6 +235,13 @@ describe('counts', () => {
         data: one,
         parity: { overdue: 0, failing: 0 },
       },
+    });
+  });
+
+  test('have no release that is not ready in what belongs to none', () => {
+    expect(countsOf(boardOf([{ requirements: [requirementOf()] }], [NEVER], NOW))).toMatchObject({
+      overdue: 1,
+      notReady: 0,
     });
   });
 

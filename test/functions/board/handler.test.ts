@@ -226,6 +226,19 @@ describe('where somebody else writes at the same time', () => {
   );
 });
 
+test('where somebody has removed the board meanwhile, it starts over', async () => {
+  leave(pointAt(NOW - 1000));
+  await rebuild();
+  let removed = 0;
+  faultOf = ({ key, method }) => {
+    if (method === 'PUT' && key === BOARD_JSON && removed++ === 0) server.objects.delete(key);
+    return undefined;
+  };
+  expect(await rebuild()).toHaveProperty('builtAt');
+  expect(removed).toBe(2);
+  expect(text(BOARD_PAGE)).toBe(boardPage(stored()));
+});
+
 test('where S3 fails, it throws, and has written nothing that is half', async () => {
   leave(pointAt(NOW - 1000));
   faultOf = ({ key }) => (key === BOARD_PAGE ? { refused: 503 } : undefined);

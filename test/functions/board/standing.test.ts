@@ -241,6 +241,14 @@ describe('standOf', () => {
     );
   });
 
+  test('what is too old has been so since it came to be', () => {
+    const of = observed(entry({ at: NOW - FRESH - 3 * MINUTE }));
+    expect(stand(of)).toMatchObject({ standing: 'stale', since: NOW - 3 * MINUTE });
+    // When it changed nobody knows.
+    const changed = observed(entry(), { changes: [{ what: 'w', was: 'a', is: 'b' }] });
+    expect(stand(changed)).not.toHaveProperty('since');
+  });
+
   test('what passes goes stale with time alone, once, and stays so', () => {
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 3 * FRESH }), fc.integer({ min: 0, max: 3 * FRESH }), (a, b) => {

@@ -111,6 +111,12 @@ describe('runs', () => {
     );
   });
 
+  test('of one moment are in the order of their keys', () => {
+    const [one, other] = ['0', '1'].map((digit) => ({ ...entryOf(judged, 'run', 5), run: digit.repeat(8) }));
+    expect(distinctRuns([one!, other!]).map(({ run }) => run)).toEqual(['00000000', '11111111']);
+    expect(distinctRuns([other!, one!]).map(({ run }) => run)).toEqual(['00000000', '11111111']);
+  });
+
   test('that come to another verdict when they are tried again are two', () => {
     const one = { ...entryOf(judged, 'run', 5) };
     expect(distinctRuns([one, { ...one, at: 6, verdict: 'f'.repeat(32) }])).toHaveLength(2);

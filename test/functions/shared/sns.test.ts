@@ -220,6 +220,32 @@ describe('a message', () => {
     expect(document).toMatchObject({ kind: 'verdict', result: null });
   });
 
+  test('says why as its verdict does, also in an SMS', async () => {
+    const message = longest('a');
+    const told = {
+      ...message,
+      reason: 'of the message',
+      verdict: { ...message.verdict!, reason: 'of the verdict' },
+    };
+    expect(await documentOf(told)).toMatchObject({ reason: 'of the verdict' });
+    expect((await deliveredOf(told)).sms).toMatch(/ of the verdict$/);
+  });
+
+  test('has the reason in its result cut where it is too long, and no address', async () => {
+    const { verdict, ...message } = longest('a');
+    const uri = `s3://data/${'u'.repeat(2000)}`;
+    const result = { uri, reason: '"'.repeat(9000) };
+    const document = await documentOf({ ...message, verdict: { ...verdict!, result } });
+    expect(document).toMatchObject({ result: { uri, reason: expect.stringMatching(/^"+…$/) } });
+  });
+
+  test('that nobody has given a runbook names the one of this repository', async () => {
+    const { trouble, ...message } = exampleMessages.refused();
+    expect(await documentOf({ ...message, trouble: { mistake: trouble!.mistake } })).toMatchObject({
+      runbook: 'docs/runbook.md',
+    });
+  });
+
   test('is cut in its middle where it is too long', async () => {
     const { default: text = '' } = await deliveredOf({
       ...longest('a'),
@@ -277,6 +303,7 @@ describe('a chat', () => {
       },
     });
     const { description } = JSON.parse(input?.Message ?? '').content;
+    expect(description, 'the report is among the next steps').not.toContain(message.verdict?.report.link);
     expect(description).toContain('\n• and 17 more\n');
     expect(description.match(/^•/gm)).toHaveLength(6);
   });
@@ -322,7 +349,9 @@ describe('a chat', () => {
 
   test('is told of the longest verdict within its bounds', async () => {
     for (const unit of ['&', '😀', 'a']) {
-      const { content } = await chatOf(longest(unit));
+      const { content } = await chatOf({ ...longest(unit), subject: unit.repeat(400) });
+      expect(content.title.length).toBeLessThanOrEqual(250);
+      expect(content.title.isWellFormed()).toBe(true);
       expect(content.description.length).toBeLessThanOrEqual(8000);
       expect(content.description).not.toMatch(/&[a-z]*…$/);
     }

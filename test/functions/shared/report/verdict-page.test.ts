@@ -141,6 +141,9 @@ describe('the report of a verdict', () => {
     }));
     const notChecked = findings.map(({ subject }) => ({ subject, check: 'c', why: long }));
     const text = render(verdictOf(findings, { reason: long, notChecked }));
+    expect(text, 'what is left out is counted').toMatch(
+      /And 4994 more, in verdict\.json\.<\/p>\s*<\/section>/,
+    );
     expect(Buffer.byteLength(text)).toBeLessThanOrEqual(MAX_REPORT_BYTES);
     expect(text).toContain('fail</span>');
   });
