@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { script } from '@bomb.sh/tab';
 import tab from '@bomb.sh/tab/commander';
 import type { Command } from 'commander';
 
@@ -15,6 +16,26 @@ const NAMES: readonly { command: string; argument?: string; option?: string; sec
   { command: 'ready', option: 'model', section: 'readiness' },
   { command: 'status', option: 'model', section: 'readiness' },
 ];
+
+/**
+ * Before the script for bash: it is read once, since its constants cannot be set twice; and it has what it takes from the
+ * package bash-completion, for where that is not, as in a container or on macOS.
+ */
+const BEFORE_BASH = `if ! declare -F __tocsin_complete >/dev/null; then
+if ! declare -F _get_comp_words_by_ref >/dev/null; then
+    _get_comp_words_by_ref() {
+        words=("\${COMP_WORDS[@]}")
+        cword=$COMP_CWORD
+        cur=\${COMP_WORDS[COMP_CWORD]}
+        prev=\${COMP_WORDS[COMP_CWORD-1]}
+    }
+fi
+`;
+
+/** After it: where the program has nothing to say, as for the file of `tocsin check`, bash completes names of files. */
+const AFTER_BASH = `fi
+complete -o default -F __tocsin_complete tocsin
+`;
 
 /**
  * Adds `tocsin completion SHELL`, which prints what a shell has to run, and the hidden command that the shell then asks.
@@ -34,7 +55,12 @@ export function addCompletion(program: Command): void {
   }
   program.commands
     .find((command) => command.name() === 'completion')
-    ?.summary('print the completion script of a shell')
+    ?.action((shell: string) => {
+      if (shell === 'bash') process.stdout.write(BEFORE_BASH);
+      script(shell, program.name(), program.name());
+      if (shell === 'bash') process.stdout.write(AFTER_BASH);
+    })
+    .summary('print the completion script of a shell')
     .addHelpText(
       'after',
       `
