@@ -127,10 +127,9 @@ function compareSide(was: Snapshot, is: Snapshot, seen: Seen): void {
   for (const { physical, status } of is.unsettled) seen.unknown(`in ${side} ${physical} is ${status}`);
   const before = hashesOf(was);
   const after = hashesOf(is);
-  // What could not be read is no change.
-  const hidden = new Set(unread.map(({ path: [kind = ''] }) => kind));
+  // What could not be read is no change; nor is what is found by way of it, such as the models of an endpoint.
   const changed = [...new Set([...before.keys(), ...after.keys()])].filter((name) => {
-    const isHidden = !after.has(name) && (hidden.has('') || hidden.has(name.split(' ', 1)[0] ?? ''));
+    const isHidden = unread.length > 0 && !after.has(name);
     return before.get(name) !== after.get(name) && !isHidden;
   });
   for (const name of changed.slice(0, NAMED)) {

@@ -656,6 +656,18 @@ const CASES: Case[] = [
     /in production sagemaker:DescribeEndpoint failed of \S+ \(AccessDeniedException\)/,
   ],
   [
+    'an endpoint of production that nobody may read, and so nobody finds its model',
+    () => {
+      const { resources, unreadable } = now.production;
+      now.production.resources = resources.filter(({ kind }) => kind !== 'endpoints' && kind !== 'models');
+      expect(now.production.resources.length).toBeLessThan(resources.length - 1);
+      const physical = 'flight-delay-booking-production';
+      const [action, why] = ['sagemaker:DescribeEndpoint', 'AccessDeniedException'];
+      unreadable.push({ path: ['endpoints'], physical, action, why });
+    },
+    { parity: 'inconclusive' },
+  ],
+  [
     'something of staging that is changing',
     () =>
       now.staging.unsettled.push({
