@@ -33,8 +33,8 @@ export interface HistoryEntry extends HistoryPoint {
   inputs: Record<string, unknown>;
 }
 
-/** Keys count down from here, so that the latest come first: November 2286, the last moment of 13 digits. */
-const LAST_MS = 9_999_999_999_999;
+/** Keys count down from here, so that the latest come first: November 2286, the last moment that they have room for. */
+export const LAST_MS = 9_999_999_999_999;
 
 const KEY =
   /^history\/(?<gate>[a-z-]+)\/(?<subject>[^/]+)\/(?<left>\d{13})-(?<outcome>pass|fail|inconclusive)-(?<verdict>[0-9a-f]{32})-(?<run>[0-9a-f]{8})\.json$/;

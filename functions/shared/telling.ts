@@ -1,6 +1,6 @@
 import type { Announcement } from './eventbridge.ts';
 import { type EvidenceStore, prettyJson } from './evidence.ts';
-import { entryOf, type HistoryPoint, historyKey, type Judged, runHash } from './history.ts';
+import { entryOf, type HistoryPoint, historyKey, type Judged, LAST_MS, runHash } from './history.ts';
 import { readHistory } from './history-store.ts';
 import { reportKey, verdictFolder } from './identity.ts';
 import type { Message } from './message.ts';
@@ -82,9 +82,6 @@ function runNow(history: readonly HistoryPoint[], { run, verdict }: Telling): st
 function timeAfter(latest: HistoryPoint | undefined, at: number): number {
   return Math.min(Math.max(at, latest === undefined ? 0 : latest.at + 1), LAST_MS);
 }
-
-/** The last moment that a key of the history has room for. */
-const LAST_MS = 9_999_999_999_999;
 
 /** Where people find a report. */
 function reportOf(store: EvidenceStore, verdict: Judged): { uri: string; link: string } {

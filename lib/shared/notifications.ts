@@ -61,9 +61,8 @@ const SHOWN = ['cloudwatch:DescribeAlarms', 'cloudwatch:GetMetricData', 'cloudwa
 /**
  * The topics that tell people: verdicts and alarms. A chat has a topic of its own, because it understands another format.
  *
- *
- * Its key is customer-managed because CloudWatch may not use the AWS-managed one, and an alarm that may not
- * use the key of its topic notifies nobody and says nothing.
+ * Their key is customer-managed because CloudWatch may not use the AWS-managed one, and an alarm that may not use the key of
+ * its topic notifies nobody and says nothing.
  */
 export class Notifications extends Construct {
   readonly topic: Topic;
