@@ -37,9 +37,9 @@ const { metafile } = await build({
   format: 'esm',
   // The same as the names in messages and in the constructs' types.
   keepNames: true,
-  // The native half of DuckDB, and what only the commands that talk to AWS load. DuckDB's other half is sixty small
+  // What comes without a licence file, which its code would have to ship with. The native half of DuckDB, and what only the commands that talk to AWS load. DuckDB's other half is sixty small
   // files: to find and load them takes 25 ms of the 300 that a file of a megabyte takes.
-  external: ['@duckdb/node-bindings', '@aws-sdk/*'],
+  external: ['@bomb.sh/tab', '@duckdb/node-bindings', '@aws-sdk/*'],
   // Some dependencies are CommonJS and require modules of Node.js.
   banner: {
     js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",

@@ -19,7 +19,7 @@ const NAMES: readonly { command: string; argument?: string; option?: string; sec
 
 /**
  * Before the script for bash: it is read once, since its constants cannot be set twice; and it has what it takes from the
- * package bash-completion, for where that is not, as in a container or on macOS.
+ * package bash-completion, for where that is not, as in a container or on macOS, whose bash has no compopt either.
  */
 const BEFORE_BASH = `if ! declare -F __tocsin_complete >/dev/null; then
 if ! declare -F _get_comp_words_by_ref >/dev/null; then
@@ -30,11 +30,17 @@ if ! declare -F _get_comp_words_by_ref >/dev/null; then
         prev=\${COMP_WORDS[COMP_CWORD-1]}
     }
 fi
+if ! type compopt >/dev/null 2>&1; then compopt() { :; }; fi
 `;
 
 /** After it: where the program has nothing to say, as for the file of `tocsin check`, bash completes names of files. */
-const AFTER_BASH = `fi
-complete -o default -F __tocsin_complete tocsin
+const AFTER_BASH = `
+__tocsin_complete_or_files() {
+    __tocsin_complete "$@"
+    if [[ \${#COMPREPLY[@]} -eq 0 ]]; then compopt -o default; fi
+}
+fi
+complete -o default -F __tocsin_complete_or_files tocsin
 `;
 
 /**

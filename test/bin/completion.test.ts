@@ -25,13 +25,13 @@ function offered(...lines: string[]): string[][] {
   const asked = lines.map((line) => {
     const words = line.split(' ');
     const quoted = words.map((word) => `'${word}'`).join(' ');
-    return `COMP_WORDS=(${quoted}); COMP_CWORD=${words.length - 1}; COMPREPLY=(); __tocsin_complete; echo "\${COMPREPLY[*]}"`;
+    return `COMP_WORDS=(${quoted}); COMP_CWORD=${words.length - 1}; COMPREPLY=(); option=; __tocsin_complete_or_files; echo "\${COMPREPLY[*]}$option"`;
   });
   // Only a completion may set its options, and this is none.
   const script = [
     'source <(tocsin completion bash)',
     'source <(tocsin completion bash)',
-    'compopt() { :; }',
+    'compopt() { option=$*; if [[ $option == +* ]]; then option=; fi; }',
     'complete -p tocsin',
     ...asked,
   ].join('\n');
@@ -53,7 +53,8 @@ test('bash completes commands, options, and names of tocsin.yaml; and files othe
     'tocsin board --s',
     'tocsin drill alarm ',
     'tocsin ready --model c',
+    'tocsin check a',
   );
-  expect(registered?.join(' ')).toBe('complete -o default -F __tocsin_complete tocsin');
-  expect(found).toEqual([['status'], ['--save'], ['drift', 'errors'], ['churn']]);
+  expect(registered?.join(' ')).toBe('complete -o default -F __tocsin_complete_or_files tocsin');
+  expect(found).toEqual([['status'], ['--save'], ['drift', 'errors'], ['churn'], ['-o', 'default']]);
 });
