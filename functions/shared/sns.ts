@@ -1,4 +1,4 @@
-import { PublishCommand, type SNSClient } from '@aws-sdk/client-sns';
+import { PublishCommand, type PublishCommandInput, type SNSClient } from '@aws-sdk/client-sns';
 import { call } from './aws.ts';
 import type { Message } from './message.ts';
 import { chatOf } from './notification/chat.ts';
@@ -10,24 +10,12 @@ import { envelopeOf } from './notification/envelope.ts';
  * @returns id of the message
  * @throws GateDependencyError where SNS does not answer, or refuses
  */
-export async function notify(
-  sns: SNSClient,
-  topicArn: string,
-  message: Message,
-): Promise<string | undefined> {
-  const { MessageId } = await call(
-    `Publish to ${topicArn}`,
-    sns.send(
-      new PublishCommand({
-        TopicArn: topicArn,
-        Subject: message.subject,
-        MessageStructure: 'json',
-        Message: envelopeOf(message),
-        MessageAttributes: attributesOf(message),
-      }),
-    ),
-  );
-  return MessageId;
+export function notify(sns: SNSClient, topicArn: string, message: Message): Promise<string | undefined> {
+  return publish(sns, topicArn, message, {
+    Subject: message.subject,
+    MessageStructure: 'json',
+    Message: envelopeOf(message),
+  });
 }
 
 /**
@@ -36,26 +24,22 @@ export async function notify(
  * @returns id of the message
  * @throws GateDependencyError where SNS does not answer, or refuses
  */
-export async function notifyChat(
-  sns: SNSClient,
-  topicArn: string,
-  message: Message,
-): Promise<string | undefined> {
-  const { MessageId } = await call(
-    `Publish to ${topicArn}`,
-    sns.send(
-      new PublishCommand({
-        TopicArn: topicArn,
-        Message: chatOf(message),
-        MessageAttributes: attributesOf(message),
-      }),
-    ),
-  );
-  return MessageId;
+export function notifyChat(sns: SNSClient, topicArn: string, message: Message): Promise<string | undefined> {
+  return publish(sns, topicArn, message, { Message: chatOf(message) });
 }
 
-function attributesOf({ attributes }: Message) {
-  return Object.fromEntries(
+async function publish(
+  sns: SNSClient,
+  topicArn: string,
+  { attributes }: Message,
+  content: Pick<PublishCommandInput, 'Subject' | 'MessageStructure' | 'Message'>,
+): Promise<string | undefined> {
+  const MessageAttributes = Object.fromEntries(
     Object.entries(attributes).map(([name, value]) => [name, { DataType: 'String', StringValue: value }]),
   );
+  const { MessageId } = await call(
+    `Publish to ${topicArn}`,
+    sns.send(new PublishCommand({ TopicArn: topicArn, ...content, MessageAttributes })),
+  );
+  return MessageId;
 }

@@ -198,6 +198,7 @@ describe('a verdict', () => {
     ['a day ahead', 86_400_000],
     ['a day behind', -86_400_000],
     ['centuries ahead', Date.UTC(2286, 0) - NOW],
+    ['at the end of all time', 1e15],
   ])('by a clock that is %s does not hide the one after it', async (_, skew) => {
     await tell('good', 'run-1', NOW);
     await tell('bad', 'run-2', NOW + 1 + skew);
