@@ -225,6 +225,11 @@ const wrong: GatesStackProps = { config: 1 };
 export { GatesStack, props, wrong };
 `,
 );
+// The app of the README, letter by letter.
+const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
+const [, example = ''] = /^```ts\n(.*?)^```$/ms.exec(readme) ?? [];
+assert.match(example, /new GatesStack\(app, 'Tocsin'/, 'the README has no app with the construct');
+write('app.ts', example);
 write(
   'tsconfig.json',
   JSON.stringify({
@@ -236,27 +241,18 @@ write(
       target: 'es2024',
       types: [],
     },
-    files: ['types.ts'],
+    files: ['types.ts', 'app.ts'],
   }),
 );
 run(join(ROOT, 'node_modules', '.bin', 'tsc'), ['-p', '.']);
-proved('types');
+proved('types, also of the app of the README');
 
 // --- The constructs ----------------------------------------------------------------------------------------
 
-write(
-  'app.js',
-  `import { App } from 'aws-cdk-lib';
-import { GatesStack, loadConfig } from 'tocsin';
-
-const app = new App({ outdir: 'cdk.out' });
-new GatesStack(app, 'Gates', { config: loadConfig('tocsin.yaml') });
-app.synth();
-`,
-);
-run('node', ['app.js']);
+// As the CDK does it, which says where to.
+run('env', ['CDK_OUTDIR=cdk.out', 'node', 'app.ts']);
 const assembly = join(project, 'cdk.out');
-const template = JSON.parse(readFileSync(join(assembly, 'Gates.template.json'), 'utf8'));
+const template = JSON.parse(readFileSync(join(assembly, 'Tocsin.template.json'), 'utf8'));
 interface Resource {
   Type: string;
   Properties: { Code: { S3Key: string }; Layers?: unknown[]; Environment?: { Variables?: object } };
@@ -299,8 +295,8 @@ const bundles = new Map(
 const layered = [...bundles.values()].filter(Boolean).length;
 assert.deepEqual(
   [layered, bundles.size - layered],
-  [4, 4],
-  'the quality gate, the drift monitor, the evaluation and the canary measure data; drills, the rollback and parity do not',
+  [4, 5],
+  'the quality gate, the drift monitor, the evaluation and the canary measure data; drills, the rollback, parity and the board do not',
 );
 for (const [bundle, measures] of bundles) {
   const cwd = join(lambda, bundle);
@@ -320,7 +316,7 @@ assert.equal(
   2,
   'who measures metrics has the program of its threads',
 );
-proved('a CDK app of its own: it synthesises, and the handlers load with the layer');
+proved('the app of the README: it synthesises, and the handlers load with the layer');
 
 // --- The schemas -------------------------------------------------------------------------------------------
 
