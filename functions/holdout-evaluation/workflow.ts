@@ -181,7 +181,14 @@ async function answerTo(
 
     let ended: { answer: Answer } | { error: unknown };
     try {
-      ended = { answer: begun.published ?? (await told(judgeAndPublish(workflow, begun, known, deps))) };
+      const { published } = begun;
+      ended = {
+        answer: await told(
+          published === undefined
+            ? judgeAndPublish(workflow, begun, known, deps)
+            : confirm(workflow, published, request, known, deps),
+        ),
+      };
     } catch (error) {
       ended = { error };
     }
@@ -374,6 +381,31 @@ async function judgeAndPublish(
     deps.record(model.name, { outcome, rows, bytes, durationMs: Date.now() - startedAt });
   });
   return result;
+}
+
+/**
+ * Answers with a verdict that was reached before, on the same package, configuration and holdout. Where somebody asks for it
+ * by hand, it is history once more: a release may wait for a verdict that is young.
+ */
+async function confirm(
+  workflow: Workflow,
+  published: EvaluationResult,
+  { byHand }: EvaluationRequest,
+  { model }: Known,
+  deps: Dependencies,
+): Promise<EvaluationResult> {
+  if (!byHand) return published;
+  await workflow.step('say that it holds', async () => {
+    const verdict = await judgedBefore(deps.store, { subject: model.name, id: published.verdict });
+    await tellVerdict(deps, {
+      verdict,
+      run: workflow.id,
+      at: Date.now(),
+      message: () => verdictMessage(published, verdict, { config: model.value, was: undefined }),
+      announcement: { detailType: EVALUATED, detail: published, resource: published.package },
+    });
+  });
+  return published;
 }
 
 type Which = Parameters<typeof readVerdict>[1];

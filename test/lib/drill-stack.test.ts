@@ -492,6 +492,7 @@ describe('the stack', () => {
     clones.resourceCountIs('AWS::Lambda::LayerVersion', 0);
     expect(Object.keys(clones.findOutputs('*')).toSorted()).toEqual([
       'AlarmDrillAlias',
+      'BoardAlias',
       'BoardPage',
       'EvidenceBucket',
       'NotificationTopic',

@@ -313,6 +313,7 @@ describe('the stack', () => {
   test('of comparisons alone has no quality gate, and says what other accounts have to trust', () => {
     expect(Object.keys(resourcesOfGates(one, 'AWS::Lambda::Function'))).toHaveLength(1);
     expect(Object.keys(one.findOutputs('*')).toSorted()).toEqual([
+      'BoardAlias',
       'BoardPage',
       'ConfigParityAlias',
       'ConfigParityRole',

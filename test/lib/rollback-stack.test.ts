@@ -448,6 +448,7 @@ describe('the stack', () => {
     expect(Object.keys(resourcesOfGates(one, 'AWS::Lambda::Function'))).toHaveLength(2);
     one.resourceCountIs('AWS::Lambda::LayerVersion', 0);
     expect(Object.keys(one.findOutputs('*')).toSorted()).toEqual([
+      'BoardAlias',
       'BoardPage',
       'EvidenceBucket',
       'NotificationTopic',

@@ -414,7 +414,8 @@ describe('what people are told', () => {
       pipeline: 'train',
       evidence: 's3://evidence/x',
     });
-    return canaryMessage(result, verdict);
+    const { subject, text, attributes } = canaryMessage(result, verdict);
+    return { subject, text, attributes };
   };
 
   test('of a pass', () => {
