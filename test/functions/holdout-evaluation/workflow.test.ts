@@ -750,6 +750,20 @@ describe.each(Object.entries(PORTS))('an evaluation, %s', (_name, { evaluate }) 
       expect(sagemaker.get(arn).approval).toBe('Rejected');
     });
 
+    test('again by hand: its verdict is history once more, so that it is fresh; nobody is told twice', async () => {
+      const arn = sagemaker.register({ image: GOOD });
+      const history = () => aws.keys('evidence', 'history/holdout-evaluation/flight-delay/');
+      const first = await evaluate({ package: arn });
+      expect(history()).toHaveLength(1);
+      expect(await evaluate({ package: arn }, { id: 'run-2' })).toEqual(first);
+      expect(history()).toHaveLength(2);
+      // An event that comes again is no wish of anybody's.
+      await evaluate(eventOf(arn), { id: 'run-3' });
+      expect(history()).toHaveLength(2);
+      expect(messages()).toHaveLength(1);
+      expectNothingLeft();
+    });
+
     test('a package that is approved against its verdict: people are told once, and nothing is changed', async () => {
       const arn = sagemaker.register({ image: BAD });
       await evaluate(eventOf(arn));
