@@ -1,16 +1,17 @@
-import { ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3';
+import type { S3Client } from '@aws-sdk/client-s3';
 import { parsePublished } from '../../functions/quality-gate/adapters/evidence.ts';
 import type { QualityInputs } from '../../functions/quality-gate/gate.ts';
 import { isData } from '../../functions/quality-gate/request.ts';
 import { MARKER } from '../../functions/quality-gate/schema.ts';
 import { s3Uri } from '../../functions/shared/address.ts';
-import { call, mapLimit } from '../../functions/shared/aws.ts';
+import { mapLimit } from '../../functions/shared/aws.ts';
 import { readBaseline } from '../../functions/shared/baseline.ts';
 import { GateDependencyError } from '../../functions/shared/errors.ts';
 import type { EvidenceStore } from '../../functions/shared/evidence.ts';
 import { countOf, formatNumber } from '../../functions/shared/format.ts';
 import { type HistoryEntry, type HistoryPoint, runHash } from '../../functions/shared/history.ts';
 import { verdictFolder } from '../../functions/shared/identity.ts';
+import { listPages } from '../../functions/shared/s3.ts';
 import { placeOf, QUALITY_VALUES } from '../../functions/shared/schema.ts';
 import type { Dataset } from '../../lib/config.ts';
 import { currentObject, type Seen } from './ready-seen.ts';
@@ -166,27 +167,17 @@ async function compareBatch(
 async function listAll(s3: S3Client, bucket: string, prefix: string): Promise<Listed[]> {
   const where = s3Uri({ bucket, key: prefix });
   const listed: Listed[] = [];
-  let token: string | undefined;
-  for (let page = 0; page === 0 || token !== undefined; page++) {
-    if (page === MAX_PAGES) {
+  let pages = 0;
+  for await (const { Contents = [], IsTruncated } of listPages(s3, { Bucket: bucket, Prefix: prefix })) {
+    pages++;
+    if (pages >= MAX_PAGES && IsTruncated === true) {
       throw new GateDependencyError(
         `${where} has more than ${formatNumber(MAX_PAGES * 1000)} objects, so whether one is newer cannot be told`,
       );
     }
-    const answer = await call(
-      `ListObjectsV2 ${where}`,
-      s3.send(
-        new ListObjectsV2Command({
-          Bucket: bucket,
-          Prefix: prefix,
-          ...(token !== undefined && { ContinuationToken: token }),
-        }),
-      ),
-    );
-    for (const { Key, LastModified } of answer.Contents ?? []) {
+    for (const { Key, LastModified } of Contents) {
       if (Key !== undefined) listed.push({ key: Key, modifiedAt: LastModified?.getTime() ?? 0 });
     }
-    token = answer.IsTruncated === true ? answer.NextContinuationToken : undefined;
   }
   return listed;
 }

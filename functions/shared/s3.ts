@@ -5,11 +5,14 @@ import {
   GetObjectCommand,
   GetObjectTaggingCommand,
   HeadObjectCommand,
+  ListObjectsV2Command,
+  type ListObjectsV2CommandInput,
+  type ListObjectsV2CommandOutput,
   type S3Client,
   type Tag,
 } from '@aws-sdk/client-s3';
 import { type ObjectAddress, s3Uri } from './address.ts';
-import { dependencyError, readBody, statusOf } from './aws.ts';
+import { call, dependencyError, readBody, statusOf } from './aws.ts';
 import type { LocalFile } from './engine/limits.ts';
 import { GateDependencyError, GateError, GateInputError, messageOf } from './errors.ts';
 
@@ -240,4 +243,27 @@ export function objectError(action: string, address: ObjectAddress, error: unkno
 /** Endings of a key that readers go by (`.csv.gz`), or nothing; no other part of a key becomes a file name. */
 function suffixOf(key: string): string {
   return /(?:\.[A-Za-z0-9]{1,10}){1,2}$/.exec(key)?.[0] ?? '';
+}
+
+/** What is listed: everything below a prefix of a bucket. */
+export type Listing = ListObjectsV2CommandInput & { Bucket: string; Prefix: string };
+
+/**
+ * Lists a bucket, a page of at most 1,000 keys at a time. Whoever has seen enough stops asking: it lists as long as there is
+ * more.
+ *
+ * @throws GateDependencyError where S3 does not answer, or refuses
+ */
+export async function* listPages(s3: S3Client, listing: Listing): AsyncGenerator<ListObjectsV2CommandOutput> {
+  let token: string | undefined;
+  do {
+    const page = await call(
+      `ListObjectsV2 ${s3Uri({ bucket: listing.Bucket, key: listing.Prefix })}`,
+      s3.send(
+        new ListObjectsV2Command({ ...listing, ...(token !== undefined && { ContinuationToken: token }) }),
+      ),
+    );
+    yield page;
+    token = page.IsTruncated === true ? page.NextContinuationToken : undefined;
+  } while (token !== undefined);
 }

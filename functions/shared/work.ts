@@ -6,7 +6,6 @@ import {
   CreateMultipartUploadCommand,
   DeleteObjectCommand,
   GetObjectCommand,
-  ListObjectsV2Command,
   PutObjectCommand,
   type S3Client,
   UploadPartCommand,
@@ -17,7 +16,7 @@ import { call, dependencyError, mapLimit, readBody, statusOf } from './aws.ts';
 import { GateDependencyError } from './errors.ts';
 import { readText } from './evidence.ts';
 import { type Progress, progressKey } from './progress.ts';
-import { downloadObjects, headObject, type StoredObject } from './s3.ts';
+import { downloadObjects, headObject, listPages, type StoredObject } from './s3.ts';
 import { parseJson } from './schema.ts';
 
 /** Bytes of one part of an upload, and how many at a time: 64 MB of memory. */
@@ -169,21 +168,9 @@ export class WorkBucket {
    * @throws GateDependencyError where S3 does not answer, or refuses
    */
   async *list(prefix: string): AsyncGenerator<string[]> {
-    let token: string | undefined;
-    do {
-      const answer = await call(
-        `ListObjectsV2 ${this.uri(prefix)}`,
-        this.#s3.send(
-          new ListObjectsV2Command({
-            Bucket: this.#bucket,
-            Prefix: prefix,
-            ...(token !== undefined && { ContinuationToken: token }),
-          }),
-        ),
-      );
-      yield (answer.Contents ?? []).map(({ Key = '' }) => Key);
-      token = answer.IsTruncated === true ? answer.NextContinuationToken : undefined;
-    } while (token !== undefined);
+    for await (const { Contents = [] } of listPages(this.#s3, { Bucket: this.#bucket, Prefix: prefix })) {
+      yield Contents.map(({ Key = '' }) => Key);
+    }
   }
 
   /**

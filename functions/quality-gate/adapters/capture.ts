@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { open, rm } from 'node:fs/promises';
-import { ListObjectsV2Command, type ListObjectsV2CommandInput, type S3Client } from '@aws-sdk/client-s3';
-import { call, mapLimit } from '../../shared/aws.ts';
+import type { S3Client } from '@aws-sdk/client-s3';
+import { mapLimit } from '../../shared/aws.ts';
 import type { LocalFile } from '../../shared/engine/limits.ts';
 import { GateInputError } from '../../shared/errors.ts';
 import { countOf, formatBytes, formatNumber, formatShare } from '../../shared/format.ts';
-import { downloadObjects, type StoredObject } from '../../shared/s3.ts';
+import { downloadObjects, type Listing, listPages, type StoredObject } from '../../shared/s3.ts';
 import { CapturedLineError, type RecordTexts, recordsOf } from '../captured.ts';
 import { captureOf, hourFolders, type Window } from '../monitor-request.ts';
 import type { MonitorConfig } from '../schema.ts';
@@ -60,21 +60,11 @@ export async function listCapture(
   );
 }
 
-async function list(
-  s3: S3Client,
-  input: ListObjectsV2CommandInput & { Bucket: string },
-): Promise<{ folders: string[]; objects: StoredObject[] }> {
-  const { Bucket: bucket, Prefix } = input;
+async function list(s3: S3Client, input: Listing): Promise<{ folders: string[]; objects: StoredObject[] }> {
+  const { Bucket: bucket } = input;
   const folders: string[] = [];
   const objects: StoredObject[] = [];
-  let token: string | undefined;
-  do {
-    const page = await call(
-      `ListObjectsV2 s3://${bucket}/${Prefix}`,
-      s3.send(
-        new ListObjectsV2Command({ ...input, ...(token !== undefined && { ContinuationToken: token }) }),
-      ),
-    );
+  for await (const page of listPages(s3, input)) {
     folders.push(...(page.CommonPrefixes ?? []).flatMap(({ Prefix: folder }) => folder ?? []));
     for (const { Key: key, ETag, Size, LastModified } of page.Contents ?? []) {
       if (key === undefined) continue;
@@ -87,9 +77,9 @@ async function list(
         modifiedAt: LastModified?.getTime() ?? 0,
       });
     }
-    token = page.IsTruncated === true ? page.NextContinuationToken : undefined;
     // What is listed in vain costs a call for each 1,000.
-  } while (token !== undefined && objects.length <= MAX_FILES && folders.length <= MAX_FILES);
+    if (objects.length > MAX_FILES || folders.length > MAX_FILES) break;
+  }
   return { folders, objects };
 }
 

@@ -1,8 +1,8 @@
-import { ListObjectsV2Command, PutObjectTaggingCommand, type S3Client, type Tag } from '@aws-sdk/client-s3';
+import { PutObjectTaggingCommand, type S3Client, type Tag } from '@aws-sdk/client-s3';
 import { type ObjectAddress, s3Uri } from '../../shared/address.ts';
-import { call, mapLimit } from '../../shared/aws.ts';
+import { mapLimit } from '../../shared/aws.ts';
 import { GateInputError } from '../../shared/errors.ts';
-import { headObject, type ObjectVersion, objectError, readTags } from '../../shared/s3.ts';
+import { headObject, listPages, type ObjectVersion, objectError, readTags } from '../../shared/s3.ts';
 import { QUALITY_TAG, VERDICT_TAG } from '../../shared/schema.ts';
 import { isData } from '../request.ts';
 
@@ -44,23 +44,13 @@ export async function pinObject(s3: S3Client, address: ObjectAddress): Promise<O
  */
 export async function pinFolder(s3: S3Client, bucket: string, folder: string): Promise<ObjectVersion[]> {
   const keys: string[] = [];
-  let token: string | undefined;
-  for (let page = 0; page === 0 || token !== undefined; page++) {
-    const answer = await call(
-      `ListObjectsV2 s3://${bucket}/${folder}`,
-      s3.send(
-        new ListObjectsV2Command({
-          Bucket: bucket,
-          Prefix: folder,
-          ...(token !== undefined && { ContinuationToken: token }),
-        }),
-      ),
-    );
-    for (const { Key } of answer.Contents ?? []) {
+  let pages = 0;
+  for await (const { Contents = [], IsTruncated } of listPages(s3, { Bucket: bucket, Prefix: folder })) {
+    pages++;
+    for (const { Key } of Contents) {
       if (Key !== undefined && isData(folder, Key)) keys.push(Key);
     }
-    token = answer.IsTruncated === true ? answer.NextContinuationToken : undefined;
-    if (keys.length > MAX_OBJECTS || (token !== undefined && page + 1 >= MAX_PAGES)) {
+    if (keys.length > MAX_OBJECTS || (IsTruncated === true && pages >= MAX_PAGES)) {
       throw new GateInputError(
         `s3://${bucket}/${folder} has more than ${keys.length > MAX_OBJECTS ? `${MAX_OBJECTS} data objects` : `${MAX_PAGES * 1000} keys`}, which is more than one verdict covers`,
         { help: 'Write fewer, larger files, or split the batch into several folders.' },
