@@ -45,88 +45,76 @@ const USUAL = releaseSchema.parse({});
 
 type Named = Release & { models: string[] };
 
+/** What is said of a requirement beside what its section and its name say; its subject is its name, unless said. */
+type Said = Pick<Requirement, 'gap' | 'gate' | 'configured' | 'again'> &
+  Partial<Pick<Requirement, 'subject' | 'schedule'>>;
+
 function requirementsOf(config: ReadinessConfig, named: Named): Requirement[] {
   const of = <T>(
     section: keyof Release['fresh'],
+    noun: string,
     entries: ReadonlyMap<string, T>,
-    say: (entry: T, name: string) => Omit<Requirement, 'section' | 'name' | 'freshMs' | 'line'>,
+    say: (entry: T, name: string, title: string) => Said,
   ): Requirement[] =>
     named[section].flatMap((name) => {
       const entry = entries.get(name);
       if (entry === undefined) return [];
       const line = lineAt(config.located, [section, name]);
-      return { section, name, freshMs: named.fresh[section], line, ...say(entry, name) };
+      const title = `${noun} ${name}`;
+      const own = { section, name, subject: name, title, freshMs: named.fresh[section], line };
+      return { ...own, ...say(entry, name, title) };
     });
   const scheduled = (schedule: string | undefined) => (schedule === undefined ? {} : { schedule });
   const configured = (input: string, what: string, value: unknown) => ({ input, what, value });
+  /** What most verdicts are bound to: what tocsin.yaml says of the thing itself. */
+  const itself = (title: string, value: unknown, input = 'configurationSha256') =>
+    configured(input, `what tocsin.yaml says of the ${title}`, value);
+  const datasets = new Map(config.datasets.map((dataset) => [dataset.name, dataset]));
   // In the order of the gaps.
   return [
-    ...of('models', config.models, ({ value }, name) => ({
-      gap: 'pipeline' as const,
-      gate: 'holdout-evaluation' as const,
-      subject: name,
-      title: `model ${name}`,
-      configured: [configured('configurationSha256', `what tocsin.yaml says of the model ${name}`, value)],
+    ...of('models', 'model', config.models, ({ value }, _, title) => ({
+      gap: 'pipeline',
+      gate: 'holdout-evaluation',
+      configured: [itself(title, value)],
       again: 'Register a package, or run: tocsin evaluate --package ARN',
     })),
-    ...of('canaries', config.canaries, ({ value }, name) => ({
-      gap: 'pipeline' as const,
-      gate: 'holdout-evaluation' as const,
+    ...of('canaries', 'canary', config.canaries, ({ value }, name, title) => ({
+      gap: 'pipeline',
+      gate: 'holdout-evaluation',
       subject: canarySubject(name),
-      title: `canary ${name}`,
       ...scheduled(value.schedule),
       configured: [
-        configured('configurationSha256', `what tocsin.yaml says of the canary ${name}`, value),
-        configured(
-          'modelSha256',
-          `what tocsin.yaml says of the model ${value.model}`,
-          config.models.get(value.model)?.value ?? null,
-        ),
+        itself(title, value),
+        itself(`model ${value.model}`, config.models.get(value.model)?.value ?? null, 'modelSha256'),
       ],
       again: `Run: tocsin canary ${name}`,
     })),
-    ...of('rollbackDrills', config.rollbackDrills, ({ value }, name) => ({
-      gap: 'rollback' as const,
-      gate: 'rollback-drill' as const,
-      subject: name,
-      title: `rollback drill ${name}`,
+    ...of('rollbackDrills', 'rollback drill', config.rollbackDrills, ({ value }, name, title) => ({
+      gap: 'rollback',
+      gate: 'rollback-drill',
       ...scheduled(value.schedule),
-      configured: [
-        configured('configurationSha256', `what tocsin.yaml says of the rollback drill ${name}`, value),
-      ],
+      configured: [itself(title, value)],
       again: `Run: tocsin drill rollback ${name}`,
     })),
-    ...of('alarmDrills', config.drills, ({ value }, name) => ({
-      gap: 'alarms' as const,
-      gate: 'alarm-drill' as const,
-      subject: name,
-      title: `alarm drill ${name}`,
+    ...of('alarmDrills', 'alarm drill', config.drills, ({ value }, name, title) => ({
+      gap: 'alarms',
+      gate: 'alarm-drill',
       ...scheduled(value.schedule),
-      configured: [
-        configured('configurationSha256', `what tocsin.yaml says of the alarm drill ${name}`, value),
-      ],
+      configured: [itself(title, value)],
       again: `Run: tocsin drill alarm ${name}`,
     })),
-    ...of(
-      'datasets',
-      new Map(config.datasets.map((dataset) => [dataset.name, dataset])),
-      (dataset, name) => ({
-        gap: 'data' as const,
-        gate: 'quality-gate' as const,
-        subject: name,
-        title: `dataset ${name}`,
-        configured: [configured('contractSha256', `the contract ${dataset.contract}`, dataset.contractText)],
-        again: 'Upload it, or invoke the gate with its address.',
-      }),
-    ),
-    ...of('parity', config.parities, ({ value, documented }, name) => ({
-      gap: 'parity' as const,
-      gate: 'config-parity' as const,
-      subject: name,
-      title: `comparison ${name}`,
+    ...of('datasets', 'dataset', datasets, ({ contract, contractText }) => ({
+      gap: 'data',
+      gate: 'quality-gate',
+      configured: [configured('contractSha256', `the contract ${contract}`, contractText)],
+      again: 'Upload it, or invoke the gate with its address.',
+    })),
+    ...of('parity', 'comparison', config.parities, ({ value, documented }, name, title) => ({
+      gap: 'parity',
+      gate: 'config-parity',
       ...scheduled(value.schedule),
       configured: [
-        configured('configSha256', `what tocsin.yaml says of the comparison ${name}`, value),
+        itself(title, value, 'configSha256'),
         configured('documentedSha256', 'what parity.yaml documents', documented?.value ?? null),
       ],
       again: `Run: tocsin parity ${name}`,
