@@ -1,13 +1,8 @@
 import { Command } from 'commander';
 import { EXIT, type ExitCode, type Io, run } from '../shared/cli.ts';
+import type { Release } from '../shared/ready.ts';
 
-export interface ReadyOptions {
-  model: string;
-  environment: string;
-  package?: string;
-  config: string;
-  outputs: string;
-  quick?: boolean;
+export interface ReadyOptions extends Release {
   explain?: boolean;
   json?: boolean;
   junit?: string;
