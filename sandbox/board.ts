@@ -1,11 +1,12 @@
 import { readFile, rm } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { GetObjectCommand, paginateListObjectsV2 } from '@aws-sdk/client-s3';
+import { readStoredBoard } from '../functions/board/adapters/stored-board.ts';
 import { type Board, boardSchema, openGaps, rowTitle, shows } from '../functions/board/board.ts';
 import { BOARD_JSON, GAP_TITLES } from '../functions/board/schema.ts';
 import { STANDING_MARKS } from '../functions/board/standing.ts';
 import { pointOf } from '../functions/shared/history.ts';
+import { listPages } from '../functions/shared/s3.ts';
 import { ROOT, STATE } from './paths.ts';
 import type { World } from './world.ts';
 
@@ -58,7 +59,7 @@ export function gapLines({ rows }: Board): { label: string; text: string }[] {
 /** Keys of the history that the board does not show by the end of the time. */
 async function untilShown(world: World): Promise<string[]> {
   for (const deadline = Date.now() + PATIENCE_MS; ; await sleep(500, undefined, { signal: world.signal })) {
-    const board = await readBoard(world);
+    const { board } = await readStoredBoard({ s3: world.s3, bucket: world.output('EvidenceBucket') });
     const missing: string[] = [];
     for (const key of await historyKeys(world)) {
       const point = pointOf(key);
@@ -68,25 +69,11 @@ async function untilShown(world: World): Promise<string[]> {
   }
 }
 
-async function readBoard(world: World): Promise<Board | undefined> {
-  try {
-    const { Body } = await world.s3.send(
-      new GetObjectCommand({ Bucket: world.output('EvidenceBucket'), Key: BOARD_JSON }),
-    );
-    return boardSchema.parse(JSON.parse((await Body?.transformToString()) ?? ''));
-  } catch (error) {
-    // Nothing has been judged yet that it would be built for.
-    if ((error as Error).name === 'NoSuchKey') return undefined;
-    throw error;
-  }
-}
-
 async function historyKeys(world: World): Promise<string[]> {
   const keys: string[] = [];
-  const listing = paginateListObjectsV2(
-    { client: world.s3 },
-    { Bucket: world.output('EvidenceBucket'), Prefix: 'history/' },
-  );
-  for await (const { Contents = [] } of listing) keys.push(...Contents.flatMap(({ Key }) => Key ?? []));
+  const listing = { Bucket: world.output('EvidenceBucket'), Prefix: 'history/' };
+  for await (const { Contents = [] } of listPages(world.s3, listing)) {
+    keys.push(...Contents.flatMap(({ Key }) => Key ?? []));
+  }
   return keys;
 }
