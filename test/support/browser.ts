@@ -28,6 +28,9 @@ export interface Seen {
   violations: string[];
 }
 
+/** What is seen of a page without a fault. */
+export const FINE: Seen = { errors: [], requests: [], overflow: 0, violations: [] };
+
 export async function openBrowser(): Promise<Browser> {
   // Without a graphics processor, and without the libraries for one.
   chromium.setGraphicsMode = false;

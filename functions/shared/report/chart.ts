@@ -76,7 +76,11 @@ export function spread(values: readonly number[], margin = 0): [number, number] 
     low = finite.reduce((a, b) => Math.min(a, b));
     high = finite.reduce((a, b) => Math.max(a, b));
   }
-  if (low === high) [low, high] = [low - Math.abs(low || 1) / 2, high + Math.abs(high || 1) / 2];
+  if (low === high) {
+    // The half of the smallest number is zero, too.
+    const half = Math.abs(low) / 2 || 0.5;
+    [low, high] = [low - half, high + half];
+  }
   const more = (high - low) * margin;
   return [low - more, high + more];
 }

@@ -16,7 +16,7 @@ import { parseContract } from '../../../functions/quality-gate/schema.ts';
 import type { ColumnProfile, ColumnType, Profile } from '../../../functions/shared/profile.ts';
 import { textOf } from '../../../functions/shared/report/html.ts';
 import { MAX_REPORT_BYTES, renderReport } from '../../../functions/shared/report/verdict-page.ts';
-import { look, openBrowser } from '../../support/browser.ts';
+import { FINE, look, openBrowser } from '../../support/browser.ts';
 import { judgedFlights, qualityReports } from '../../support/quality-report.ts';
 
 type Value = number | string | null;
@@ -184,7 +184,6 @@ function judged(
 
 const reportOf = (evidence: QualityEvidence) => renderReport(evidence.verdict, () => qualityPage(evidence));
 /** What a browser has to say of a page. */
-const FINE = { errors: [], requests: [], overflow: 0, violations: [] };
 /** Body of the section whose title has this in it. */
 function section(evidence: QualityEvidence, title: string): string {
   const found = qualityPage(evidence).sections.find((one) => one?.title.includes(title));

@@ -34,6 +34,7 @@ describe('a domain', () => {
     expect(spread([])).toEqual([0, 1]);
     expect(spread([0])).toEqual([-0.5, 0.5]);
     expect(spread([-4, -4])).toEqual([-6, -2]);
+    expect(spread([Number.MIN_VALUE])).toEqual([-0.5, 0.5]);
     fc.assert(
       fc.property(fc.array(fc.double({ min: -1e9, max: 1e9 })), (values) => {
         const [low, high] = spread(values);
