@@ -102,34 +102,43 @@ function alarmStates(alarms: readonly IAlarm[]): IWidget {
 }
 
 function boardGraph(): IWidget {
-  const count = (metric: string, label: string, color: string) =>
-    gateMetric(metric, 'board', 'Maximum', PERIOD).with({ label, color });
-  return new GraphWidget({
-    title: 'Board',
-    width: HALF,
-    height: HEIGHT,
-    left: [
-      count('Overdue', 'overdue', Color.PURPLE),
-      count('Failing', 'failing', Color.RED),
-      count('NotReady', 'releases that are not ready', Color.ORANGE),
-    ],
-    leftYAxis: { min: 0, showUnits: false },
-  });
+  return countGraph('board', 'Maximum', 'Board', [
+    ['Overdue', 'overdue', Color.PURPLE],
+    ['Failing', 'failing', Color.RED],
+    ['NotReady', 'releases that are not ready', Color.ORANGE],
+  ]);
 }
 
 function verdictGraph(gate: string): IWidget {
-  const count = (metric: string, label: string, color: string) =>
-    gateMetric(metric, gate, 'Sum', PERIOD).with({ label, color });
+  return countGraph(
+    gate,
+    'Sum',
+    `Verdicts: ${gate.replaceAll('-', ' ')}`,
+    [
+      ['Passed', 'pass', Color.GREEN],
+      ['Inconclusive', 'inconclusive', Color.ORANGE],
+      ['Failed', 'fail', Color.RED],
+    ],
+    { stacked: true },
+  );
+}
+
+/** What a gate, or the board, has counted. */
+function countGraph(
+  gate: string,
+  statistic: 'Maximum' | 'Sum',
+  title: string,
+  counts: readonly (readonly [metric: string, label: string, color: string])[],
+  more: { stacked?: boolean } = {},
+): IWidget {
   return new GraphWidget({
-    title: `Verdicts: ${gate.replaceAll('-', ' ')}`,
+    title,
     width: HALF,
     height: HEIGHT,
-    stacked: true,
-    left: [
-      count('Passed', 'pass', Color.GREEN),
-      count('Inconclusive', 'inconclusive', Color.ORANGE),
-      count('Failed', 'fail', Color.RED),
-    ],
+    ...more,
+    left: counts.map(([metric, label, color]) =>
+      gateMetric(metric, gate, statistic, PERIOD).with({ label, color }),
+    ),
     leftYAxis: { min: 0, showUnits: false },
   });
 }

@@ -53,14 +53,7 @@ function rocPlot({ falsePositiveRate, truePositiveRate }: NonNullable<Curves['ro
     x: { label: 'false positive rate', domain: [0, 1] },
     y: { label: 'true positive rate', domain: [0, 1] },
     draw: (frame) => [
-      path(
-        frame,
-        [
-          [0, 0],
-          [1, 1],
-        ],
-        CHANCE,
-      ),
+      diagonal(frame),
       path(
         frame,
         falsePositiveRate.map((rate, index) => [rate, truePositiveRate[index] ?? Number.NaN]),
@@ -69,6 +62,18 @@ function rocPlot({ falsePositiveRate, truePositiveRate }: NonNullable<Curves['ro
     ],
     legend: [MODEL, { className: CHANCE, kind: 'line', text: 'chance' }],
   });
+}
+
+/** What chance would do, or a model that is right about itself. */
+function diagonal(frame: Frame): Html {
+  return path(
+    frame,
+    [
+      [0, 0],
+      [1, 1],
+    ],
+    CHANCE,
+  );
 }
 
 const SQUARE = { height: 260 } as const;
@@ -133,14 +138,7 @@ function calibrationPlot(
     draw: (frame) => [
       examples.map((count, index) => countBar(frame, predicted[index] ?? 0, count, most)),
       html`<path class="axis" d="M${frame.left} ${frame.y(0)}H${frame.right}"/>`,
-      path(
-        frame,
-        [
-          [0, 0],
-          [1, 1],
-        ],
-        CHANCE,
-      ),
+      diagonal(frame),
       path(
         frame,
         predicted.map((value, index) => [value, observed[index] ?? Number.NaN]),
