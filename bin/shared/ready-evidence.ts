@@ -2,7 +2,7 @@ import type { Requirement } from '../../functions/board/schema.ts';
 import type { Observed } from '../../functions/board/standing.ts';
 import { mapLimit } from '../../functions/shared/aws.ts';
 import { GateDependencyError, GateError, messageOf } from '../../functions/shared/errors.ts';
-import { type EvidenceStore, parseVerdict } from '../../functions/shared/evidence.ts';
+import type { EvidenceStore } from '../../functions/shared/evidence.ts';
 import type { HistoryEntry, HistoryPoint } from '../../functions/shared/history.ts';
 import { readEntry, readHistory } from '../../functions/shared/history-store.ts';
 import { canonicalJson, verdictFolder, verdictId } from '../../functions/shared/identity.ts';
@@ -97,11 +97,10 @@ class EvidenceError extends GateError {}
  * @throws GateDependencyError where S3 does not answer, or refuses
  */
 async function checkVerdict(store: EvidenceStore, entry: HistoryEntry): Promise<void> {
-  const key = `${verdictFolder(entry.gate, entry.subject, entry.verdict)}verdict.json`;
-  const where = store.uri(key);
-  const stored = await store.read(key);
-  if (stored === undefined) throw new EvidenceError(`there is no ${where}`);
-  const verdict = parseVerdict<Verdict>(stored.text, where);
+  const folder = verdictFolder(entry.gate, entry.subject, entry.verdict);
+  const where = `${store.uri(folder)}verdict.json`;
+  const verdict = await store.readVerdict<Verdict>(folder);
+  if (verdict === undefined) throw new EvidenceError(`there is no ${where}`);
   const { id, gate, subject, outcome, inputs, tocsin, findings } = verdict;
   const said = { verdict: id, gate, subject, outcome };
   for (const name of ['verdict', 'gate', 'subject', 'outcome'] as const) {

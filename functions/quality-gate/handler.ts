@@ -11,7 +11,7 @@ import { readBaseline } from '../shared/baseline.ts';
 import { readConfiguration } from '../shared/configuration.ts';
 import type { EngineLimits } from '../shared/engine/limits.ts';
 import { GateDependencyError, GateInputError } from '../shared/errors.ts';
-import { EvidenceStore, parseVerdict, settle } from '../shared/evidence.ts';
+import { EvidenceStore, settle } from '../shared/evidence.ts';
 import { formatBytes } from '../shared/format.ts';
 import { verdictFolder } from '../shared/identity.ts';
 import { type InvocationContext, isEvent, remembered, withHelp } from '../shared/lambda.ts';
@@ -174,10 +174,9 @@ export function createHandler(
   }
 
   async function storedVerdict(folder: string): Promise<QualityVerdict> {
-    const key = `${folder}verdict.json`;
-    const stored = await store.read(key);
-    if (stored === undefined) throw new GateDependencyError(`${store.uri(key)} has vanished`);
-    return parseVerdict<QualityVerdict>(stored.text, store.uri(key));
+    const verdict = await store.readVerdict<QualityVerdict>(folder);
+    if (verdict !== undefined) return verdict;
+    throw new GateDependencyError(`${store.uri(folder)}verdict.json has vanished`);
   }
 
   async function pin(request: GateRequest): Promise<Upload> {

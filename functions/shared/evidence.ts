@@ -112,6 +112,18 @@ export class EvidenceStore {
   }
 
   /**
+   * The verdict whose evidence is in a folder; undefined where there is none.
+   *
+   * @throws GateInputError where it is none
+   * @throws GateDependencyError where S3 does not answer, or refuses
+   */
+  async readVerdict<V extends Verdict>(folder: string): Promise<V | undefined> {
+    const key = folder + VERDICT;
+    const stored = await this.read(key);
+    return stored && parseVerdict<V>(stored.text, this.uri(key));
+  }
+
+  /**
    * Writes an object that does not exist yet.
    *
    * @returns false where there is one already, which is left as it is

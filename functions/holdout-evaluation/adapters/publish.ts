@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { type EvidenceStore, parseVerdict, prettyJson } from '../../shared/evidence.ts';
+import { type EvidenceStore, prettyJson } from '../../shared/evidence.ts';
 import { verdictFolder } from '../../shared/identity.ts';
 import { parseJson } from '../../shared/schema.ts';
 import type { EvaluationVerdict } from '../identity.ts';
@@ -29,13 +29,11 @@ export function evidenceUri(
  * @throws GateInputError where it is damaged
  * @throws GateDependencyError where S3 does not answer
  */
-export async function readVerdict(
+export function readVerdict(
   store: EvidenceStore,
   which: Pick<EvaluationVerdict, 'subject' | 'id'>,
 ): Promise<EvaluationVerdict | undefined> {
-  const key = `${folderOf(which)}verdict.json`;
-  const stored = await store.read(key);
-  return stored && parseVerdict<EvaluationVerdict>(stored.text, store.uri(key));
+  return store.readVerdict<EvaluationVerdict>(folderOf(which));
 }
 
 /**
